@@ -1,0 +1,120 @@
+"""Dense networks: affine layers with an activation between them.
+
+The mathematics is in `reference.core.nets`. Same values; activations are kept feature-major, (features + 1, N), under a last
+row of ones, so that the bias and its gradient ride in the matrix product and every slice is contiguous.
+
+Backward through one layer a = [W; b]ᵀ [h; 1], given da:
+
+    d[W; b] = [h; 1] daᵀ            the last row is the bias's gradient
+    dh      = W da
+    da'     = dh ⊙ slope(h)         through the activation below, whose output is h
+"""
+from typing import Callable, NamedTuple
+
+from accel.device import array_module
+from accel.core.tree import tree_map
+
+import numpy as np
+
+__all__ = ["Activation", "TANH", "RELU", "IDENTITY", "init_dense", "init_mlp", "dense", "masked_dense", "mlp", "mlp_vjp"]
+
+
+class Activation(NamedTuple):
+    """A function applied to each unit, and its slope written in terms of the function's value; both take out=."""
+    name: str
+    value: Callable
+    slope: Callable
+
+
+def _tanh_slope(h, out=None):
+    out = array_module(h).multiply(h, h, out=out)
+    return array_module(h).subtract(1, out, out=out)
+
+
+TANH = Activation("tanh", lambda a, out=None: array_module(a).tanh(a, out=out), _tanh_slope)
+RELU = Activation("relu", lambda a, out=None: array_module(a).maximum(a, 0, out=out), lambda h, out=None: array_module(h).sign(h, out=out))
+IDENTITY = Activation("identity", lambda a, out=None: a, lambda h, out=None: array_module(h).ones_like(h))
+
+
+def init_dense(rng, n_in, n_out, *, gain=1.0):
+    """A layer with weights N(0, gain²/n_in) and zero bias, (n_in + 1, n_out), where rng's numbers are born."""
+    weight = rng.standard_normal((n_in, n_out))
+    layer = array_module(weight).zeros((n_in + 1, n_out), dtype=weight.dtype)
+    array_module(weight).multiply(weight, float(gain / np.sqrt(n_in)), out=layer[:-1])
+    return layer
+
+
+def init_mlp(rng, sizes):
+    """The layers of a network with sizes = (n_in, hidden …, n_out)."""
+    return [init_dense(rng, n_in, n_out) for n_in, n_out in zip(sizes, sizes[1:])]
+
+
+def dense(layer, h):
+    out = h @ layer[:-1]
+    out += layer[-1]
+    return out
+
+
+def masked_dense(layer, mask, h):
+    return dense(layer * _with_bias_row(mask), h)
+
+
+def _with_bias_row(mask):
+    """M with the bias's row of ones below it, (n_in + 1, n_out)."""
+    xp = array_module(mask)
+    return xp.concatenate((mask, xp.ones((1, mask.shape[1]), dtype=mask.dtype)))
+
+
+def mlp(layers, x, *, activation=TANH):
+    """The network's output, (N, n_out)."""
+    for layer in layers[:-1]:
+        h = dense(layer, x)
+        x = activation.value(h, out=h)
+    return dense(layers[-1], x)
+
+
+def mlp_vjp(layers, x, cotangent, *, activation=TANH):
+    """The output, and the gradients of ⟨cotangent, output⟩: (out (N, n_out), dlayers like layers, dx (N, n_in))."""
+    xp, n = array_module(x), len(x)
+    work = Tape(xp, layers, n, x.dtype)
+    work.inputs[0][:-1] = x.T
+    out = forward(layers, work, activation).T.copy()
+    dlayers = tree_map(xp.empty_like, layers)
+    work.out[...] = cotangent.T
+    dx = backward(layers, work, work.out, dlayers, activation, need_dx=True)
+    return out, dlayers, dx.T.copy()
+
+
+class Tape:
+    """The work arrays of one network for N samples: what each layer was fed, its output, and room for cotangents."""
+
+    def __init__(self, xp, layers, n, dtype):
+        self.inputs = [xp.ones((len(layer), n), dtype) for layer in layers]          # the last row stays one
+        self.out = xp.empty((layers[-1].shape[1], n), dtype)
+        self.cotangents = [xp.empty((len(layer) - 1, n), dtype) for layer in layers]
+        self.slopes = [xp.empty_like(a) for a in self.cotangents]
+
+
+def forward(layers, tape, activation=TANH):
+    """The output, (n_out, N), of the network fed with tape.inputs[0]; it is tape.out."""
+    xp = array_module(tape.out)
+    for layer, h, above in zip(layers, tape.inputs, tape.inputs[1:]):
+        a = above[:-1]
+        xp.matmul(layer.T, h, out=a)
+        activation.value(a, out=a)
+    return xp.matmul(layers[-1].T, tape.inputs[-1], out=tape.out)
+
+
+def backward(layers, tape, dout, dlayers, activation=TANH, *, need_dx=False):
+    """Write the gradients into dlayers; return the input's, (n_in, N), or None where nobody needs it."""
+    xp = array_module(dout)
+    for k in range(len(layers) - 1, -1, -1):
+        h = tape.inputs[k]
+        xp.matmul(h, dout.T, out=dlayers[k])
+        if k == 0 and not need_dx:
+            return None
+        dh = xp.matmul(layers[k][:-1], dout, out=tape.cotangents[k])
+        if k:
+            dh *= activation.slope(h[:-1], out=tape.slopes[k])
+        dout = dh
+    return dh

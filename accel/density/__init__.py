@@ -1,0 +1,1 @@
+"""Exact densities that can be sampled."""

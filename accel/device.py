@@ -1,0 +1,146 @@
+"""Where arrays live: array module, device choice, generators and transfers. The only file without a twin.
+
+Computation happens where the arrays live that a function is given, in their dtype; nothing moves on its own. A program
+chooses once, at its own door:
+
+    xp = device.module()                       CuPy when it sees a GPU, else NumPy; DIPTYCH_DEVICE=cpu|cuda forces it
+    x = device.put(x, xp, "float32")           one upload
+    rng = device.generator(7, xp, "float32")   numbers are born on that device
+
+A NumPy Generator gives both packages the same draws; `shared_generator` delivers those very draws to a device, in a dtype.
+"""
+import contextlib
+import functools
+import os
+import sys
+
+import numpy as np
+
+__all__ = ["array_module", "module", "put", "to_host", "generator", "shared_generator", "single_blas_thread"]
+
+def array_module(*arrays):
+    """CuPy if any of the arrays is a device array, else NumPy."""
+    for array in arrays:
+        if type(array).__module__.partition(".")[0] == "cupy":
+            return sys.modules["cupy"]
+    return np
+
+
+def module(device=None):
+    """The array module for "cpu" or "cuda"; by default what DIPTYCH_DEVICE says, or CUDA where CuPy sees a GPU.
+
+    Raises
+    ------
+    ValueError
+        If the device is neither "cpu" nor "cuda".
+    RuntimeError
+        If "cuda" was asked for and CuPy is missing, has no driver, or does not fit the CUDA version.
+    """
+    source = "device" if device is not None else "DIPTYCH_DEVICE"
+    device = device if device is not None else os.environ.get("DIPTYCH_DEVICE", "").strip().lower() or None
+    if device not in (None, "cpu", "cuda"):
+        raise ValueError(f"{source}: expected 'cpu' or 'cuda', got {device!r}")
+    if device == "cpu":
+        return np
+    cupy, why_not = _cupy()
+    if cupy is None and device == "cuda":
+        raise RuntimeError(f"{source}: 'cuda' was asked for, but {why_not}")
+    chosen = cupy or np
+    _announce(f"CUDA through CuPy {cupy.__version__}" if cupy else f"the CPU ({why_not})")
+    return chosen
+
+
+@functools.cache
+def _announce(where):
+    """Say once where the computation happens."""
+    print(f"diptych: computing on {where}", file=sys.stderr)
+
+
+def _cupy():
+    """(cupy, None) where it works, (None, why not) elsewhere."""
+    try:
+        import cupy
+    except ImportError as error:
+        return None, f"CuPy cannot be imported ({error}); install diptych[cuda12] or diptych[cuda13] to match the driver"
+    if cupy.cuda.is_available():
+        return cupy, None
+    try:
+        driver = cupy.cuda.runtime.driverGetVersion()
+    except Exception as error:                                 # whatever CuPy meets in a broken installation
+        return None, f"CuPy {cupy.__version__} cannot ask the driver ({error})"
+    if driver == 0:
+        return None, f"CuPy {cupy.__version__} finds no NVIDIA driver"
+    return None, (f"CuPy {cupy.__version__} sees no usable GPU (driver for CUDA {driver // 1000}.{driver % 1000 // 10}); "
+                  "the extra must match it: diptych[cuda12] or diptych[cuda13]")
+
+
+def put(tree, xp, dtype=None):
+    """The tree with every array moved to xp; floating arrays become dtype when one is given."""
+    if isinstance(tree, dict):
+        return {key: put(value, xp, dtype) for key, value in tree.items()}
+    if isinstance(tree, tuple) and hasattr(tree, "_fields"):
+        return type(tree)(*(put(value, xp, dtype) for value in tree))
+    if isinstance(tree, (list, tuple)):
+        return type(tree)(put(value, xp, dtype) for value in tree)
+    if not hasattr(tree, "dtype"):
+        return tree
+    array = to_host(tree) if xp is np else xp.asarray(tree)
+    return array if dtype is None or array.dtype.kind != "f" else array.astype(dtype, copy=False)
+
+
+def to_host(tree):
+    """The tree with every device array brought to NumPy; host arrays are returned as they are."""
+    if isinstance(tree, dict):
+        return {key: to_host(value) for key, value in tree.items()}
+    if isinstance(tree, tuple) and hasattr(tree, "_fields"):
+        return type(tree)(*map(to_host, tree))
+    if isinstance(tree, (list, tuple)):
+        return type(tree)(map(to_host, tree))
+    return tree.get() if array_module(tree) is not np else tree
+
+
+def generator(seed, xp, dtype="float64"):
+    """A generator whose numbers are born on xp in dtype; on a GPU its stream differs from NumPy's."""
+    return _Generator(xp.random.default_rng(seed), xp, np.dtype(dtype), native=True)
+
+
+def shared_generator(rng, xp, dtype="float64"):
+    """The draws of a NumPy Generator, number by number, delivered to xp in dtype: what the agreement tests use."""
+    return _Generator(rng, xp, np.dtype(dtype), native=False)
+
+
+class _Generator:
+    """random, standard_normal and integers, delivered to one device in one dtype."""
+
+    def __init__(self, rng, xp, dtype, native):
+        self._rng, self._xp, self._dtype, self._native = rng, xp, dtype, native
+
+    def _deliver(self, draw, size):
+        if self._native:
+            return draw(size, dtype=self._dtype)
+        return self._xp.asarray(np.asarray(draw(size)), dtype=self._dtype)
+
+    def random(self, size=None):
+        return self._deliver(self._rng.random, size)
+
+    def standard_normal(self, size=None):
+        return self._deliver(self._rng.standard_normal, size)
+
+    def integers(self, low, high=None, size=None):
+        drawn = self._rng.integers(low, high, size=size)
+        return drawn if self._native or size is None else self._xp.asarray(drawn)
+
+
+@contextlib.contextmanager
+def single_blas_thread():
+    """One BLAS thread inside the block: small matrices gain nothing from more, and lose much on a busy machine.
+
+    Uses threadpoolctl where it is installed (extra `test` or `experiments`); without it the block changes nothing.
+    """
+    try:
+        from threadpoolctl import threadpool_limits
+    except ImportError:
+        yield
+        return
+    with threadpool_limits(limits=1, user_api="blas"):
+        yield

@@ -1,0 +1,1 @@
+"""From simulations to a posterior."""

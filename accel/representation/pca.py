@@ -1,0 +1,95 @@
+"""Principal component analysis: the orthogonal directions along which the data vary most.
+
+The mathematics is in `reference.representation.pca`. Same values; on the CPU the covariance is one symmetric rank-N update,
+half the products of a general one, over blocks of rows that stay in cache, and only the eigenvectors asked for are computed.
+"""
+from typing import NamedTuple
+
+import numpy as np
+
+from accel.core import checks, persistence
+from accel.device import array_module
+
+__all__ = ["PCA", "fit", "load"]
+
+BLOCK = 4096
+
+
+class PCA(NamedTuple):
+    """A fitted analysis, on the device and in the dtype of the data."""
+    mean: np.ndarray
+    components: np.ndarray
+    explained_variance: np.ndarray
+    whiten: bool
+
+    def transform(self, x):
+        """The scores of x (N, D): (N, K)."""
+        x = checks.as_array("x", x, ("N", len(self.mean)))
+        z = (x - self.mean) @ self.components.T
+        if self.whiten:
+            z /= array_module(x).sqrt(self.explained_variance)
+        return z
+
+    def inverse_transform(self, z):
+        """The reconstruction of scores z (N, K): (N, D)."""
+        z = checks.as_array("z", z, ("N", len(self.components)))
+        if self.whiten:
+            z = z * array_module(z).sqrt(self.explained_variance)
+        x = z @ self.components
+        x += self.mean
+        return x
+
+    def save(self, path):
+        """Write to a .npz file that either package loads."""
+        persistence.save(path, "pca", self._asdict())
+
+
+def load(path):
+    """The analysis that `PCA.save` wrote."""
+    return PCA(**persistence.load(path, "pca"))
+
+
+def fit(x, *, n_components, whiten=False):
+    """The first n_components principal components of x."""
+    x = checks.as_array("x", x, ("N", "D"))
+    checks.check_finite("x", x)
+    n, dim = x.shape
+    checks.check_count("x: number of rows", n, least=2)
+    checks.check_count("n_components", n_components)
+    if n_components > min(dim, n - 1):
+        raise ValueError(f"n_components: expected at most min(D, N - 1) = {min(dim, n - 1)}, got {n_components}")
+    xp = array_module(x)
+    mean = x.mean(axis=0)
+    variance, vectors = _leading_eigenpairs(xp, _covariance(xp, x, mean), n_components)
+    components = vectors.T
+    largest = xp.take_along_axis(components, xp.abs(components).argmax(axis=1)[:, None], axis=1)
+    variance = xp.maximum(variance, 0)
+    if whiten and not bool(variance.min() > 0):
+        raise ValueError("whiten: expected a positive variance along every component, got zero along the last; lower n_components")
+    return PCA(mean, components * xp.sign(largest), variance, whiten)
+
+
+def _covariance(xp, x, mean):
+    """The covariance matrix; on the CPU only its upper triangle is set."""
+    n, dim = x.shape
+    if xp is not np:
+        centred = x - mean
+        return centred.T @ centred / (n - 1)
+    from scipy.linalg import get_blas_funcs
+    syrk = get_blas_funcs("syrk", dtype=x.dtype)
+    covariance = np.zeros((dim, dim), x.dtype, order="F")
+    for start in range(0, n, BLOCK):
+        centred = x[start:start + BLOCK] - mean
+        covariance = syrk(1 / (n - 1), centred.T, beta=1.0, c=covariance, overwrite_c=True)
+    return covariance
+
+
+def _leading_eigenpairs(xp, covariance, k):
+    """The k largest eigenvalues, descending, and their eigenvectors as columns."""
+    if xp is not np:
+        variance, vectors = xp.linalg.eigh(covariance)
+        return variance[::-1][:k], vectors[:, ::-1][:, :k]
+    from scipy.linalg import eigh
+    dim = len(covariance)
+    variance, vectors = eigh(covariance, lower=False, subset_by_index=(dim - k, dim - 1), check_finite=False)
+    return variance[::-1], vectors[:, ::-1]

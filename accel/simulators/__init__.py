@@ -1,0 +1,1 @@
+"""Forward models with a known answer."""

@@ -1,0 +1,64 @@
+"""Dense networks: affine layers with an activation between them.
+
+A layer is one array that holds weights and bias, because a bias is the weight of a constant one:
+
+    (1)  dense(h) = h W + b,   layer = [W; b], (n_in + 1, n_out)
+    (2)  mlp(x) = dense_L ∘ a ∘ dense_{L−1} ∘ … ∘ a ∘ dense_1 (x)      no activation after the last layer
+    (3)  masked_dense(h) = h (W ⊙ M) + b                               a zero in M cuts a connection
+
+Shapes        N samples; x (N, n_in); layer (n_in + 1, n_out), its last row the bias; M (n_in, n_out) of zeros and ones.
+Conventions   weights start as N(0, 1/n_in), biases at zero, so that activations keep the variance of their input.
+Source        "Efficient BackProp", LeCun, Bottou, Orr and Müller, 1998, section 4.6 (the initial variance).
+Departures    an activation knows its slope as a function of its own output, which is all that a backward pass needs.
+"""
+from typing import Callable, NamedTuple
+
+import autograd.numpy as np
+from autograd import make_vjp
+
+__all__ = ["Activation", "TANH", "RELU", "IDENTITY", "init_dense", "init_mlp", "dense", "masked_dense", "mlp", "mlp_vjp"]
+
+
+class Activation(NamedTuple):
+    """A function applied to each unit, and its slope written in terms of the function's value."""
+    name: str
+    value: Callable
+    slope: Callable
+
+
+TANH = Activation("tanh", np.tanh, lambda h: 1 - h * h)
+RELU = Activation("relu", lambda a: np.maximum(a, 0.0), lambda h: 1.0 * (h > 0))
+IDENTITY = Activation("identity", lambda a: a, lambda h: np.ones_like(h))
+
+
+def init_dense(rng, n_in, n_out, *, gain=1.0):
+    """A layer with weights N(0, gain²/n_in) and zero bias, (n_in + 1, n_out)."""
+    weight = rng.standard_normal((n_in, n_out)) * (gain / np.sqrt(n_in))
+    return np.concatenate((weight, np.zeros((1, n_out))))
+
+
+def init_mlp(rng, sizes):
+    """The layers of a network with sizes = (n_in, hidden …, n_out)."""
+    return [init_dense(rng, n_in, n_out) for n_in, n_out in zip(sizes, sizes[1:])]
+
+
+def dense(layer, h):
+    return h @ layer[:-1] + layer[-1]                                 # (1)
+
+
+def masked_dense(layer, mask, h):
+    return h @ (layer[:-1] * mask) + layer[-1]                        # (3)
+
+
+def mlp(layers, x, *, activation=TANH):
+    """The network's output, (N, n_out)."""
+    for layer in layers[:-1]:
+        x = activation.value(dense(layer, x))
+    return dense(layers[-1], x)                                       # (2)
+
+
+def mlp_vjp(layers, x, cotangent, *, activation=TANH):
+    """The output, and the gradients of ⟨cotangent, output⟩: (out (N, n_out), dlayers like layers, dx (N, n_in))."""
+    vjp, out = make_vjp(lambda both: mlp(both[0], both[1], activation=activation))((layers, x))
+    dlayers, dx = vjp(cotangent)
+    return out, dlayers, dx

@@ -1,0 +1,96 @@
+"""Principal component analysis: the orthogonal directions along which the data vary most.
+
+    (1)  m = (1/N) ∑ₙ xₙ
+    (2)  C = (1/(N−1)) ∑ₙ (xₙ − m)(xₙ − m)ᵀ
+    (3)  C vₖ = λₖ vₖ,   λ₁ ≥ λ₂ ≥ …               the components and the variance along each
+    (4)  zₙ = V (xₙ − m)                           scores, uncorrelated; divided by √λ when whitened
+    (5)  x̂ₙ = m + Vᵀ zₙ                            the best reconstruction from k numbers, in squared error
+
+Shapes        N samples, D features, K components; x (N, D); V = components (K, D), orthonormal rows; z (N, K).
+Conventions   components in order of variance; the largest-magnitude entry of each is positive, so that two
+              implementations agree.
+Source        "On lines and planes of closest fit to systems of points in space", Pearson, 1901; lecture S4, slides "PCA".
+Departures    S4 says that PCA assumes a multivariate normal distribution: it needs only second moments.
+"""
+from typing import NamedTuple
+
+import numpy as np
+
+from reference.core import checks, persistence
+
+__all__ = ["PCA", "fit", "load"]
+
+
+class PCA(NamedTuple):
+    """A fitted analysis.
+
+    Attributes
+    ----------
+    mean : (D,) float
+    components : (K, D) float
+        Orthonormal rows, in order of variance.
+    explained_variance : (K,) float
+        Variance of the scores, in the squared units of x.
+    whiten : bool
+        Whether scores are divided by their standard deviation.
+    """
+    mean: np.ndarray
+    components: np.ndarray
+    explained_variance: np.ndarray
+    whiten: bool
+
+    def transform(self, x):
+        """The scores of x (N, D): (N, K)."""
+        x = checks.as_array("x", x, ("N", len(self.mean)))
+        z = (x - self.mean) @ self.components.T                       # (4)
+        return z / np.sqrt(self.explained_variance) if self.whiten else z
+
+    def inverse_transform(self, z):
+        """The reconstruction of scores z (N, K): (N, D)."""
+        z = checks.as_array("z", z, ("N", len(self.components)))
+        z = z * np.sqrt(self.explained_variance) if self.whiten else z
+        return self.mean + z @ self.components                        # (5)
+
+    def save(self, path):
+        """Write to a .npz file that either package loads."""
+        persistence.save(path, "pca", self._asdict())
+
+
+def load(path):
+    """The analysis that `PCA.save` wrote."""
+    return PCA(**persistence.load(path, "pca"))
+
+
+def fit(x, *, n_components, whiten=False):
+    """The first n_components principal components of x.
+
+    Parameters
+    ----------
+    x : (N, D) float
+        At least two samples.
+    n_components : int
+        K, at most the smaller of D and N − 1.
+    whiten : bool
+        Scale the scores to unit variance.
+
+    Raises
+    ------
+    ValueError
+        If x is not a finite (N, D) array of at least two rows, K is out of range, or whitening meets a zero variance.
+    """
+    x = checks.as_array("x", x, ("N", "D"))
+    checks.check_finite("x", x)
+    n, dim = x.shape
+    checks.check_count("x: number of rows", n, least=2)
+    checks.check_count("n_components", n_components)
+    if n_components > min(dim, n - 1):
+        raise ValueError(f"n_components: expected at most min(D, N - 1) = {min(dim, n - 1)}, got {n_components}")
+    mean = x.mean(axis=0)                                             # (1)
+    covariance = (x - mean).T @ (x - mean) / (n - 1)                  # (2)
+    variance, vectors = np.linalg.eigh(covariance)                    # (3), ascending
+    variance, components = variance[::-1][:n_components], vectors.T[::-1][:n_components]
+    largest = np.take_along_axis(components, np.abs(components).argmax(axis=1)[:, None], axis=1)
+    variance = np.maximum(variance, 0.0)                              # rounding can leave −ε where there is no variance
+    if whiten and not variance.min() > 0:
+        raise ValueError("whiten: expected a positive variance along every component, got zero along the last; lower n_components")
+    return PCA(mean, components * np.sign(largest), variance, whiten)

@@ -1,0 +1,43 @@
+import numpy as np
+
+from tests.agreement.registry import case, painted
+
+SIZES = (4, 6, 5, 3)
+
+
+def layers(paint):
+    return [painted(paint, (n_in + 1, n_out)) / 2 for n_in, n_out in zip(SIZES, SIZES[1:])]
+
+
+@case("core.nets.init_dense", sizes=(3,))
+def _(on, paint, n):
+    return on.package.core.nets.init_dense(on.rng(1), n, 4, gain=0.5)
+
+
+@case("core.nets.init_mlp", sizes=(3,))
+def _(on, paint, n):
+    return on.package.core.nets.init_mlp(on.rng(1), (n, 5, 2))
+
+
+@case("core.nets.dense", terms=6)
+def _(on, paint, n):
+    return on.package.core.nets.dense(on.put(layers(paint)[0]), on.put(painted(paint, (n, 4))))
+
+
+@case("core.nets.masked_dense", terms=6)
+def _(on, paint, n):
+    mask = 1.0 * (np.add.outer(np.arange(4), np.arange(6)) % 3 > 0)
+    return on.package.core.nets.masked_dense(on.put(layers(paint)[0]), on.put(mask), on.put(painted(paint, (n, 4))))
+
+
+@case("core.nets.mlp", terms=20)
+def _(on, paint, n):
+    return on.package.core.nets.mlp(on.put(layers(paint)), on.put(painted(paint, (n, 4))))
+
+
+for name in ("TANH", "RELU", "IDENTITY"):
+    @case(f"core.nets.mlp_vjp#{name}", terms=lambda n: n + 20)
+    def _(on, paint, n, name=name):
+        nets = on.package.core.nets
+        return nets.mlp_vjp(on.put(layers(paint)), on.put(painted(paint, (n, 4))), on.put(painted(paint, (n, 3))),
+                            activation=getattr(nets, name))

@@ -1,0 +1,65 @@
+"""Run one case on one backend and hold it against the reference, leaf by leaf."""
+import contextlib
+import io
+
+import numpy as np
+
+from tests.agreement import comparator
+from tests.agreement.backends import REFERENCE, baseline
+
+__all__ = ["compare", "is_gradient"]
+
+
+def compare(case, backend, n):
+    """The gap of every floating leaf, {path: Gap}.
+
+    Raises
+    ------
+    AssertionError
+        If the structure, a type, a dtype, a shape, a non-numeric leaf or a number differs, or a result is not on the device.
+    """
+    expected, actual = _run(case, REFERENCE, n), _run(case, backend, n)
+    fed = baseline(backend.dtype)
+    budget = comparator.flatten(_run(case, fed, n)) if fed else None
+    expected_leaves, actual_leaves = comparator.flatten(expected), comparator.flatten(actual)
+    assert list(actual_leaves) == list(expected_leaves), f"leaves {list(actual_leaves)}, expected {list(expected_leaves)}"
+    gaps = {}
+    for path, want in expected_leaves.items():
+        got, what = actual_leaves[path], f"{case.name}[{backend.name}, n={n}] {path or 'result'}"
+        if not _is_number(want):
+            assert type(got) is type(want) and got == want, f"{what}: {got!r}, expected {want!r}"
+            continue
+        host = _on_host(got, backend, what)
+        if np.asarray(want).dtype.kind != "f":
+            assert np.array_equal(host, want), f"{what}: {host!r}, expected {want!r}"
+            continue
+        assert np.asarray(host).dtype.kind == "f", f"{what}: dtype {np.asarray(host).dtype}, expected a float"
+        if not isinstance(got, float):
+            assert host.dtype == backend.dtype, f"{what}: dtype {host.dtype}, expected {backend.dtype}"
+        gaps[path] = comparator.assert_close(host, want, terms=case.terms(n), baseline=budget and budget[path], what=what)
+    return gaps
+
+
+def is_gradient(case, path):
+    """Whether a leaf is a gradient: all but the first item of what an …_and_grad or …_vjp returns."""
+    return case.function.endswith(("_and_grad", "_vjp")) and path.partition(".")[0] != "0"
+
+
+def _run(case, backend, n):
+    with contextlib.redirect_stderr(io.StringIO()):
+        return case.run(backend, np.random.default_rng(n), n)
+
+
+def _is_number(value):
+    return isinstance(value, (int, float, np.generic)) and not isinstance(value, bool) or hasattr(value, "dtype")
+
+
+def _on_host(value, backend, what):
+    """The value as a host array; a plain number may come from any device, an array only from the backend's."""
+    if type(value) in (int, float):
+        return value
+    if backend.xp is not np:
+        assert isinstance(value, backend.xp.ndarray), f"{what}: a {type(value).__name__} that never reached the device"
+        return value.get()
+    assert isinstance(value, (np.ndarray, np.generic)), f"{what}: a {type(value).__name__}, expected an array"
+    return value

@@ -1,0 +1,47 @@
+"""What is public: the names in every module's __all__, walked in both packages."""
+import importlib
+import inspect
+import pkgutil
+
+import accel
+import reference
+
+__all__ = ["modules", "public_functions", "signature"]
+
+ONLY_IN_ACCEL = {"device"}
+
+
+def modules(package):
+    """Dotted names below the package: {"density.maf", …}."""
+    prefix = package.__name__ + "."
+    return {info.name.removeprefix(prefix) for info in pkgutil.walk_packages(package.__path__, prefix)} - ONLY_IN_ACCEL
+
+
+def public_functions(package):
+    """Every public function, and every public method of a public class: {"density.maf.log_prob": function, …}."""
+    found = {}
+    for name in sorted(modules(package)):
+        module = importlib.import_module(f"{package.__name__}.{name}")
+        if hasattr(module, "__path__"):
+            continue
+        for public in module.__all__:
+            value = getattr(module, public)
+            if inspect.isfunction(value):
+                found[f"{name}.{public}"] = value
+            elif inspect.isclass(value):
+                found.update({f"{name}.{public}.{method}": function for method, function in _methods(value).items()})
+    return found
+
+
+def _methods(cls):
+    """Public functions defined by the class itself or a base of ours (not what NamedTuple, Exception and object bring)."""
+    ours = [base for base in cls.__mro__ if base.__module__.partition(".")[0] in (reference.__name__, accel.__name__)]
+    return {name: value for base in reversed(ours) for name, value in vars(base).items()
+            if inspect.isfunction(value) and not name.startswith("_")}
+
+
+def signature(function):
+    """Names, kinds and defaults of the parameters; annotations and the identity of default objects do not count."""
+    def plain(default):
+        return getattr(default, "name", getattr(default, "__name__", default))
+    return [(p.name, p.kind.name, plain(p.default)) for p in inspect.signature(function).parameters.values()]
