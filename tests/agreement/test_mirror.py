@@ -26,6 +26,7 @@ def test_module_has_a_twin_with_the_same_names(name):
         assert type(left).__name__ == type(right).__name__, public
         if inspect.isclass(left):
             assert [base.__name__ for base in left.__mro__] == [base.__name__ for base in right.__mro__], public
+            assert list(getattr(left, "__dataclass_fields__", ())) == list(getattr(right, "__dataclass_fields__", ())), public
             assert getattr(left, "_fields", ()) == getattr(right, "_fields", ()), public
             assert getattr(left, "_field_defaults", {}) == getattr(right, "_field_defaults", {}), public
 
