@@ -1,11 +1,11 @@
 """Dense networks: affine layers with an activation between them.
 
-The mathematics is in `reference.core.nets`. Same values; activations are kept feature-major, (features + 1, N), under a last
+The mathematics is in `reference.core.nets`. Same values; activations are kept feature-major, (1 + features, N), below a first
 row of ones, so that the bias and its gradient ride in the matrix product and every slice is contiguous.
 
-Backward through one layer a = [W; b]ᵀ [h; 1], given da:
+Backward through one layer a = [b; W]ᵀ [1; h], given da:
 
-    d[W; b] = [h; 1] daᵀ            the last row is the bias's gradient
+    d[b; W] = [1; h] daᵀ            the first row is the bias's gradient
     dh      = W da
     da'     = dh ⊙ slope(h)         through the activation below, whose output is h
 """
@@ -40,7 +40,7 @@ def init_dense(rng, n_in, n_out, *, gain=1.0):
     """A layer with weights N(0, gain²/n_in) and zero bias, (n_in + 1, n_out), where rng's numbers are born."""
     weight = rng.standard_normal((n_in, n_out))
     layer = array_module(weight).zeros((n_in + 1, n_out), dtype=weight.dtype)
-    array_module(weight).multiply(weight, float(gain / np.sqrt(n_in)), out=layer[:-1])
+    array_module(weight).multiply(weight, float(gain / np.sqrt(n_in)), out=layer[1:])
     return layer
 
 
@@ -50,8 +50,8 @@ def init_mlp(rng, sizes):
 
 
 def dense(layer, h):
-    out = h @ layer[:-1]
-    out += layer[-1]
+    out = h @ layer[1:]
+    out += layer[0]
     return out
 
 
@@ -60,9 +60,9 @@ def masked_dense(layer, mask, h):
 
 
 def _with_bias_row(mask):
-    """M with the bias's row of ones below it, (n_in + 1, n_out)."""
+    """M with the bias's row of ones above it, (n_in + 1, n_out)."""
     xp = array_module(mask)
-    return xp.concatenate((mask, xp.ones((1, mask.shape[1]), dtype=mask.dtype)))
+    return xp.concatenate((xp.ones((1, mask.shape[1]), dtype=mask.dtype), mask))
 
 
 def mlp(layers, x, *, activation=TANH):
@@ -77,7 +77,7 @@ def mlp_vjp(layers, x, cotangent, *, activation=TANH):
     """The output, and the gradients of ⟨cotangent, output⟩: (out (N, n_out), dlayers like layers, dx (N, n_in))."""
     xp, n = array_module(x), len(x)
     work = Tape(xp, layers, n, x.dtype)
-    work.inputs[0][:-1] = x.T
+    work.inputs[0][1:] = x.T
     out = forward(layers, work, activation).T.copy()
     dlayers = tree_map(xp.empty_like, layers)
     work.out[...] = cotangent.T
@@ -89,7 +89,7 @@ class Tape:
     """The work arrays of one network for N samples: what each layer was fed, its output, and room for cotangents."""
 
     def __init__(self, xp, layers, n, dtype):
-        self.inputs = [xp.ones((len(layer), n), dtype) for layer in layers]          # the last row stays one
+        self.inputs = [xp.ones((len(layer), n), dtype) for layer in layers]          # the first row stays one
         self.out = xp.empty((layers[-1].shape[1], n), dtype)
         self.cotangents = [xp.empty((len(layer) - 1, n), dtype) for layer in layers]
         self.slopes = [xp.empty_like(a) for a in self.cotangents]
@@ -99,7 +99,7 @@ def forward(layers, tape, activation=TANH):
     """The output, (n_out, N), of the network fed with tape.inputs[0]; it is tape.out."""
     xp = array_module(tape.out)
     for layer, h, above in zip(layers, tape.inputs, tape.inputs[1:]):
-        a = above[:-1]
+        a = above[1:]
         xp.matmul(layer.T, h, out=a)
         activation.value(a, out=a)
     return xp.matmul(layers[-1].T, tape.inputs[-1], out=tape.out)
@@ -113,8 +113,8 @@ def backward(layers, tape, dout, dlayers, activation=TANH, *, need_dx=False):
         xp.matmul(h, dout.T, out=dlayers[k])
         if k == 0 and not need_dx:
             return None
-        dh = xp.matmul(layers[k][:-1], dout, out=tape.cotangents[k])
+        dh = xp.matmul(layers[k][1:], dout, out=tape.cotangents[k])
         if k:
-            dh *= activation.slope(h[:-1], out=tape.slopes[k])
+            dh *= activation.slope(h[1:], out=tape.slopes[k])
         dout = dh
     return dh

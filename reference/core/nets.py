@@ -2,11 +2,11 @@
 
 A layer is one array that holds weights and bias, because a bias is the weight of a constant one:
 
-    (1)  dense(h) = h W + b,   layer = [W; b], (n_in + 1, n_out)
+    (1)  dense(h) = b + h W,   layer = [b; W], (n_in + 1, n_out)
     (2)  mlp(x) = dense_L ∘ a ∘ dense_{L−1} ∘ … ∘ a ∘ dense_1 (x)      no activation after the last layer
-    (3)  masked_dense(h) = h (W ⊙ M) + b                               a zero in M cuts a connection
+    (3)  masked_dense(h) = b + h (W ⊙ M)                               a zero in M cuts a connection
 
-Shapes        N samples; x (N, n_in); layer (n_in + 1, n_out), its last row the bias; M (n_in, n_out) of zeros and ones.
+Shapes        N samples; x (N, n_in); layer (n_in + 1, n_out), its first row the bias; M (n_in, n_out) of zeros and ones.
 Conventions   weights start as N(0, 1/n_in), biases at zero, so that activations keep the variance of their input.
 Source        "Efficient BackProp", LeCun, Bottou, Orr and Müller, 1998, section 4.6 (the initial variance).
 Departures    an activation knows its slope as a function of its own output, which is all that a backward pass needs.
@@ -34,7 +34,7 @@ IDENTITY = Activation("identity", lambda a: a, lambda h: np.ones_like(h))
 def init_dense(rng, n_in, n_out, *, gain=1.0):
     """A layer with weights N(0, gain²/n_in) and zero bias, (n_in + 1, n_out)."""
     weight = rng.standard_normal((n_in, n_out)) * (gain / np.sqrt(n_in))
-    return np.concatenate((weight, np.zeros((1, n_out))))
+    return np.concatenate((np.zeros((1, n_out)), weight))
 
 
 def init_mlp(rng, sizes):
@@ -43,11 +43,11 @@ def init_mlp(rng, sizes):
 
 
 def dense(layer, h):
-    return h @ layer[:-1] + layer[-1]                                 # (1)
+    return layer[0] + h @ layer[1:]                                   # (1)
 
 
 def masked_dense(layer, mask, h):
-    return h @ (layer[:-1] * mask) + layer[-1]                        # (3)
+    return layer[0] + h @ (layer[1:] * mask)                          # (3)
 
 
 def mlp(layers, x, *, activation=TANH):
