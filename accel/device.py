@@ -115,6 +115,11 @@ class _Generator:
     def __init__(self, rng, xp, dtype, native):
         self._rng, self._xp, self._dtype, self._native = rng, xp, dtype, native
 
+    @property
+    def bit_generator(self):
+        """NumPy's, which can tell its state; a device's cannot."""
+        return None if self._native else self._rng.bit_generator
+
     def _deliver(self, draw, size):
         if self._native:
             return draw(size, dtype=self._dtype)

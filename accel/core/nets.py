@@ -9,12 +9,13 @@ Backward through one layer a = [b; W]ᵀ [1; h], given da:
     dh      = W da
     da'     = dh ⊙ slope(h)         through the activation below, whose output is h
 """
-from typing import Callable, NamedTuple
-
-from accel.device import array_module
-from accel.core.tree import tree_map
+from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
+
+from accel.core.tree import tree_map
+from accel.device import array_module
 
 __all__ = ["Activation", "TANH", "RELU", "IDENTITY", "init_dense", "init_mlp", "dense", "masked_dense", "mlp", "mlp_vjp"]
 

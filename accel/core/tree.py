@@ -2,11 +2,12 @@
 
 The definitions are in `reference.core.tree`. Same values; here unravel copies nothing. It returns a `Packed` tree, whose
 leaves are views of the vector, so that an optimiser step over all parameters is one pass, and which carries the work
-arrays of whoever computes with it: they are allocated on the first call and handed out again on the next.
+arrays of whoever computes with it: they are allocated on the first call and handed out again on the next. So what a function
+writes there, a gradient above all, holds until its next call with the same tree; and a packed tree serves one thread.
 
     packed(params) → a Packed tree (params itself when it is one already)
     tree.flat      → the vector (P,) behind it
-    tree.work      → a dict of scratch arrays, keyed by who uses them and for which batch size
+    tree.scratch   → work arrays, by who uses them, remade when the batch size changes
 """
 from accel.device import array_module
 
@@ -17,12 +18,12 @@ class Packed(dict):
     """A tree of parameters over one flat buffer. Every dict inside it is packed too, over its own piece of the buffer."""
     __slots__ = ("flat", "work")
 
-    def scratch(self, key, make):
-        """The work arrays stored under key; make() allocates them the first time."""
-        arrays = self.work.get(key)
-        if arrays is None:
-            arrays = self.work[key] = make()
-        return arrays
+    def scratch(self, key, make, size=None):
+        """What is stored under key; make() allocates it the first time, and again when the size differs from the last."""
+        stored = self.work.get(key)
+        if stored is None or stored[0] != size:
+            stored = self.work[key] = size, make()
+        return stored[1]
 
 
 def leaves(tree, path=""):

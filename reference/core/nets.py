@@ -11,7 +11,8 @@ Conventions   weights start as N(0, 1/n_in), biases at zero, so that activations
 Source        "Efficient BackProp", LeCun, Bottou, Orr and Müller, 1998, section 4.6 (the initial variance).
 Departures    an activation knows its slope as a function of its own output, which is all that a backward pass needs.
 """
-from typing import Callable, NamedTuple
+from collections.abc import Callable
+from typing import NamedTuple
 
 import autograd.numpy as np
 from autograd import make_vjp

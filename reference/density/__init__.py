@@ -1,1 +1,4 @@
 """Exact densities that can be sampled."""
+from reference.density import made, maf
+
+__all__ = ["made", "maf"]

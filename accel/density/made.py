@@ -1,0 +1,274 @@
+"""MADE: one masked network that gives every conditional of an autoregressive density.
+
+The mathematics is in `reference.density.made`. Same values; work arrays are feature-major and allocated once per tree of
+packed parameters, masked weights are kept at zero by masking the gradient alone, and the inverse computes each hidden unit
+once instead of D times: units are sorted by degree, so that everything xᵢ depends on is a prefix of each layer.
+
+Backward through (4) to (6), with dz the gradient of the loss with respect to z and dℓ that with respect to log_det:
+
+    dμ = −dz ⊙ e^{−log σ}                       from z = (x − μ) e^{−log σ}
+    ds = −dz ⊙ z − dℓ                           s = log σ: from z, and from log_det = −∑ s
+    da = ds ⊙ (1 − tanh²(a/S))                  from s = S tanh(a/S)
+    dx = dz ⊙ e^{−log σ} + (network)ᵀ(dμ, da)   the network's input holds c above x
+
+and at the top dz = z/N, dℓ = −1/N, since loss = mean(½‖z‖² + …) − mean(log_det).
+"""
+import math
+
+import numpy as np
+
+from accel.core import checks, nets
+from accel.core.tree import empty_like, packed
+from accel.device import array_module
+
+__all__ = ["init_params", "masks", "conditionals", "forward", "inverse", "log_prob", "sample", "loss", "loss_and_grad"]
+
+S = 7.0
+COLUMNS = 1024                                                        # evaluated at a time on a CPU: the work stays in cache
+COLUMNS_ON_DEVICE = 1 << 16
+
+
+def init_params(rng, *, dim, context_dim=0, hidden=(50, 50)):
+    """Weights N(0, 1/n_in); the last layer is zero, so that the density starts as the standard normal."""
+    for name, value, least in (("dim", dim, 1), ("context_dim", context_dim, 0), ("hidden: number of layers", len(hidden), 1)):
+        checks.check_count(name, value, least=least)
+    layers = nets.init_mlp(rng, (context_dim + dim, *hidden))
+    xp, dtype = array_module(layers[0]), layers[0].dtype
+    for layer, mask in zip(layers, _masks(dim, context_dim, hidden)):
+        layer[1:] *= xp.asarray(mask, dtype=dtype)
+    return {"layers": [*layers, xp.zeros((hidden[-1] + 1, 2 * dim), dtype=dtype)]}
+
+
+def masks(params):
+    """The masks of the layers' weights, zeros and ones, each (n_in, n_out)."""
+    last = params["layers"][-1]
+    return [array_module(last).asarray(mask, dtype=last.dtype) for mask in _masks(*sizes(params["layers"]))]
+
+
+def sizes(layers):
+    """D, C and the hidden sizes, from the shapes of the layers."""
+    dim, hidden = layers[-1].shape[1] // 2, tuple(layer.shape[1] for layer in layers[:-1])
+    return dim, layers[0].shape[0] - 1 - dim, hidden
+
+
+def _degrees(dim, context_dim, hidden):
+    """The degrees of the inputs and of each hidden layer's units, ascending."""
+    lowest = 0 if context_dim else min(1, dim - 1)
+    inputs = np.concatenate((np.zeros(context_dim, int), np.arange(1, dim + 1)))
+    return [inputs, *(lowest + np.arange(n) * (dim - lowest) // n for n in hidden)]
+
+
+def _masks(dim, context_dim, hidden):
+    degrees = _degrees(dim, context_dim, hidden)
+    outputs = np.tile(np.arange(1, dim + 1), 2)
+    return [*(1.0 * (above[None, :] >= below[:, None]) for below, above in zip(degrees, degrees[1:])),
+            1.0 * (outputs[None, :] > degrees[-1][:, None])]
+
+
+def conditionals(params, x, context=None):
+    """μ and log σ of (1), each (N, D)."""
+    params = masked(params)
+    work, = work_arrays(params, "evaluate", len(x), context)
+    to_gaussian(params["layers"], work, x.T)
+    return work.mu.T.copy(), work.log_sigma.T.copy()
+
+
+def forward(params, x, context=None):
+    """Data to Gaussian: z (N, D) and log|det ∂z/∂x| (N,)."""
+    params = masked(params)
+
+    def block(works, columns):
+        z = to_gaussian(params["layers"], works[0], columns)
+        return z, -works[0].log_sigma.sum(axis=0)
+    return in_blocks(block, params, x, context)
+
+
+def inverse(params, z, context=None):
+    """Gaussian to data: x (N, D) and log|det ∂x/∂z| (N,)."""
+    params = masked(params)
+
+    def block(works, columns):
+        x = from_gaussian(params["layers"], works[0], columns)
+        return x, works[0].log_sigma.sum(axis=0)
+    return in_blocks(block, params, z, context)
+
+
+def log_prob(params, x, context=None):
+    """log p(x|c) in nats, (N,)."""
+    x, context = check_inputs(params["layers"], x, context)
+    return base_log_prob(*forward(params, x, context))
+
+
+def sample(params, rng, n, context=None):
+    """n draws, (n, D); with a context of M rows, n draws for each: (M, n, D)."""
+    z, context, shape = draw_base(params["layers"], rng, n, context)
+    return inverse(params, z, context)[0].reshape(shape)
+
+
+def loss(params, x, context=None):
+    """The mean negative log-density, in nats."""
+    return -log_prob(params, x, context).mean()
+
+
+def loss_and_grad(params, x, context=None):
+    """The loss and its gradient, in the tree of params."""
+    x, context = check_inputs(params["layers"], x, context)
+    params = masked(params)
+    grads = params.scratch("grads", lambda: empty_like(params))
+    work, = work_arrays(params, "train", len(x), context)
+    z, n = to_gaussian(params["layers"], work, x.T), len(x)
+    value = base_loss(z, work.log_sigma.sum())
+    to_gaussian_backward(params["layers"], work, z / n, -1 / n, grads["layers"])
+    grads.flat *= params.scratch("mask", None)
+    return value, grads
+
+
+class Work:
+    """The work arrays of one MADE for n columns; x and context are the rows of its network's input."""
+
+    def __init__(self, xp, layers, n, dtype):
+        dim, context_dim, _ = sizes(layers)
+        self.tape = nets.Tape(xp, layers, n, dtype)
+        self.context, self.x = self.tape.inputs[0][1:1 + context_dim], self.tape.inputs[0][1 + context_dim:]
+        self.mu, self.a = self.tape.out[:dim], self.tape.out[dim:]
+        self.bound, self.log_sigma, self.shrink, self.z = (xp.empty((dim, n), dtype) for _ in range(4))
+        self.dout, self.dx, self.slope = xp.empty((2 * dim, n), dtype), xp.empty((dim, n), dtype), xp.empty((dim, n), dtype)
+
+
+def chain_of(params):
+    """The MADEs in a tree of parameters: one, or those of a flow."""
+    return params["mades"] if "mades" in params else [params["layers"]]
+
+
+def masked(params):
+    """The parameters, packed, with masked weights at zero: set there once, and kept there by masking the gradient."""
+    def make():
+        xp, chain = array_module(params.flat), chain_of(params)
+        ones = [np.vstack((np.ones(mask.shape[1]), mask)).ravel() for layers in chain for mask in _masks(*sizes(layers))]
+        mask = xp.asarray(np.concatenate(ones), dtype=params.flat.dtype)
+        params.flat *= mask
+        return mask
+    params = packed(params)
+    params.scratch("mask", make)
+    return params
+
+
+def work_arrays(params, role, n, context):
+    """The work of every MADE for n columns, with the context in place."""
+    xp, dtype = array_module(params.flat), params.flat.dtype
+    works = params.scratch(role, lambda: [Work(xp, layers, n, dtype) for layers in chain_of(params)], size=n)
+    if context is not None:
+        for work in works:
+            work.context[...] = context.T
+    return works
+
+
+def in_blocks(function, params, x, context):
+    """function(works, columns (D, n)) → (D, n), (n,), applied to a block of rows of x at a time: (N, D) and (N,)."""
+    xp, dtype, n = array_module(params.flat), params.flat.dtype, len(x)
+    out, log_det = xp.empty(x.shape, dtype), xp.empty(n, dtype)
+    step = COLUMNS if xp is np else COLUMNS_ON_DEVICE
+    for rows in (slice(start, start + step) for start in range(0, n, step)):
+        columns = x[rows].T
+        works = work_arrays(params, "evaluate", columns.shape[1], None if context is None else context[rows])
+        moved, log_det[rows] = function(works, columns)
+        out[rows] = moved.T
+    return out, log_det
+
+
+def to_gaussian(layers, work, x):
+    """z = (x − μ)/σ, (D, n); all that a backward pass needs stays in work."""
+    xp = array_module(work.z)
+    work.x[...] = x
+    nets.forward(layers, work.tape)
+    xp.multiply(work.a, 1 / S, out=work.bound)
+    xp.tanh(work.bound, out=work.bound)
+    xp.multiply(work.bound, S, out=work.log_sigma)
+    xp.negative(work.log_sigma, out=work.shrink)
+    xp.exp(work.shrink, out=work.shrink)
+    xp.subtract(work.x, work.mu, out=work.z)
+    xp.multiply(work.z, work.shrink, out=work.z)
+    return work.z
+
+
+def to_gaussian_backward(layers, work, dz, dlog_det, dlayers, *, need_dinput=False):
+    """Write dlayers (masked entries too); return the gradients of x, (D, n), and of the context, (C, n), where asked for."""
+    xp, dim = array_module(dz), len(dz)
+    dmu, da = work.dout[:dim], work.dout[dim:]
+    xp.multiply(dz, work.shrink, out=dmu)
+    xp.negative(dmu, out=dmu)
+    xp.multiply(dz, work.z, out=da)
+    xp.add(da, dlog_det, out=da)
+    xp.multiply(work.bound, work.bound, out=work.slope)
+    xp.subtract(work.slope, 1, out=work.slope)
+    xp.multiply(da, work.slope, out=da)                               # both signs turned: −ds ⊙ −(1 − tanh²)
+    dinput = nets.backward(layers, work.tape, work.dout, dlayers, need_dx=need_dinput)
+    if dinput is None:
+        return None, None
+    context_dim = len(dinput) - dim
+    return xp.subtract(dinput[context_dim:], dmu, out=work.dx), dinput[:context_dim]
+
+
+def from_gaussian(layers, work, z):
+    """x, (D, n): dimension by dimension, each hidden unit computed once, as soon as what it sees is known."""
+    xp = array_module(work.z)
+    dim, context_dim, hidden = sizes(layers)
+    degrees = _degrees(dim, context_dim, hidden)
+    inputs = work.tape.inputs
+    for i in range(dim):
+        seen = 1 + context_dim + i                                    # the constant, the context and x₁ … xᵢ
+        for below, above, layer, units in zip(inputs, inputs[1:], layers, degrees[1:]):
+            start, end = np.searchsorted(units, (i, i + 1)).tolist()  # the units of degree i
+            if end > start:
+                new = above[1 + start:1 + end]
+                xp.matmul(layer[:seen, start:end].T, below[:seen], out=new)
+                xp.tanh(new, out=new)
+            seen = 1 + end
+        out = xp.matmul(layers[-1][:seen, i::dim].T, inputs[-1][:seen])                 # the columns i and D + i: μ and a
+        xp.multiply(out[1], 1 / S, out=work.bound[i])
+        xp.tanh(work.bound[i], out=work.bound[i])
+        xp.multiply(work.bound[i], S, out=work.log_sigma[i])
+        xp.exp(work.log_sigma[i], out=work.shrink[i])
+        xp.multiply(work.shrink[i], z[i], out=work.x[i])
+        work.x[i] += out[0]
+    return work.x
+
+
+def base_loss(z, sum_log_sigma):
+    """−mean(log N(z; 0, I) − ∑ log σ) for z (D, n)."""
+    dim, n = z.shape
+    return (0.5 * array_module(z).vdot(z, z) + sum_log_sigma) / n + 0.5 * dim * math.log(2 * math.pi)
+
+
+def base_log_prob(z, log_det):
+    """log N(z; 0, I) + log_det, (N,)."""
+    return log_det - 0.5 * (z * z).sum(axis=1) - 0.5 * z.shape[1] * math.log(2 * math.pi)
+
+
+def check_inputs(layers, x, context):
+    """x and context as arrays of matching shapes, or a ValueError."""
+    dim, context_dim, _ = sizes(layers)
+    x = checks.as_array("x", x, ("N", dim))
+    if context_dim == 0:
+        if context is not None:
+            raise ValueError("context: expected none, since the density is unconditional, got one")
+        return x, None
+    if context is None:
+        raise ValueError(f"context: expected shape ({x.shape[0]}, {context_dim}), got none")
+    return x, checks.as_array("context", context, (x.shape[0], context_dim))
+
+
+def draw_base(layers, rng, n, context):
+    """Standard normal draws, (n, D) or (M·n, D), the context repeated for each, and the shape of the answer."""
+    dim, context_dim, _ = sizes(layers)
+    xp, dtype = array_module(layers[0]), layers[0].dtype
+    checks.check_count("n", n, least=0)
+    if context_dim == 0:
+        if context is not None:
+            raise ValueError("context: expected none, since the density is unconditional, got one")
+        return xp.asarray(rng.standard_normal((n, dim)), dtype=dtype), None, (n, dim)
+    if context is None:
+        raise ValueError(f"context: expected shape (M, {context_dim}), got none")
+    context = checks.as_array("context", context, ("M", context_dim))
+    m = len(context)
+    return xp.asarray(rng.standard_normal((m * n, dim)), dtype=dtype), xp.repeat(context, n, axis=0), (m, n, dim)

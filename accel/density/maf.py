@@ -1,0 +1,94 @@
+"""Masked autoregressive flow: a chain of MADEs, each seeing the dimensions in the opposite order of the one before.
+
+The mathematics is in `reference.density.maf`. Same values; the chain runs on work arrays allocated once (see
+`accel.density.made`), and the gradient is one walk back through it, the reversals being views:
+
+    dz_K = z/N,  dℓ = −1/N for every MADE                 from (3) and (5)
+    dz_{k−1} = r (backward through f_k)(dz_k, dℓ)         from (1)
+    dc = ∑ₖ (the context's gradient of f_k)               every MADE is fed the same c
+"""
+from accel.core import checks
+from accel.core.tree import empty_like
+from accel.density import made
+from accel.device import array_module
+
+__all__ = ["init_params", "forward", "inverse", "log_prob", "sample", "loss", "loss_and_grad"]
+
+
+def init_params(rng, *, dim, context_dim=0, n_transforms=5, hidden=(50, 50)):
+    """K MADEs that all start as the identity."""
+    checks.check_count("n_transforms", n_transforms)
+    return {"mades": [made.init_params(rng, dim=dim, context_dim=context_dim, hidden=hidden)["layers"] for _ in range(n_transforms)]}
+
+
+def forward(params, x, context=None):
+    """Data to Gaussian: z (N, D) and log|det ∂z/∂x| (N,)."""
+    params = made.masked(params)
+
+    def block(works, columns):
+        log_det = 0
+        for k, (layers, work) in enumerate(zip(params["mades"], works)):
+            columns = made.to_gaussian(layers, work, columns[::-1] if k else columns)
+            log_det = log_det - work.log_sigma.sum(axis=0)
+        return columns, log_det
+    return made.in_blocks(block, params, x, context)
+
+
+def inverse(params, z, context=None):
+    """Gaussian to data: x (N, D) and log|det ∂x/∂z| (N,)."""
+    params = made.masked(params)
+
+    def block(works, columns):
+        log_det = 0
+        for k in range(len(works) - 1, -1, -1):
+            columns = made.from_gaussian(params["mades"][k], works[k], columns)
+            log_det = log_det + works[k].log_sigma.sum(axis=0)
+            columns = columns[::-1] if k else columns
+        return columns, log_det
+    return made.in_blocks(block, params, z, context)
+
+
+def log_prob(params, x, context=None):
+    """log p(x|c) in nats, (N,)."""
+    x, context = made.check_inputs(params["mades"][0], x, context)
+    return made.base_log_prob(*forward(params, x, context))
+
+
+def sample(params, rng, n, context=None):
+    """n draws, (n, D); with a context of M rows, n draws for each: (M, n, D)."""
+    z, context, shape = made.draw_base(params["mades"][0], rng, n, context)
+    return inverse(params, z, context)[0].reshape(shape)
+
+
+def loss(params, x, context=None):
+    """The mean negative log-density, in nats."""
+    return -log_prob(params, x, context).mean()
+
+
+def loss_and_grad(params, x, context=None):
+    """The loss and its gradient, in the tree of params."""
+    x, context = made.check_inputs(params["mades"][0], x, context)
+    params = made.masked(params)
+    grads = params.scratch("grads", lambda: empty_like(params))
+    return write_grads(params, grads, x, context), grads
+
+
+def write_grads(params, grads, x, context, dcontext=None):
+    """The loss; its gradient goes into grads and, where it is given, the context's into dcontext, (C, N). Both trees packed."""
+    chain, n = params["mades"], len(x)
+    works = made.work_arrays(params, "train", n, context)
+    columns, sum_log_sigma = x.T, 0
+    for k, (layers, work) in enumerate(zip(chain, works)):
+        columns = made.to_gaussian(layers, work, columns[::-1] if k else columns)
+        sum_log_sigma = sum_log_sigma + work.log_sigma.sum()
+    value = made.base_loss(columns, sum_log_sigma)
+    if dcontext is not None:
+        dcontext[...] = 0
+    dz = array_module(columns).multiply(columns, 1 / n, out=works[-1].dx)
+    for k in range(len(chain) - 1, -1, -1):
+        dx, dc = made.to_gaussian_backward(chain[k], works[k], dz, -1 / n, grads["mades"][k], need_dinput=k > 0 or dcontext is not None)
+        if dcontext is not None:
+            dcontext += dc
+        dz = dx[::-1] if k else None
+    grads.flat *= params.scratch("mask", None)
+    return value

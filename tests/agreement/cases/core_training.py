@@ -1,0 +1,36 @@
+import numpy as np
+
+from tests.agreement.registry import case, error_of, painted, random_tree
+
+EPOCHS, BATCH = 10, 8
+
+
+def setting(on, paint, n):
+    maf = on.package.density.maf
+    tree = maf.init_params(np.random.default_rng(0), dim=2, context_dim=2, n_transforms=2, hidden=(6, 5))
+    painted_tree = random_tree(paint, tree)
+    for layers in painted_tree["mades"]:                              # masked weights are zero, as init_params leaves them
+        for layer, mask in zip(layers, on.package.density.made.masks({"layers": layers})):
+            layer[1:] *= mask
+    params = on.put(painted_tree)
+    x, context = painted(paint, (n, 2)), painted(paint, (n, 2))
+    return maf, params, (on.put(x + context**2), on.put(context))
+
+
+@case("core.training.train", sizes=(45,), terms=2000)
+def _(on, paint, n):
+    """Fifty steps: 45 samples, 4 held out, 5 batches an epoch, 10 epochs."""
+    model, params, data = setting(on, paint, n)
+    train = on.package.core.training.train
+    return train(model, params, data, rng=np.random.default_rng(2), learning_rate=1e-3, batch_size=BATCH, max_epochs=EPOCHS)
+
+
+@case("core.training.train#bad input", sizes=(20,))
+def _(on, paint, n):
+    model, params, (x, context) = setting(on, paint, n)
+    train = on.package.core.training.train
+    hole = painted(paint, (n, 2))
+    hole[3] = np.nan
+    bad = [{"data": ()}, {"data": (x, context[1:])}, {"data": (x[:1], context[:1])}, {"data": (on.put(hole), context)},
+           {"batch_size": 0}, {"learning_rate": -1.0}, {"max_epochs": 2.5}, {"patience": 0}, {"validation_fraction": 1.0}, {"clip_norm": 0.0}]
+    return [error_of(train, model, params, settings.pop("data", (x, context)), rng=np.random.default_rng(0), **settings) for settings in bad]
