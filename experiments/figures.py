@@ -21,7 +21,7 @@ _STYLE = {
     "xtick.labelsize": 10, "ytick.labelsize": 10, "figure.titlesize": 13, "axes.titlelocation": "left",
     "axes.grid": True, "axes.axisbelow": True, "grid.color": "#D9D9D9", "grid.linewidth": 0.6,
     "axes.spines.top": False, "axes.spines.right": False, "axes.edgecolor": "#6B6B6B", "axes.linewidth": 0.8,
-    "lines.linewidth": 1.8, "lines.markersize": 5, "legend.frameon": False, "image.cmap": "viridis",
+    "lines.linewidth": 1.8, "lines.markersize": 5, "legend.framealpha": 0.85, "legend.edgecolor": "none", "image.cmap": "viridis",
     "axes.unicode_minus": True, "svg.hashsalt": "diptych",
 }
 

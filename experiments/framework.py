@@ -34,7 +34,7 @@ from experiments import figures, provenance
 __all__ = ["Settings", "Metric", "Outcome", "SETTINGS", "titles", "settings", "execute", "read", "same_settings", "verdict",
            "shown"]
 
-SETTINGS = ("backend", "device", "dtype", "seed", "quick")
+SETTINGS = ("backend", "device", "dtype", "seed", "quick", "data")
 
 
 class Settings(NamedTuple):
@@ -86,9 +86,10 @@ class Settings(NamedTuple):
         return self.scratch / f"{name}.npz"
 
     def described(self):
-        """The settings that decide the numbers, as they stand in the record."""
+        """The settings that decide the numbers, as they stand in the record: data is whether there was a folder of data."""
         where = "cpu" if self.xp is np else "cuda"
-        return dict(zip(SETTINGS, (self.package.__name__, where, self.dtype, self.seed, self.quick), strict=True))
+        values = (self.package.__name__, where, self.dtype, self.seed, self.quick, self.data is not None)
+        return dict(zip(SETTINGS, values, strict=True))
 
 
 class Metric(NamedTuple):
