@@ -32,7 +32,7 @@ from accel import device
 from experiments import figures, provenance
 
 __all__ = ["Settings", "Metric", "Outcome", "SETTINGS", "titles", "settings", "execute", "read", "same_settings", "verdict",
-           "shown"]
+           "shown", "write"]
 
 SETTINGS = ("backend", "device", "dtype", "seed", "quick", "data")
 
@@ -107,10 +107,10 @@ class Outcome(NamedTuple):
     text: str = ""
 
 
-def titles():
-    """Every experiment and its title, {name: first line of its docstring}, without importing any."""
+def titles(package=experiments):
+    """Every experiment in a package and its title, {name: first line of its docstring}, without importing any."""
     found = {}
-    for info in pkgutil.iter_modules(experiments.__path__):
+    for info in pkgutil.iter_modules(package.__path__):
         if info.ispkg or info.name.startswith("_"):
             continue
         tree = ast.parse(Path(info.module_finder.find_spec(info.name).origin).read_text("utf-8"))
@@ -162,9 +162,9 @@ def execute(name, settings, *, resume=False):
     except Exception as error:
         record |= {"seconds": round(time.perf_counter() - start, 2), **provenance.describe(settings.xp), "text": "", "metrics": {},
                    "error": f"{type(error).__name__}: {error}"}
-        _write(settings.out / f"{name}.json", record)
+        write(settings.out / f"{name}.json", record)
         raise
-    _write(settings.out / f"{name}.json", record)
+    write(settings.out / f"{name}.json", record)
     shutil.rmtree(scratch, ignore_errors=True)
     return record
 
@@ -196,6 +196,13 @@ def shown(value):
     return f"{value:,.0f}" if value == round(value, 0) and abs(value) < 1e12 else f"{value:.4g}"
 
 
+def write(path, record):
+    """Write a record as JSON, whole or not at all."""
+    beside = path.with_name(path.name + ".part")
+    beside.write_text(json.dumps(record, indent=1, ensure_ascii=False, allow_nan=False) + "\n", "utf-8")
+    os.replace(beside, path)
+
+
 def _plain(metric):
     """A metric as JSON knows it; NaN and infinities as strings, which JSON does not."""
     if metric.at not in ("most", "least", "report") or (metric.at != "report") != (metric.target is not None):
@@ -203,9 +210,3 @@ def _plain(metric):
     value = float(metric.value)
     entry = {"value": value if math.isfinite(value) else str(value), "target": metric.target, "at": metric.at}
     return entry | ({"note": metric.note} if metric.note else {})
-
-
-def _write(path, record):
-    beside = path.with_name(path.name + ".part")
-    beside.write_text(json.dumps(record, indent=1, ensure_ascii=False, allow_nan=False) + "\n", "utf-8")
-    os.replace(beside, path)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-__all__ = ["describe", "versions", "commit", "machine", "blas"]
+__all__ = ["describe", "versions", "commit", "machine", "blas", "found"]
 
 PACKAGES = ("diptych", "numpy", "scipy", "autograd", "matplotlib", "scikit-learn")
 CUPY = ("cupy", "cupy-cuda12x", "cupy-cuda13x")
@@ -75,3 +75,20 @@ def _processor():
         return next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
     except (OSError, StopIteration):
         return platform.processor() or platform.machine()
+
+
+def found():
+    """What there is to compute with, a line for each: a tick for what is there, a cross for what is not."""
+    from accel import device
+    lines = [f"✓ {name} {version}" for name, version in versions().items() if name in ("python", "numpy", "scipy", "autograd")]
+    lines += [f"✓ {entry['library']} {entry['version']}, kernel {entry['kernel']}" for entry in blas()]
+    try:
+        cupy = device.module("cuda")
+        gpu = f"✓ {machine(cupy)['gpu']}, CuPy {cupy.__version__}"
+    except RuntimeError as error:
+        gpu = f"✗ no GPU: {str(error).partition(', but ')[2] or error}"
+    return [*lines, gpu]
+
+
+if __name__ == "__main__":
+    print("\n".join(found()))

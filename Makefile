@@ -1,0 +1,66 @@
+# Diptych. Every target sets up what it needs in .venv; a fresh machine needs only make and Python 3.11, 3.12 or 3.13.
+FITS   := import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do $$p -c '$(FITS)' 2>/dev/null && { echo $$p; exit; }; done; echo python3)
+OUT    ?= results
+VENV   := .venv
+PY     := $(VENV)/bin/python
+READY  := $(VENV)/.ready
+PIP    := $(PY) -m pip --disable-pip-version-check install --quiet -c constraints.txt
+
+# A GPU machine may have a Python of its own that holds CuPy: it is taken as it is, and nothing is installed into it.
+GPU_PY    = $(shell $(PYTHON) -c 'import cupy' 2>/dev/null && echo $(PYTHON) || echo $(PY))
+GPU_TESTS = tests/agreement $(shell grep -rl --include='test_*.py' 'mark\.gpu' tests)
+NO_CUPY   = echo "✗ CuPy is neither in $(PYTHON) nor in $(VENV). Run make setup, then $(PY) -m pip install -e '.[cuda13]' (or cuda12)" >&2
+
+.DEFAULT_GOAL := help
+.PHONY: help setup test test-slow experiments lint audit bench test-gpu bench-gpu clean
+
+help:  ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
+
+setup: $(READY)  ## make the virtual environment and say what was found
+	@$(PY) -m experiments.provenance
+
+test: setup lint  ## lint, then all tests but the slow ones
+	@$(PY) -m pytest -q -m 'not slow'
+
+test-slow: setup  ## the slow statistical tests
+	@$(PY) -m pytest -q -m slow
+
+experiments: setup  ## run every experiment into OUT (results) and gather one page
+	@$(PY) -m experiments run all --out $(OUT); status=$$?; $(PY) -m experiments report --out $(OUT) && exit $$status
+
+lint: $(READY)  ## check the style of the source
+	@$(PY) -m ruff check --quiet . && echo "✓ ruff"
+
+audit: $(READY)  ## measure the disagreement of the two packages and renew the table in the README
+	@$(PY) -m tests.agreement.audit
+	@$(PY) -m experiments.readme
+
+bench: setup  ## measure speed on the CPU
+	@$(PY) -m experiments.bench run all --device cpu --out $(OUT)/bench
+
+test-gpu:  ## the agreement tests on CUDA; fails where none ran on a device
+	@$(GPU_PY) -c 'import cupy' 2>/dev/null || { $(NO_CUPY); exit 1; }
+	@$(GPU_PY) -m experiments.provenance
+	@DIPTYCH_TEST_CUDA=1 $(GPU_PY) -m pytest -q -m gpu $(GPU_TESTS)
+
+bench-gpu:  ## measure speed on CUDA
+	@$(GPU_PY) -c 'import cupy' 2>/dev/null || { $(NO_CUPY); exit 1; }
+	@$(GPU_PY) -m experiments.bench run all --device cuda --out $(OUT)/bench
+
+clean:  ## remove what make made: .venv, caches, results
+	@rm -rf $(VENV) results build dist *.egg-info .pytest_cache .ruff_cache .hypothesis
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c '$(FITS)' 2>/dev/null || { echo "✗ Python 3.11, 3.12 or 3.13 is needed, found:" \
+	  "$$($(PYTHON) --version 2>&1). Name one: make PYTHON=/path/to/python3.12 …" >&2; exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { echo "✗ $(PYTHON) cannot make a virtual environment:" \
+	  "its venv module is not complete (Debian and Ubuntu: apt install python3-venv)" >&2; exit 1; }
+	@echo "setting up $(VENV) with $$($(PYTHON) --version), a minute or two …"
+	@$(PY) -c 'import pip' 2>/dev/null || $(PYTHON) -m venv --clear $(VENV)
+	@$(PIP) setuptools
+	@$(PIP) --no-build-isolation -e '.[test,experiments]'
+	@$(PY) -m pip check >/dev/null || { $(PY) -m pip check; exit 1; }
+	@touch $@

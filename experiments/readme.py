@@ -1,0 +1,68 @@
+"""The table in the README: a row for each module, with the worst disagreement of its twins as `make audit` measured it.
+
+    python -m experiments.readme      writes the table between its two markers
+"""
+import ast
+import json
+import re
+from pathlib import Path
+
+__all__ = ["PARTS", "BEGIN", "END", "table", "filled"]
+
+ROOT = Path(__file__).resolve().parents[1]
+AUDIT = ROOT / "experiments" / "results" / "audit.json"
+PARTS = ("representation", "density", "inference", "validation", "simulators", "core")
+BEGIN, END = "<!-- table: made by python -m experiments.readme -->", "<!-- end of table -->"
+
+
+def table(root=ROOT, audit=AUDIT):
+    """The table as Markdown; a module that the audit has not measured yet has a dash."""
+    rows = json.loads(audit.read_text("utf-8"))["rows"] if audit.is_file() else []
+    pages = [page for page in (root / "reference").rglob("*.py") if page.name != "__init__.py"]
+    lines = ["| algorithm | reference | accel | source | worst disagreement |", "|---|---|---|---|---|"]
+    for page in sorted(pages, key=lambda page: (_part(page, root), page.as_posix())):
+        path = page.relative_to(root / "reference").as_posix()
+        name, source = _title_and_source(page)
+        worst = _worst(rows, path.removesuffix(".py").replace("/", "."))
+        lines.append(f"| {name} | [{page.name}](reference/{path}) | [{page.name}](accel/{path}) | {source} | {worst} |")
+    return "\n".join(lines)
+
+
+def filled(text):
+    """The README with the table between its markers."""
+    before, found, rest = text.partition(BEGIN)
+    if not found or END not in rest:
+        raise ValueError(f"README.md: expected the markers {BEGIN} and {END}")
+    return before + BEGIN + "\n" + table() + "\n" + END + rest.partition(END)[2]
+
+
+def _part(page, root):
+    part = page.relative_to(root / "reference").parts[0]
+    return PARTS.index(part) if part in PARTS else len(PARTS)
+
+
+def _title_and_source(page):
+    """What the docstring says that the page is, and the first work that it names: its authors and year, or its words."""
+    words = ast.get_docstring(ast.parse(page.read_text("utf-8"))) or page.stem
+    section = re.search(r"^Source +(.*(?:\n +.*)*)", words, re.MULTILINE)
+    first = " ".join(section[1].split()).partition(";")[0] if section else ""
+    work = re.search(r"[”\"], ([^\"]*?\b(?:1[89]|20)\d\d)\b", first)
+    title, source = re.split(r"[:.]", words, maxsplit=1)[0], work[1] if work else first.rstrip(".")
+    return title.replace("|", "\\|"), source.replace("|", "\\|")
+
+
+def _worst(rows, module):
+    """The worst relative disagreement over a module's functions, accel on NumPy in float64: of values and of gradients."""
+    ours = [row for row in rows if row["function"].startswith(module + ".") and (row["backend"], row["dtype"]) == ("numpy", "float64")]
+    found = {kind: [row[kind] for row in ours if row.get(kind) is not None] for kind in ("value", "gradient")}
+    return ", ".join(f"{kind} {max(values) and f'{max(values):.0e}'}" for kind, values in found.items() if values) or "–"
+
+
+def main():
+    readme = ROOT / "README.md"
+    readme.write_text(filled(readme.read_text("utf-8")), "utf-8")
+    print(f"README.md: {table().count(chr(10)) - 1} modules")
+
+
+if __name__ == "__main__":
+    main()
