@@ -1,0 +1,17 @@
+"""Priors: what is known of θ before the data, and the map through which θ becomes unconstrained.
+
+Every prior has the same face: `dim` and `unconstrained_dim`; `sample(rng, n)` → θ (n, dim); `contains(theta)` → (N,) bool;
+`log_prob(theta)` → (N,); `to_unconstrained(theta)` → u (N, unconstrained_dim) and log|det ∂u/∂θ| (N,); `to_constrained(u)` →
+θ and log|det ∂θ/∂u|.
+
+Conventions   nats. Supports are open: a bound is outside, since its u is infinite. A θ that a prior returns is strictly inside,
+              whatever u; a θ outside, NaN included, has density −inf and a u that is not finite.
+"""
+from accel.core.priors import box_uniform, constants, dirichlet, independent, normal
+from accel.core.priors.box_uniform import BoxUniform
+from accel.core.priors.dirichlet import Dirichlet
+from accel.core.priors.independent import Independent, check_inside, describe, restore
+from accel.core.priors.normal import LogNormal, Normal
+
+__all__ = ["BoxUniform", "Normal", "LogNormal", "Dirichlet", "Independent", "describe", "restore", "check_inside",
+           "box_uniform", "constants", "dirichlet", "independent", "normal"]
