@@ -24,10 +24,13 @@ class BoxUniform:
 
     def __post_init__(self):
         hold(self)
-        if not ((np.nextafter(self.low, np.inf) < self.high) & np.isfinite(self.high - self.low)).all():
+        with np.errstate(over="ignore"):
+            resolved = (np.nextafter(self.low, np.inf) < self.high) & np.isfinite(self.high - self.low)
+        if not resolved.all():
             raise ValueError(f"low: expected low < high, a finite width apart, got low = {self.low} and high = {self.high}")
 
     def sample(self, rng, n):
+        """n draws, (n, dim)."""
         theta = rng.random((checks.check_count("n", n), self.dim))
         theta *= like(theta, self.high - self.low)
         for part in head_and_tail(theta, self.low):
@@ -35,16 +38,19 @@ class BoxUniform:
         return self._inside(theta)
 
     def contains(self, theta):
+        """Whether each row lies inside the support, (N,) bool."""
         theta = checks.as_array("theta", theta, ("N", self.dim))
         lowest, highest = self._extremes(theta)
         return array_module(theta).logical_and(theta >= lowest, theta <= highest).all(axis=1)
 
     def log_prob(self, theta):
+        """log p(θ) in nats, (N,); −inf outside."""
         theta = checks.as_array("theta", theta)
         log_density = like(theta, -np.log(self.high - self.low).sum())
         return array_module(theta).where(self.contains(theta), log_density, like(theta, -np.inf))
 
     def to_unconstrained(self, theta):
+        """u, and log|det ∂u/∂θ|; not finite outside the support."""
         theta = checks.as_array("theta", theta, ("N", self.dim))
         xp, below, above = array_module(theta), theta.copy(), theta.copy()
         for distance, bound in ((below, self.low), (above, self.high)):
@@ -60,6 +66,7 @@ class BoxUniform:
         return u, xp.negative(log_det, out=log_det)
 
     def to_constrained(self, u):
+        """θ, strictly inside the support, and log|det ∂θ/∂u|."""
         u = checks.as_array("u", u, ("N", self.dim))
         xp, below = array_module(u), u < 0
         theta = xp.abs(u)

@@ -45,12 +45,14 @@ class Dirichlet:
         return self._inside(theta)
 
     def contains(self, theta):
+        """Whether each row lies inside the support, (N,) bool."""
         theta = checks.as_array("theta", theta, ("N", self.dim))
         xp, excess = array_module(theta), theta.sum(axis=1)
         excess -= 1
         return xp.logical_and(xp.abs(excess) < SUM_TOLERANCE, (theta > 0).all(axis=1))
 
     def log_prob(self, theta):
+        """log p(θ) in nats, (N,); −inf outside."""
         theta = checks.as_array("theta", theta)
         xp, inside, alpha = array_module(theta), self.contains(theta), self.concentration
         log_theta = xp.where(inside[:, None], theta, like(theta, 1.0))
@@ -59,6 +61,7 @@ class Dirichlet:
         return xp.where(inside, log_prob, like(theta, -np.inf))
 
     def to_unconstrained(self, theta):
+        """u, and log|det ∂u/∂θ|; not finite outside the support."""
         theta = checks.as_array("theta", theta)
         xp = array_module(theta)
         log_theta = xp.where(self.contains(theta)[:, None], theta, like(theta, np.nan))
@@ -70,6 +73,7 @@ class Dirichlet:
         return u, xp.negative(log_det, out=log_det)
 
     def to_constrained(self, u):
+        """θ, strictly inside the support, and log|det ∂θ/∂u|."""
         u = checks.as_array("u", u, ("N", self.unconstrained_dim))
         xp, y = array_module(u), u - self._offset(u)
         s = xp.abs(y)

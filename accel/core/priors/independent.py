@@ -37,20 +37,25 @@ class Independent:
         object.__setattr__(self, "parts", parts)
 
     def sample(self, rng, n):
+        """n draws, (n, dim)."""
         return _beside([part.sample(rng, n) for part in self.parts])
 
     def contains(self, theta):
+        """Whether each row lies inside the support, (N,) bool."""
         inside = [part.contains(columns) for part, columns in self._split("theta", theta, "dim")]
         return functools.reduce(array_module(inside[0]).logical_and, inside)
 
     def log_prob(self, theta):
+        """log p(θ) in nats, (N,); −inf outside."""
         return _total(part.log_prob(columns) for part, columns in self._split("theta", theta, "dim"))
 
     def to_unconstrained(self, theta):
+        """u, and log|det ∂u/∂θ|; not finite outside the support."""
         results = [part.to_unconstrained(columns) for part, columns in self._split("theta", theta, "dim")]
         return _beside([u for u, _ in results]), _total(log_det for _, log_det in results)
 
     def to_constrained(self, u):
+        """θ, strictly inside the support, and log|det ∂θ/∂u|."""
         results = [part.to_constrained(columns) for part, columns in self._split("u", u, "unconstrained_dim")]
         return _beside([theta for theta, _ in results]), _total(log_det for _, log_det in results)
 

@@ -25,27 +25,32 @@ class Normal:
         hold(self, positive="std")
 
     def sample(self, rng, n):
+        """n draws, (n, dim)."""
         theta = rng.standard_normal((checks.check_count("n", n), self.dim))
         theta *= like(theta, self.std)
         theta += like(theta, self.mean)
         return theta
 
     def contains(self, theta):
+        """Whether each row lies inside the support, (N,) bool."""
         theta = checks.as_array("theta", theta, ("N", self.dim))
         return array_module(theta).isfinite(theta).all(axis=1)
 
     def log_prob(self, theta):
+        """log p(θ) in nats, (N,); −inf outside."""
         u, log_det = self.to_unconstrained(theta)
         log_det += log_standard_normal(u)
         return array_module(u).where(self.contains(theta), log_det, like(u, -np.inf))
 
     def to_unconstrained(self, theta):
+        """u, and log|det ∂u/∂θ|; not finite outside the support."""
         theta = checks.as_array("theta", theta, ("N", self.dim))
         u = theta - like(theta, self.mean)
         u /= like(theta, self.std)
         return u, array_module(u).full(len(u), -np.log(self.std).sum(), dtype=u.dtype)
 
     def to_constrained(self, u):
+        """θ, strictly inside the support, and log|det ∂θ/∂u|."""
         u = checks.as_array("u", u, ("N", self.dim))
         theta = u * like(u, self.std)
         theta += like(u, self.mean)
@@ -63,18 +68,22 @@ class LogNormal:
         hold(self, positive="sigma")
 
     def sample(self, rng, n):
+        """n draws, (n, dim)."""
         return self.to_constrained(rng.standard_normal((checks.check_count("n", n), self.dim)))[0]
 
     def contains(self, theta):
+        """Whether each row lies inside the support, (N,) bool."""
         theta = checks.as_array("theta", theta, ("N", self.dim))
         return array_module(theta).logical_and(theta > 0, theta < np.inf).all(axis=1)
 
     def log_prob(self, theta):
+        """log p(θ) in nats, (N,); −inf outside."""
         u, log_det = self.to_unconstrained(theta)
         log_det += log_standard_normal(u)
         return array_module(u).where(self.contains(theta), log_det, like(u, -np.inf))
 
     def to_unconstrained(self, theta):
+        """u, and log|det ∂u/∂θ|; not finite outside the support."""
         theta = checks.as_array("theta", theta, ("N", self.dim))
         xp = array_module(theta)
         u = xp.where(theta > 0, theta, like(theta, np.nan))
@@ -86,6 +95,7 @@ class LogNormal:
         return u, xp.negative(log_det, out=log_det)
 
     def to_constrained(self, u):
+        """θ, strictly inside the support, and log|det ∂θ/∂u|."""
         u = checks.as_array("u", u, ("N", self.dim))
         xp, number = array_module(u), np.finfo(u.dtype)
         theta = u * like(u, self.sigma)

@@ -33,20 +33,26 @@ class BoxUniform:
 
     def __post_init__(self):
         hold(self)
-        if not ((np.nextafter(self.low, np.inf) < self.high) & np.isfinite(self.high - self.low)).all():
+        with np.errstate(over="ignore"):
+            resolved = (np.nextafter(self.low, np.inf) < self.high) & np.isfinite(self.high - self.low)
+        if not resolved.all():
             raise ValueError(f"low: expected low < high, a finite width apart, got low = {self.low} and high = {self.high}")
 
     def sample(self, rng, n):
+        """n draws, (n, dim)."""
         return self._inside(self.low + (self.high - self.low) * rng.random((checks.check_count("n", n), self.dim)))
 
     def contains(self, theta):
+        """Whether each row lies inside the support, (N,) bool."""
         theta = checks.as_array("theta", theta, ("N", self.dim))
         return np.all((theta > self.low) & (theta < self.high), axis=1)
 
     def log_prob(self, theta):
+        """log p(θ) in nats, (N,); −inf outside."""
         return np.where(self.contains(theta), -np.sum(np.log(self.high - self.low)), -np.inf)             # (1)
 
     def to_unconstrained(self, theta):
+        """u, and log|det ∂u/∂θ|; not finite outside the support."""
         from autograd.scipy.special import erfcinv
         theta, width = checks.as_array("theta", theta, ("N", self.dim)), self.high - self.low
         below, above = (theta - self.low) / width, (self.high - theta) / width
@@ -54,6 +60,7 @@ class BoxUniform:
         return u, -self._log_det(u)
 
     def to_constrained(self, u):
+        """θ, strictly inside the support, and log|det ∂θ/∂u|."""
         from autograd.scipy.special import erfc
         u = checks.as_array("u", u, ("N", self.dim))
         tail = (self.high - self.low) * 0.5 * erfc(np.abs(u) / np.sqrt(2))                                # width · Φ(−|u|)

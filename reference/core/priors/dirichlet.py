@@ -54,22 +54,26 @@ class Dirichlet:
         return self._inside(np.hstack((z, ones)) * np.cumprod(np.hstack((ones, one_minus_z)), axis=1))    # (2)
 
     def contains(self, theta):
+        """Whether each row lies inside the support, (N,) bool."""
         theta = checks.as_array("theta", theta, ("N", self.dim))
         return np.all(theta > 0, axis=1) & (np.abs(np.sum(theta, axis=1) - 1) < SUM_TOLERANCE)
 
     def log_prob(self, theta):
+        """log p(θ) in nats, (N,); −inf outside."""
         inside, alpha = self.contains(theta), self.concentration
         log_norm = math.lgamma(np.sum(alpha)) - sum(map(math.lgamma, alpha))
         log_theta = np.log(np.where(inside[:, None], theta, 1.0))
         return np.where(inside, log_norm + np.sum((alpha - 1) * log_theta, axis=1), -np.inf)              # (1)
 
     def to_unconstrained(self, theta):
+        """u, and log|det ∂u/∂θ|; not finite outside the support."""
         theta = np.where(self.contains(theta)[:, None], theta, np.nan)
         rest = np.cumsum(theta[:, :0:-1], axis=1)[:, ::-1]
         u = np.log(theta[:, :-1]) - np.log(rest) + self._offset()                                         # (4)
         return u, -np.sum(np.log(theta), axis=1)
 
     def to_constrained(self, u):
+        """θ, strictly inside the support, and log|det ∂θ/∂u|."""
         y = checks.as_array("u", u, ("N", self.unconstrained_dim)) - self._offset()
         log_z, log_one_minus_z, zeros = -np.logaddexp(0.0, -y), -np.logaddexp(0.0, y), np.zeros((len(y), 1))  # (3)
         log_theta = np.hstack((log_z, zeros)) + np.cumsum(np.hstack((zeros, log_one_minus_z)), axis=1)    # (2)

@@ -37,21 +37,26 @@ class Independent:
         object.__setattr__(self, "parts", parts)
 
     def sample(self, rng, n):
+        """n draws, (n, dim)."""
         return np.concatenate([part.sample(rng, n) for part in self.parts], axis=1)
 
     def contains(self, theta):
+        """Whether each row lies inside the support, (N,) bool."""
         inside = [part.contains(columns) for part, columns in self._split("theta", theta, "dim")]
         return np.all(np.array(inside), axis=0)
 
     def log_prob(self, theta):
+        """log p(θ) in nats, (N,); −inf outside."""
         return sum(part.log_prob(columns) for part, columns in self._split("theta", theta, "dim"))        # (1)
 
     def to_unconstrained(self, theta):
+        """u, and log|det ∂u/∂θ|; not finite outside the support."""
         results = [part.to_unconstrained(columns) for part, columns in self._split("theta", theta, "dim")]
         us, log_dets = zip(*results)
         return np.concatenate(us, axis=1), sum(log_dets)
 
     def to_constrained(self, u):
+        """θ, strictly inside the support, and log|det ∂θ/∂u|."""
         results = [part.to_constrained(columns) for part, columns in self._split("u", u, "unconstrained_dim")]
         thetas, log_dets = zip(*results)
         return np.concatenate(thetas, axis=1), sum(log_dets)

@@ -36,20 +36,25 @@ class Normal:
         hold(self, positive="std")
 
     def sample(self, rng, n):
+        """n draws, (n, dim)."""
         return self.to_constrained(rng.standard_normal((checks.check_count("n", n), self.dim)))[0]
 
     def contains(self, theta):
+        """Whether each row lies inside the support, (N,) bool."""
         return np.all(np.isfinite(checks.as_array("theta", theta, ("N", self.dim))), axis=1)
 
     def log_prob(self, theta):
+        """log p(θ) in nats, (N,); −inf outside."""
         u, log_det = self.to_unconstrained(theta)
         return np.where(self.contains(theta), log_standard_normal(u) + log_det, -np.inf)                  # (1) by (6)
 
     def to_unconstrained(self, theta):
+        """u, and log|det ∂u/∂θ|; not finite outside the support."""
         u = (checks.as_array("theta", theta, ("N", self.dim)) - self.mean) / self.std
         return u, np.zeros(len(u)) - np.sum(np.log(self.std))
 
     def to_constrained(self, u):
+        """θ, strictly inside the support, and log|det ∂θ/∂u|."""
         u = checks.as_array("u", u, ("N", self.dim))
         return self.mean + self.std * u, np.zeros(len(u)) + np.sum(np.log(self.std))                      # (2), (5)
 
@@ -71,22 +76,27 @@ class LogNormal:
         hold(self, positive="sigma")
 
     def sample(self, rng, n):
+        """n draws, (n, dim)."""
         return self.to_constrained(rng.standard_normal((checks.check_count("n", n), self.dim)))[0]
 
     def contains(self, theta):
+        """Whether each row lies inside the support, (N,) bool."""
         theta = checks.as_array("theta", theta, ("N", self.dim))
         return np.all((theta > 0) & (theta < np.inf), axis=1)
 
     def log_prob(self, theta):
+        """log p(θ) in nats, (N,); −inf outside."""
         u, log_det = self.to_unconstrained(theta)
         return np.where(self.contains(theta), log_standard_normal(u) + log_det, -np.inf)                  # (3) by (6)
 
     def to_unconstrained(self, theta):
+        """u, and log|det ∂u/∂θ|; not finite outside the support."""
         theta = checks.as_array("theta", theta, ("N", self.dim))
         log_theta = np.log(np.where(theta > 0, theta, np.nan))
         return (log_theta - self.mu) / self.sigma, -np.sum(np.log(self.sigma) + log_theta, axis=1)
 
     def to_constrained(self, u):
+        """θ, strictly inside the support, and log|det ∂θ/∂u|."""
         log_theta = self.mu + self.sigma * checks.as_array("u", u, ("N", self.dim))
         log_det = np.sum(np.log(self.sigma) + log_theta, axis=1)                                          # (5)
         with np.errstate(over="ignore"):
