@@ -1,0 +1,69 @@
+"""The README: its examples run and print what it says, and its table has a row for every module."""
+import contextlib
+import io
+import re
+from pathlib import Path
+
+import pytest
+
+import accel
+import reference
+from experiments import readme
+from tests.agreement.public import modules
+
+TEXT = (readme.ROOT / "README.md").read_text("utf-8")
+SNIPPETS = re.findall(r"```python\n(.*?)```\n(?:```text\n(.*?)```)?", TEXT, re.DOTALL)
+
+
+def test_there_are_examples():
+    assert SNIPPETS and SNIPPETS[0][1]
+
+
+@pytest.mark.parametrize(("code", "expected"), SNIPPETS)
+def test_an_example_prints_what_the_readme_says(code, expected):
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        exec(compile(code, "README.md", "exec"), {})
+    for line, wanted in zip(printed.getvalue().splitlines(), expected.splitlines(), strict=True):
+        if "gap" not in wanted:                                # a gap at the level of rounding differs from machine to machine
+            assert line == wanted
+        assert all(float(gap) < 1e-12 for gap in re.findall(r"\d+e[-+]\d+", line)), line
+
+
+def test_the_table_is_what_the_command_writes():
+    assert readme.filled(TEXT) == TEXT, "run: python -m experiments.readme"
+
+
+def test_the_table_has_one_row_for_each_module_and_its_twin():
+    table = TEXT.partition(readme.BEGIN)[2].partition(readme.END)[0]
+    for package in (reference, accel):
+        pages = {re.sub(r"[.]", "/", name) + ".py" for name in modules(package)}
+        pages = {page for page in pages if (Path(package.__path__[0]) / page).is_file()}
+        rows = re.findall(rf"\({package.__name__}/([^)]*)\)", table)
+        assert sorted(rows) == sorted(pages)
+
+
+def test_every_link_leads_to_a_file():
+    links = re.findall(r"\]\(([^)#]+)\)", TEXT)
+    assert links and not [link for link in links if not (readme.ROOT / link).exists()]
+
+
+def test_every_target_that_is_named_is_in_the_makefile():
+    makefile = (readme.ROOT / "Makefile").read_text("utf-8")
+    for page in ("README.md", "CONTRIBUTING.md"):
+        for target in re.findall(r"\bmake ([a-z-]+)", (readme.ROOT / page).read_text("utf-8")):
+            assert re.search(rf"^{target}:.*## ", makefile, re.MULTILINE), f"{page}: make {target}"
+
+
+def test_the_worst_of_a_module_is_found(tmp_path):
+    page = tmp_path / "reference" / "density" / "maf.py"
+    page.parent.mkdir(parents=True)
+    page.write_text('"""A flow: words.\n\nSource        "On flows, 2017", Doe and Roe, 2016, eq. 3; others, 1999.\n"""\n')
+    audit = tmp_path / "audit.json"
+    audit.write_text('{"rows": [{"function": "density.maf.loss", "backend": "numpy", "dtype": "float64", "value": 1e-16, "gradient": null},'
+                     '{"function": "density.maf.loss_and_grad", "backend": "numpy", "dtype": "float64", "value": 0.0, "gradient": 3e-15},'
+                     '{"function": "density.maf.loss", "backend": "numpy", "dtype": "float32", "value": 1e-3, "gradient": null},'
+                     '{"function": "density.mafia.loss", "backend": "numpy", "dtype": "float64", "value": 1.0, "gradient": 1.0}]}')
+    row = readme.table(tmp_path, audit).splitlines()[2]
+    assert row == ("| A flow | [maf.py](reference/density/maf.py) | [maf.py](accel/density/maf.py) | Doe and Roe, 2016 "
+                   "| value 1e-16, gradient 3e-15 |")
