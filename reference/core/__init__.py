@@ -1,5 +1,5 @@
 """The pieces that every algorithm stands on."""
 
-from reference.core import checks, nets, optim, persistence, priors, scaling, training, tree
+from reference.core import checks, conv, nets, optim, persistence, priors, regression, scaling, simulation, training, tree
 
-__all__ = ["checks", "nets", "optim", "persistence", "priors", "scaling", "training", "tree"]
+__all__ = ["checks", "conv", "nets", "optim", "persistence", "priors", "regression", "scaling", "simulation", "training", "tree"]
