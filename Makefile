@@ -13,7 +13,7 @@ GPU_TESTS = tests/agreement $(shell grep -rl --include='test_*.py' 'mark\.gpu' t
 NO_CUPY   = echo "✗ CuPy is neither in $(PYTHON) nor in $(VENV). Run make setup, then $(PY) -m pip install -e '.[cuda13]' (or cuda12)" >&2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test test-slow experiments lint audit bench test-gpu bench-gpu clean
+.PHONY: help setup test test-slow experiments records lint audit bench test-gpu bench-gpu clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
@@ -29,6 +29,11 @@ test-slow: setup  ## the slow statistical tests
 
 experiments: setup  ## run every experiment into OUT (results) and gather one page
 	@$(PY) -m experiments run all --out $(OUT); status=$$?; $(PY) -m experiments report --out $(OUT) && exit $$status
+
+records: $(READY)  ## keep the records of the last full run in git and renew the tables in the README
+	@mkdir -p experiments/results && cp $(OUT)/*.json experiments/results/
+	@if ls $(OUT)/bench/*.json >/dev/null 2>&1; then mkdir -p experiments/results/bench && cp $(OUT)/bench/*.json experiments/results/bench/; fi
+	@$(PY) -m experiments.readme
 
 lint: $(READY)  ## check the style of the source
 	@$(PY) -m ruff check --quiet . && echo "✓ ruff"

@@ -5,8 +5,6 @@ import traceback
 
 from experiments import BACKENDS, framework
 
-FORMS = {"most": "≤", "least": "≥"}
-
 
 class Parser(argparse.ArgumentParser):
     """A parser whose every complaint is one line that ends with what it would have taken."""
@@ -102,9 +100,8 @@ def _run(parser, arguments):
 
 def line(key, metric, quick):
     """One metric as one line: its mark, name, value and target."""
-    mark = {"met": "✓", "missed": "✗", "report": "·"}[framework.verdict(metric, quick)]
-    target = f" (target {FORMS[metric.at]} {metric.target:g})" if metric.at in FORMS else ""
-    return f"{mark} {key} = {framework.shown(metric.value)}{target}"
+    target = f" (target {framework.FORMS[metric.at]} {metric.target:g})" if metric.at in framework.FORMS else ""
+    return f"{framework.MARKS[framework.verdict(metric, quick)]} {key} = {framework.shown(metric.value)}{target}"
 
 
 def _report(parser, arguments):

@@ -31,9 +31,11 @@ import experiments
 from accel import device
 from experiments import figures, provenance
 
-__all__ = ["Settings", "Metric", "Outcome", "SETTINGS", "titles", "settings", "execute", "read", "same_settings", "verdict",
-           "shown", "write"]
+__all__ = ["Settings", "Metric", "Outcome", "MARKS", "FORMS", "SETTINGS", "titles", "settings", "execute", "read", "same_settings",
+           "verdict", "shown", "write"]
 
+MARKS = {"met": "✓", "missed": "✗", "report": "·"}
+FORMS = {"most": "≤", "least": "≥"}
 SETTINGS = ("backend", "device", "dtype", "seed", "quick", "data")
 
 

@@ -1,18 +1,22 @@
-"""The table in the README: a row for each module, with the worst disagreement of its twins as `make audit` measured it.
+"""The tables in the README, written between their markers by `python -m experiments.readme`.
 
-    python -m experiments.readme      writes the table between its two markers
+One has a row for each module, with the worst disagreement of its twins as `make audit` measured it; the other a row for each
+metric that has a target, as the records of the last full run hold it.
 """
 import ast
 import json
 import re
 from pathlib import Path
 
-__all__ = ["PARTS", "BEGIN", "END", "table", "filled"]
+from experiments import framework
+
+__all__ = ["PARTS", "BEGIN", "END", "table", "results", "filled"]
 
 ROOT = Path(__file__).resolve().parents[1]
-AUDIT = ROOT / "experiments" / "results" / "audit.json"
+RECORDS = ROOT / "experiments" / "results"
+AUDIT = RECORDS / "audit.json"
 PARTS = ("representation", "density", "inference", "validation", "simulators", "core")
-BEGIN, END = "<!-- table: made by python -m experiments.readme -->", "<!-- end of table -->"
+BEGIN, END = "<!-- {name}: written by python -m experiments.readme -->", "<!-- end of {name} -->"
 
 
 def table(root=ROOT, audit=AUDIT):
@@ -28,12 +32,31 @@ def table(root=ROOT, audit=AUDIT):
     return "\n".join(lines)
 
 
+def results(folder=RECORDS):
+    """Every metric with a target, from the records of the last full run, as Markdown."""
+    lines = ["| experiment | metric | value | target | |", "|---|---|---|---|---|"]
+    for record in filter(None, map(framework.read, sorted(folder.glob("*.json")))):
+        for key, metric in record["metrics"].items():
+            mark = framework.MARKS[framework.verdict(metric, record["quick"])]
+            if metric.target is not None:
+                lines.append(f"| {record['name']} | {_cell(key)} | {framework.shown(metric.value)} "
+                             f"| {framework.FORMS[metric.at]} {metric.target:g} | {mark} |")
+    return "\n".join(lines)
+
+
 def filled(text):
-    """The README with the table between its markers."""
-    before, found, rest = text.partition(BEGIN)
-    if not found or END not in rest:
-        raise ValueError(f"README.md: expected the markers {BEGIN} and {END}")
-    return before + BEGIN + "\n" + table() + "\n" + END + rest.partition(END)[2]
+    """The README with the tables between their markers."""
+    for name, content in (("modules", table()), ("results", results())):
+        begin, end = BEGIN.format(name=name), END.format(name=name)
+        before, found, rest = text.partition(begin)
+        if not found or end not in rest:
+            raise ValueError(f"README.md: expected the markers {begin} and {end}")
+        text = before + begin + "\n" + content + "\n" + end + rest.partition(end)[2]
+    return text
+
+
+def _cell(words):
+    return words.replace("|", "\\|")
 
 
 def _part(page, root):
@@ -48,7 +71,7 @@ def _title_and_source(page):
     first = " ".join(section[1].split()).partition(";")[0] if section else ""
     work = re.search(r"[”\"], ([^\"]*?\b(?:1[89]|20)\d\d)\b", first)
     title, source = re.split(r"[:.]", words, maxsplit=1)[0], work[1] if work else first.rstrip(".")
-    return title.replace("|", "\\|"), source.replace("|", "\\|")
+    return _cell(title), _cell(source)
 
 
 def _worst(rows, module):

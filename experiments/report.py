@@ -12,8 +12,7 @@ from experiments import framework
 
 __all__ = ["write", "page", "misses"]
 
-MARKS = {"met": "✓ met", "missed": "✗ missed", "report": "reported"}
-FORMS = {"most": "≤", "least": "≥"}
+VERDICTS = {"met": "✓ met", "missed": "✗ missed", "report": "reported"}
 SCREEN_PIXELS = 0.75              # of the page for each pixel of a figure: its letters then are as large as the text
 
 STYLE = """
@@ -78,7 +77,7 @@ def misses(record):
     """What the record's run did not reach, a line for each."""
     if "error" in record:
         return [f"{record['name']} failed: {record['error']}"]
-    return [f"{record['name']}: {key} = {framework.shown(metric.value)} (target {FORMS[metric.at]} {metric.target:g})"
+    return [f"{record['name']}: {key} = {framework.shown(metric.value)} (target {framework.FORMS[metric.at]} {metric.target:g})"
             for key, metric in record["metrics"].items() if framework.verdict(metric, record["quick"]) == "missed"]
 
 
@@ -164,10 +163,10 @@ def _section(record, figure):
 def _metric(key, metric, quick):
     verdict = framework.verdict(metric, quick)
     note = f'<br><span class="quiet">{escape(metric.note)}</span>' if metric.note else ""
-    target = f"{FORMS[metric.at]} {metric.target:g}" if metric.at in FORMS else ""
+    target = f"{framework.FORMS[metric.at]} {metric.target:g}" if metric.at in framework.FORMS else ""
     look = {"met": "good", "missed": "bad", "report": "quiet"}[verdict]
     return (f'<tr><td>{escape(key)}{note}</td><td class="number">{framework.shown(metric.value)}</td>'
-            f'<td class="number">{target}</td><td><span class="{look}">{MARKS[verdict]}</span></td></tr>\n')
+            f'<td class="number">{target}</td><td><span class="{look}">{VERDICTS[verdict]}</span></td></tr>\n')
 
 
 def _place(record):

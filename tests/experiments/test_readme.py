@@ -8,7 +8,7 @@ import pytest
 
 import accel
 import reference
-from experiments import readme
+from experiments import framework, readme
 from tests.agreement.public import modules
 
 TEXT = (readme.ROOT / "README.md").read_text("utf-8")
@@ -30,17 +30,24 @@ def test_an_example_prints_what_the_readme_says(code, expected):
         assert all(float(gap) < 1e-12 for gap in re.findall(r"\d+e[-+]\d+", line)), line
 
 
-def test_the_table_is_what_the_command_writes():
+def test_the_tables_are_what_the_command_writes():
     assert readme.filled(TEXT) == TEXT, "run: python -m experiments.readme"
 
 
 def test_the_table_has_one_row_for_each_module_and_its_twin():
-    table = TEXT.partition(readme.BEGIN)[2].partition(readme.END)[0]
+    table = TEXT.partition(readme.BEGIN.format(name="modules"))[2].partition(readme.END.format(name="modules"))[0]
     for package in (reference, accel):
         pages = {re.sub(r"[.]", "/", name) + ".py" for name in modules(package)}
         pages = {page for page in pages if (Path(package.__path__[0]) / page).is_file()}
         rows = re.findall(rf"\({package.__name__}/([^)]*)\)", table)
         assert sorted(rows) == sorted(pages)
+
+
+def test_the_results_on_record_are_listed_with_their_targets(toy, tmp_path):
+    framework.execute(toy, framework.settings(where="cpu", out=tmp_path))
+    (tmp_path / "audit.json").write_text('{"rows": []}')
+    rows = readme.results(tmp_path).splitlines()[2:]
+    assert len(rows) == 3 and rows[1] == "| toy | impossible | 0.5 | ≥ 0.9 | ✗ |"
 
 
 def test_every_link_leads_to_a_file():
