@@ -39,7 +39,8 @@ def load(path, kind):
     except FileNotFoundError:
         raise
     except (ValueError, KeyError, EOFError, OSError, TypeError, AttributeError, zipfile.BadZipFile) as error:
-        raise ValueError(f"path: expected a file saved by diptych, got {os.fspath(path)!r}, which is truncated or foreign ({error})") from None
+        raise ValueError(f"path: expected a file saved by diptych, got {os.fspath(path)!r}, "
+                         f"which is truncated or foreign ({error})") from None
     if not isinstance(header, dict) or header.get("format") != FORMAT:
         raise ValueError(f"path: expected a file saved by diptych, got {os.fspath(path)!r} with another header")
     if header["version"] > VERSION:

@@ -20,8 +20,9 @@ __all__ = ["Trained", "NonFiniteLossError", "train"]
 
 
 class Trained(NamedTuple):
-    """What training returns: the best parameters (packed), the history, the epoch they are from, and why it stopped."""
+    """What training returns: the best parameters (packed) and their loss, the history, their epoch, and why it stopped."""
     params: dict
+    loss: float
     history: dict
     best_epoch: int
     stopped: str
@@ -62,6 +63,8 @@ def train(model, params, data, *, rng, learning_rate=5e-4, batch_size=200, max_e
     held, kept = (xp.asarray(rows) for rows in (state["order"][:n_validation], state["order"][n_validation:]))
     validation, training = [a[held] for a in data] + state["noise"], [a[kept] for a in data]
     n_training, n_batches = n - n_validation, (n - n_validation) // batch_size
+    if n_validation and state["epoch"] == 0:
+        state["best_loss"] = finite_or_inf(model.loss(params, *validation))
     history, bar = state["history"], progress_bar(progress, max_epochs, state["epoch"])
 
     try:
@@ -101,7 +104,8 @@ def train(model, params, data, *, rng, learning_rate=5e-4, batch_size=200, max_e
         state["stopped"] = "interrupted"
     finally:
         bar.close()
-    return Trained(unravel(best, params), history, state["best_epoch"], state["stopped"])
+    loss = state["best_loss"] if n_validation else math.nan
+    return Trained(unravel(best, params), loss, history, state["best_epoch"], state["stopped"])
 
 
 def permutation(rng, n):
@@ -148,6 +152,11 @@ def draw(model, rng, n):
     return list(noise) if isinstance(noise, (tuple, list)) else [noise]
 
 
+def finite_or_inf(loss):
+    """A start without a finite loss is no candidate for the best; the first step will say what is wrong."""
+    return float(loss) if math.isfinite(loss) else math.inf
+
+
 def rng_state(rng):
     """What it takes to set a generator back; None for one that cannot tell."""
     return getattr(getattr(rng, "bit_generator", None), "state", None)
@@ -171,7 +180,8 @@ def load_checkpoint(path, identity, params, rng):
             raise ValueError(f"checkpoint: expected {key} = {value!r} as in {os.fspath(path)!r}, got {identity[key]!r}; "
                              "remove the file to train anew")
     if saved["params"].shape != params.flat.shape:
-        raise ValueError(f"checkpoint: expected parameters of {saved['params'].size} numbers as in {os.fspath(path)!r}, got {params.flat.size}")
+        raise ValueError(f"checkpoint: expected parameters of {saved['params'].size} numbers as in {os.fspath(path)!r}, "
+                         f"got {params.flat.size}")
     rng.bit_generator.state = saved["rng"]
     return saved
 

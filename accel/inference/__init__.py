@@ -1,1 +1,4 @@
 """From simulations to a posterior."""
+from accel.inference import ensemble, npe
+
+__all__ = ["ensemble", "npe"]

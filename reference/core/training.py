@@ -3,7 +3,8 @@
     (1)  split    one random permutation; the first ⌊fraction · N⌋ samples validate, the rest train
     (2)  epoch    a fresh permutation of the training samples, cut into ⌊N/B⌋ batches; a remainder waits for the next one
     (3)  step     (loss, g) of a batch → clip ‖g‖ → Adam with η · schedule(fraction of all steps done)
-    (4)  best     the parameters with the lowest validation loss so far, a copy; `patience` epochs without a better one stop
+    (4)  best     the parameters with the lowest validation loss so far, the start included, a copy; `patience` epochs without
+              a better one stop
 
 A model is anything with `loss(params, *batch)` and `loss_and_grad(params, *batch)`, a module of this library for one. If it
 also has `draw_noise(rng, n)`, what that returns is passed after the batch: anew at each step, once for the validation set.
@@ -30,15 +31,18 @@ class Trained(NamedTuple):
     Attributes
     ----------
     params : tree
-        The best parameters on the validation set; the last ones when nothing was held out.
+        The best parameters on the validation set, the initial ones among them; the last ones when nothing was held out.
+    loss : float
+        The validation loss of params; NaN when nothing was held out.
     history : dict of list of float
         "train_loss" (mean over an epoch's batches) and "validation_loss", one number per finished epoch.
     best_epoch : int
-        The epoch of params, counted from 1; 0 if none was finished.
+        The epoch of params, counted from 1; 0 if none was better than the start.
     stopped : str
         "patience", "max_epochs" or "interrupted".
     """
     params: dict
+    loss: float
     history: dict
     best_epoch: int
     stopped: str
@@ -105,6 +109,8 @@ def train(model, params, data, *, rng, learning_rate=5e-4, batch_size=200, max_e
     validation = [a[state["order"][:n_validation]] for a in data] + state["noise"]
     training = [a[state["order"][n_validation:]] for a in data]
     n_batches = len(training[0]) // batch_size
+    if n_validation and state["epoch"] == 0:
+        state["best_loss"] = finite_or_inf(model.loss(params, *validation))
     history, bar = state["history"], progress_bar(progress, max_epochs, state["epoch"])
 
     try:
@@ -138,7 +144,7 @@ def train(model, params, data, *, rng, learning_rate=5e-4, batch_size=200, max_e
         state["stopped"] = "interrupted"
     finally:
         bar.close()
-    return Trained(best, history, state["best_epoch"], state["stopped"])
+    return Trained(best, state["best_loss"] if n_validation else math.nan, history, state["best_epoch"], state["stopped"])
 
 
 def check_data(data):
@@ -173,6 +179,11 @@ def draw(model, rng, n):
         return []
     noise = model.draw_noise(rng, n)
     return list(noise) if isinstance(noise, (tuple, list)) else [noise]
+
+
+def finite_or_inf(loss):
+    """A start without a finite loss is no candidate for the best; the first step will say what is wrong."""
+    return float(loss) if math.isfinite(loss) else math.inf
 
 
 def rng_state(rng):

@@ -1,1 +1,4 @@
 """From simulations to a posterior."""
+from reference.inference import ensemble, npe
+
+__all__ = ["ensemble", "npe"]

@@ -45,7 +45,8 @@ def test_it_finds_least_squares(package):
     trained = train(package, quadratic(package), max_epochs=200, patience=200, validation_fraction=0.0, learning_rate=0.02,
                     schedule=package.core.optim.cosine)
     assert np.abs(trained.params["w"] - np.linalg.lstsq(x, y)[0]).max() < 1e-3
-    assert trained.best_epoch == 200 and trained.stopped == "max_epochs" and np.isnan(trained.history["validation_loss"]).all()
+    assert trained.best_epoch == 200 and trained.stopped == "max_epochs"
+    assert np.isnan([trained.loss, *trained.history["validation_loss"]]).all()
 
 
 @BOTH
@@ -61,7 +62,18 @@ def test_early_stopping_returns_a_copy_of_the_best(package):
     trained = train(package, model, learning_rate=1.0, patience=3, max_epochs=100)
     losses = trained.history["validation_loss"]
     assert trained.stopped == "patience" and trained.best_epoch == len(losses) - 3 == np.argmin(losses) + 1
-    assert np.array_equal(trained.params["w"], kept[trained.best_epoch - 1]) and not np.array_equal(kept[-1], trained.params["w"])
+    assert trained.loss == min(losses)
+    assert np.array_equal(trained.params["w"], kept[trained.best_epoch]) and not np.array_equal(kept[-1], trained.params["w"])
+
+
+@BOTH
+def test_a_start_that_nothing_improves_is_returned(package):
+    x, y = data()
+    best = np.linalg.lstsq(x, y)[0]
+    trained = package.core.training.train(quadratic(package), {"w": best}, (x, y), rng=np.random.default_rng(1), learning_rate=5.0,
+                                          patience=3, max_epochs=10)
+    assert trained.best_epoch == 0 and np.array_equal(trained.params["w"], best)
+    assert trained.loss < min(trained.history["validation_loss"])
 
 
 @BOTH
@@ -136,7 +148,7 @@ def test_noise_is_drawn_for_every_batch_and_once_for_validation(package):
     train(package, model, max_epochs=2)
     steps, validation = ([noise for kind, noise in seen if kind == which] for which in ("step", "validation"))
     assert len(steps) == 18 and len({noise.tobytes() for noise in steps}) == 18
-    assert len(validation) == 2 and np.array_equal(*validation) and len(validation[0]) == 10
+    assert len(validation) == 3 and all(np.array_equal(noise, validation[0]) for noise in validation) and len(validation[0]) == 10
 
 
 @BOTH

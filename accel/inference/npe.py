@@ -1,0 +1,176 @@
+"""Neural posterior estimation: a conditional flow, trained on simulations, that is the posterior for any observation.
+
+The mathematics is in `reference.inference.npe`. Same values; everything runs in the dtype and on the device of the simulations,
+the parameters of embedding and flow lie in one buffer, and the gradient goes by hand through the flow into the embedding:
+
+    dφ, de = backward through the flow (v, e)            accel.density.maf, de summed over its MADEs
+    dψ     = backward through the network e_ψ(c) (de)    accel.core.nets
+
+Sampling embeds each observation once, and its draws are made a block of columns at a time.
+"""
+from dataclasses import dataclass
+from types import SimpleNamespace
+
+import numpy as np
+
+from accel.core import checks, nets, optim, persistence, priors, training
+from accel.core.regression import Regression, fit_regression
+from accel.core.scaling import Scaling, fit_scaling
+from accel.core.tree import empty_like, packed
+from accel.density import made, maf
+from accel.device import array_module, put
+from accel.representation import pca
+
+__all__ = ["Posterior", "init_params", "loss", "loss_and_grad", "fit", "load"]
+
+FEWEST = 20
+
+
+def init_params(rng, *, dim, context_dim, embedding=(), n_transforms=5, hidden=(50, 50)):
+    """The embedding network, sizes (context_dim, *embedding), empty for none, and the flow that it feeds."""
+    sizes = (context_dim, *embedding)
+    return {"embedding": nets.init_mlp(rng, sizes),
+            "flow": maf.init_params(rng, dim=dim, context_dim=sizes[-1], n_transforms=n_transforms, hidden=hidden)}
+
+
+def embed(params, c):
+    return nets.mlp(params["embedding"], c) if params["embedding"] else c
+
+
+def loss(params, v, c):
+    """(5) for whitened v (N, P) and context c (N, C), in nats."""
+    return maf.loss(params["flow"], v, embed(params, c))
+
+
+def loss_and_grad(params, v, c):
+    """The loss and its gradient, in the tree of params."""
+    params = packed(params)
+    grads = params.scratch("grads", lambda: empty_like(params))
+    flow, layers = made.masked(params["flow"]), params["embedding"]
+    if not layers:
+        v, c = made.check_inputs(flow["mades"][0], v, c)
+        return maf.write_grads(flow, grads["flow"], v, c), grads
+    xp, n = array_module(params.flat), len(c)
+    tape = params.scratch("tape", lambda: nets.Tape(xp, layers, n, params.flat.dtype), size=n)
+    tape.inputs[0][1:] = c.T
+    context = nets.forward(layers, tape)
+    v, _ = made.check_inputs(flow["mades"][0], v, context.T)
+    dcontext = params.scratch("dcontext", lambda: xp.empty_like(context), size=n)
+    value = maf.write_grads(flow, grads["flow"], v, context.T, dcontext)
+    nets.backward(layers, tape, dcontext, grads["embedding"])
+    return value, grads
+
+
+@dataclass(frozen=True, eq=False)
+class Posterior:
+    """A trained posterior, for any observation, on the device and in the dtype of its simulations."""
+    prior: object
+    params: dict
+    whitening: Regression
+    x_scaling: Scaling
+    compression: object
+    context_scaling: object
+    validation_log_prob: float
+    history: dict
+
+    def context(self, x):
+        """What the network is fed for data x (M, D): standardised data, or standardised PCA scores."""
+        z = self.x_scaling.apply(x)
+        return z if self.compression is None else self.context_scaling.apply(self.compression.transform(z))
+
+    def sample(self, rng, n, x):
+        """n draws of θ for one observation x (D,): (n, P); for M of them, x (M, D): (M, n, P)."""
+        x, single = check_observation(x, self.x_scaling.mean)
+        checks.check_count("n", n)
+        c = self.context(x)
+        u = self.whitening.undo(maf.sample(self.params["flow"], rng, n, embed(self.params, c)), c)
+        theta = self.prior.to_constrained(u.reshape(-1, u.shape[-1]))[0].reshape(*u.shape[:2], -1)
+        return theta[0] if single else theta
+
+    def log_prob(self, theta, x):
+        """log q(θ|x), (N,) in nats, for θ (N, P) and one observation (D,) or one for each θ (N, D); −inf outside the prior."""
+        x, single = check_observation(x, self.x_scaling.mean)
+        theta = checks.as_array("theta", theta, ("N", self.prior.dim)).astype(x.dtype, copy=False)
+        if not single and len(x) != len(theta):
+            raise ValueError(f"x: expected one observation or {len(theta)}, one for each theta, got {len(x)}")
+        xp, inside = array_module(theta), self.prior.contains(theta)
+        centre = self.prior.to_constrained(xp.zeros((1, self.prior.unconstrained_dim), dtype=theta.dtype))[0]
+        u, log_det = self.prior.to_unconstrained(xp.where(inside[:, None], theta, centre))
+        c = self.context(x)
+        v, context = self.whitening.whiten(u, c), embed(self.params, c)
+        context = xp.repeat(context, len(theta), axis=0) if single else context
+        log_q = maf.log_prob(self.params["flow"], v, context) + log_det + self.whitening.log_det
+        return xp.where(inside, log_q, -np.inf)
+
+    def save(self, path):
+        """Write to a .npz file that either package loads."""
+        persistence.save(path, "npe", describe(self))
+
+
+def fit(prior, theta, x, *, rng, embedding=(), n_components=None, n_transforms=5, hidden=(50, 50), learning_rate=5e-3, batch_size=200,
+        max_epochs=200, patience=40, validation_fraction=0.1, clip_norm=5.0, schedule=optim.one_cycle, checkpoint=None, progress=False):
+    """Train a posterior on simulations; they decide the device and the dtype."""
+    theta, x = check_simulations(prior, theta, x)
+    u, log_det = prior.to_unconstrained(theta)
+    x_scaling = fit_scaling(x)
+    context, compression, context_scaling = x_scaling.apply(x), None, None
+    if n_components is not None:
+        compression = pca.fit(context, n_components=n_components)
+        context = compression.transform(context)
+        context_scaling = fit_scaling(context)
+        context = context_scaling.apply(context)
+    whitening = fit_regression(u, context)
+    params = init_params(rng, dim=u.shape[1], context_dim=context.shape[1], embedding=embedding, n_transforms=n_transforms, hidden=hidden)
+    params = put(params, array_module(u), u.dtype)
+    trained = training.train(
+        SimpleNamespace(loss=loss, loss_and_grad=loss_and_grad), params, (whitening.whiten(u, context), context), rng=rng,
+        learning_rate=learning_rate, batch_size=batch_size, max_epochs=max_epochs, patience=patience, clip_norm=clip_norm,
+        validation_fraction=validation_fraction, schedule=schedule, checkpoint=checkpoint, progress=progress)
+    validation_log_prob = -trained.loss + float(whitening.log_det) + float(log_det.mean())
+    return Posterior(prior, trained.params, whitening, x_scaling, compression, context_scaling, validation_log_prob, trained.history)
+
+
+def load(path):
+    """The posterior that `Posterior.save` wrote."""
+    return restore(persistence.load(path, "npe"))
+
+
+def describe(posterior):
+    """The posterior as a tree of plain values and arrays."""
+    def plain(fitted):
+        return None if fitted is None else fitted._asdict()
+    return {"prior": priors.describe(posterior.prior), "params": posterior.params, "whitening": plain(posterior.whitening),
+            "x_scaling": plain(posterior.x_scaling), "compression": plain(posterior.compression),
+            "context_scaling": plain(posterior.context_scaling), "validation_log_prob": posterior.validation_log_prob,
+            "history": posterior.history}
+
+
+def restore(tree):
+    def fitted(kind, fields):
+        return None if fields is None else kind(**fields)
+    return Posterior(
+        prior=priors.restore(tree["prior"]), params=packed(tree["params"]), whitening=fitted(Regression, tree["whitening"]),
+        x_scaling=fitted(Scaling, tree["x_scaling"]), compression=fitted(pca.PCA, tree["compression"]),
+        context_scaling=fitted(Scaling, tree["context_scaling"]), validation_log_prob=tree["validation_log_prob"],
+        history=tree["history"])
+
+
+def check_simulations(prior, theta, x):
+    """theta and x as finite arrays with as many rows, all of theta inside the prior, or a ValueError."""
+    theta = checks.as_array("theta", theta, ("N", prior.dim))
+    x = checks.as_array("x", x, (len(theta), "D"))
+    checks.check_count("theta: number of simulations", len(theta), least=FEWEST)
+    checks.check_finite("theta", theta)
+    checks.check_finite("x", x)
+    priors.check_inside("theta", prior, theta)
+    return theta, x
+
+
+def check_observation(x, like):
+    """One or more observations as (M, D), where the model lives and in its dtype, and whether it was one."""
+    x = checks.as_array("x", x)
+    single = x.ndim == 1
+    x = x[None] if single else x
+    checks.check_shape("x", x, ("M", len(like)))
+    checks.check_finite("x", x)
+    return array_module(like).asarray(x, dtype=like.dtype), single

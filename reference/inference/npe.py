@@ -1,0 +1,214 @@
+"""Neural posterior estimation: a conditional flow, trained on simulations, that is the posterior for any observation.
+
+    (1)  θⱼ ~ p(θ),  xⱼ ~ p(x|θⱼ)                             the simulations: pairs from the joint density
+    (2)  u = T(θ)                                             the prior's unconstrained space
+    (3)  c = c(x)                                             standardised data, or their standardised PCA scores
+    (4)  v = L⁻¹ (u − [1, c] A)                               what a linear regression on c leaves, whitened (core.regression)
+    (5)  loss = −(1/N) ∑ⱼ log q_φ(vⱼ | e_φ(cⱼ))               e: an embedding network, or nothing
+    (6)  log q(θ|x) = log q_φ(v | e_φ(c)) + log|det ∂v/∂u| + log|det ∂T/∂θ|
+    (7)  θ = T⁻¹([1, c] A + L v),  v ~ q_φ(· | e_φ(c))        so that no sample can fall outside the prior
+
+The minimum of (5) over all densities q is the posterior p(v|x), since its expectation is the cross-entropy of the two.
+
+Shapes        N simulations, P parameters, D data, C context, M observations, n draws; θ (N, P), x (N, D).
+Conventions   nats. The flow is a MAF; its context is e(c). With an embedding its weights are trained along with the flow.
+Source        "Fast ε-free inference of simulation models with Bayesian conditional density estimation", Papamakarios and
+              Murray, 2016, section 2; "Automatic posterior transformation", Greenberg, Nonnenmacher and Macke, 2019 (the
+              flow); lecture S3, slides "Neural Posterior Estimation (NPE)".
+Departures    S3 fits θ itself, scaled: mass can then leak outside the prior. (2) is the map of the prior's own bounds. (4)
+              spares the flow what is linear: with 10,000 simulations of a ten-dimensional linear-Gaussian problem the
+              divergence from the exact posterior falls from 0.10 to below 0.02 nats.
+"""
+from dataclasses import dataclass
+from types import SimpleNamespace
+
+import autograd.numpy as np
+from autograd import value_and_grad
+
+from reference.core import checks, nets, optim, persistence, priors, training
+from reference.core.regression import Regression, fit_regression
+from reference.core.scaling import Scaling, fit_scaling
+from reference.density import maf
+from reference.representation import pca
+
+__all__ = ["Posterior", "init_params", "loss", "loss_and_grad", "fit", "load"]
+
+FEWEST = 20
+
+
+def init_params(rng, *, dim, context_dim, embedding=(), n_transforms=5, hidden=(50, 50)):
+    """The embedding network, sizes (context_dim, *embedding), empty for none, and the flow that it feeds."""
+    sizes = (context_dim, *embedding)
+    return {"embedding": nets.init_mlp(rng, sizes),
+            "flow": maf.init_params(rng, dim=dim, context_dim=sizes[-1], n_transforms=n_transforms, hidden=hidden)}
+
+
+def embed(params, c):
+    return nets.mlp(params["embedding"], c) if params["embedding"] else c
+
+
+def loss(params, v, c):
+    """(5) for whitened v (N, P) and context c (N, C), in nats."""
+    return maf.loss(params["flow"], v, embed(params, c))                          # (5)
+
+
+def loss_and_grad(params, v, c):
+    """The loss and its gradient, in the tree of params."""
+    return value_and_grad(loss)(params, v, c)
+
+
+@dataclass(frozen=True, eq=False)
+class Posterior:
+    """A trained posterior, for any observation.
+
+    Attributes
+    ----------
+    prior
+        From `priors`; it bounds every sample.
+    params : tree
+        Of the embedding and the flow.
+    whitening : Regression
+        Of T(θ) on the context.
+    x_scaling, context_scaling : Scaling
+        Of the data, and of the PCA scores (None without compression).
+    compression : PCA or None
+        Of the standardised data.
+    validation_log_prob : float
+        Mean log q(θ|x) over the simulations held out in training, nats; NaN when none were.
+    history : dict
+        The losses of the training, epoch by epoch, in nats of the whitened v.
+    """
+    prior: object
+    params: dict
+    whitening: Regression
+    x_scaling: Scaling
+    compression: object
+    context_scaling: object
+    validation_log_prob: float
+    history: dict
+
+    def context(self, x):
+        """What the network is fed for data x (M, D): standardised data, or standardised PCA scores."""
+        z = self.x_scaling.apply(x)
+        return z if self.compression is None else self.context_scaling.apply(self.compression.transform(z))   # (3)
+
+    def sample(self, rng, n, x):
+        """n draws of θ for one observation x (D,): (n, P); for M of them, x (M, D): (M, n, P)."""
+        x, single = check_observation(x, len(self.x_scaling.mean))
+        checks.check_count("n", n)
+        c = self.context(x)
+        u = self.whitening.undo(maf.sample(self.params["flow"], rng, n, embed(self.params, c)), c)
+        theta = self.prior.to_constrained(u.reshape(-1, u.shape[-1]))[0].reshape(*u.shape[:2], -1)         # (7)
+        return theta[0] if single else theta
+
+    def log_prob(self, theta, x):
+        """log q(θ|x), (N,) in nats, for θ (N, P) and one observation (D,) or one for each θ (N, D); −inf outside the prior."""
+        x, single = check_observation(x, len(self.x_scaling.mean))
+        theta = checks.as_array("theta", theta, ("N", self.prior.dim))
+        if not single and len(x) != len(theta):
+            raise ValueError(f"x: expected one observation or {len(theta)}, one for each theta, got {len(x)}")
+        inside = self.prior.contains(theta)
+        centre = self.prior.to_constrained(np.zeros((1, self.prior.unconstrained_dim)))[0]
+        u, log_det = self.prior.to_unconstrained(np.where(inside[:, None], theta, centre))
+        c = self.context(x)
+        v, context = self.whitening.whiten(u, c), embed(self.params, c)
+        context = np.repeat(context, len(theta), axis=0) if single else context
+        log_q = maf.log_prob(self.params["flow"], v, context) + log_det + self.whitening.log_det   # (6)
+        return np.where(inside, log_q, -np.inf)
+
+    def save(self, path):
+        """Write to a .npz file that either package loads."""
+        persistence.save(path, "npe", describe(self))
+
+
+def fit(prior, theta, x, *, rng, embedding=(), n_components=None, n_transforms=5, hidden=(50, 50), learning_rate=5e-3, batch_size=200,
+        max_epochs=200, patience=40, validation_fraction=0.1, clip_norm=5.0, schedule=optim.one_cycle, checkpoint=None, progress=False):
+    """Train a posterior on simulations.
+
+    Parameters
+    ----------
+    prior
+        From `priors`: what theta was drawn from.
+    theta : (N, P) float
+        Parameters, all inside the prior.
+    x : (N, D) float
+        The simulated data, row by row.
+    rng : Generator
+        Initial weights, split and shuffles.
+    embedding : tuple of int
+        Sizes of an embedding network's hidden layers and output, such as (64, 64, 8); empty for none.
+    n_components : int, optional
+        Compress the standardised data to so many PCA scores first.
+    n_transforms, hidden
+        The flow's number of MADEs and their hidden sizes.
+    learning_rate, batch_size, max_epochs, patience, validation_fraction, clip_norm, schedule, checkpoint, progress
+        As in `training.train`.
+
+    Raises
+    ------
+    ValueError
+        If there are fewer than 20 simulations, numbers are not finite, a theta is outside the prior, or shapes do not fit.
+    """
+    theta, x = check_simulations(prior, theta, x)
+    u, log_det = prior.to_unconstrained(theta)                                    # (2)
+    x_scaling = fit_scaling(x)
+    context, compression, context_scaling = x_scaling.apply(x), None, None        # (3)
+    if n_components is not None:
+        compression = pca.fit(context, n_components=n_components)
+        context = compression.transform(context)
+        context_scaling = fit_scaling(context)
+        context = context_scaling.apply(context)
+    whitening = fit_regression(u, context)
+    params = init_params(rng, dim=u.shape[1], context_dim=context.shape[1], embedding=embedding, n_transforms=n_transforms, hidden=hidden)
+    trained = training.train(
+        SimpleNamespace(loss=loss, loss_and_grad=loss_and_grad), params, (whitening.whiten(u, context), context), rng=rng,
+        learning_rate=learning_rate, batch_size=batch_size, max_epochs=max_epochs, patience=patience, clip_norm=clip_norm,
+        validation_fraction=validation_fraction, schedule=schedule, checkpoint=checkpoint, progress=progress)
+    validation_log_prob = -trained.loss + float(whitening.log_det) + float(np.mean(log_det))
+    return Posterior(prior, trained.params, whitening, x_scaling, compression, context_scaling, validation_log_prob, trained.history)
+
+
+def load(path):
+    """The posterior that `Posterior.save` wrote."""
+    return restore(persistence.load(path, "npe"))
+
+
+def describe(posterior):
+    """The posterior as a tree of plain values and arrays."""
+    def plain(fitted):
+        return None if fitted is None else fitted._asdict()
+    return {"prior": priors.describe(posterior.prior), "params": posterior.params, "whitening": plain(posterior.whitening),
+            "x_scaling": plain(posterior.x_scaling), "compression": plain(posterior.compression),
+            "context_scaling": plain(posterior.context_scaling), "validation_log_prob": posterior.validation_log_prob,
+            "history": posterior.history}
+
+
+def restore(tree):
+    def fitted(kind, fields):
+        return None if fields is None else kind(**fields)
+    return Posterior(
+        prior=priors.restore(tree["prior"]), params=tree["params"], whitening=fitted(Regression, tree["whitening"]),
+        x_scaling=fitted(Scaling, tree["x_scaling"]), compression=fitted(pca.PCA, tree["compression"]),
+        context_scaling=fitted(Scaling, tree["context_scaling"]), validation_log_prob=tree["validation_log_prob"],
+        history=tree["history"])
+
+
+def check_simulations(prior, theta, x):
+    """theta and x as finite arrays with as many rows, all of theta inside the prior, or a ValueError."""
+    theta = checks.as_array("theta", theta, ("N", prior.dim))
+    x = checks.as_array("x", x, (len(theta), "D"))
+    checks.check_count("theta: number of simulations", len(theta), least=FEWEST)
+    checks.check_finite("theta", theta)
+    checks.check_finite("x", x)
+    priors.check_inside("theta", prior, theta)
+    return theta, x
+
+
+def check_observation(x, dim):
+    """One or more observations as (M, D), and whether it was one."""
+    x = checks.as_array("x", x)
+    single = x.ndim == 1
+    x = x[None] if single else x
+    checks.check_shape("x", x, ("M", dim))
+    checks.check_finite("x", x)
+    return x, single

@@ -1,0 +1,103 @@
+"""A whole inference: simulations in, a posterior trained for a few epochs, its samples and densities out."""
+import os
+import tempfile
+
+import numpy as np
+
+from tests.agreement.registry import case, error_of, painted, random_tree
+
+FLOW = {"n_transforms": 2, "hidden": (6, 5)}
+BRIEF = {"batch_size": 8, "max_epochs": 4, "learning_rate": 1e-3, **FLOW}
+VARIANTS = {"plain": {}, "pca": {"n_components": 2}, "embedding": {"embedding": (5, 2)}}
+RUN = "a training run and the samples of the flow that it made: two thousand sums in a chain"
+
+
+def simulations(on, paint, n):
+    theta = paint.uniform(0.2, 2.9, (n, 2)) * np.array([1.0, -1.0])
+    x = np.stack((theta[:, 0] ** 2, theta[:, 0] * theta[:, 1], theta[:, 1]), axis=1) + 0.3 * paint.standard_normal((n, 3))
+    return on.package.core.priors.BoxUniform([0.0, -3.0], [3.0, 0.0]), on.put(theta), on.put(x)
+
+
+def trained(on, paint, n, **settings):
+    prior, theta, x = simulations(on, paint, n)
+    return on.package.inference.npe.fit(prior, theta, x, rng=np.random.default_rng(1), **BRIEF, **settings), theta, x
+
+
+@case("inference.npe.init_params", sizes=(3,))
+def _(on, paint, n):
+    npe = on.package.inference.npe
+    return [npe.init_params(on.rng(1), dim=2, context_dim=n, embedding=embedding, **FLOW) for embedding in ((), (4, 2))]
+
+
+for embedding in ((), (5, 2)):
+    def setting(on, paint, n, embedding=embedding):
+        tree = on.package.inference.npe.init_params(np.random.default_rng(0), dim=2, context_dim=3, embedding=embedding, **FLOW)
+        return on.put(random_tree(paint, tree, 0.5)), on.put(painted(paint, (n, 2))), on.put(painted(paint, (n, 3)))
+
+    @case(f"inference.npe.loss#{len(embedding)}", terms=lambda n: n + 100)
+    def _(on, paint, n, setting=setting):
+        return on.package.inference.npe.loss(*setting(on, paint, n))
+
+    @case(f"inference.npe.loss_and_grad#{len(embedding)}", terms=lambda n: n + 1000)
+    def _(on, paint, n, setting=setting):
+        return on.package.inference.npe.loss_and_grad(*setting(on, paint, n))
+
+
+for name, settings in VARIANTS.items():
+    @case(f"inference.npe.fit#{name}", sizes=(90,), terms=2000)
+    def _(on, paint, n, settings=settings):
+        posterior, _, _ = trained(on, paint, n, **settings)
+        return posterior.params, posterior.whitening, posterior.x_scaling, posterior.validation_log_prob, posterior.history
+
+    @case(f"inference.npe.Posterior.sample#{name}", sizes=(90,), terms=20_000)
+    def _(on, paint, n, settings=settings):
+        posterior, _, x = trained(on, paint, n, **settings)
+        return posterior.sample(on.rng(2), 7, x[0]), posterior.sample(on.rng(3), 5, x[:3])
+
+    @case(f"inference.npe.Posterior.log_prob#{name}", sizes=(90,), terms=20_000)
+    def _(on, paint, n, settings=settings):
+        posterior, theta, x = trained(on, paint, n, **settings)
+        outside = on.put(np.array([[1.0, -1.0], [4.0, -1.0]]))
+        return posterior.log_prob(theta, x), posterior.log_prob(theta, x[0]), posterior.log_prob(outside, x[0])
+
+
+@case("inference.npe.Posterior.context", sizes=(90,), terms=2000)
+def _(on, paint, n):
+    return [trained(on, paint, n, **VARIANTS[name])[0].context(on.put(painted(paint, (4, 3)))) for name in ("plain", "pca")]
+
+
+@case("inference.npe.Posterior.save", sizes=(90,), terms=20_000)
+def _(on, paint, n):
+    npe = on.package.inference.npe
+    posterior, theta, x = trained(on, paint, n, embedding=(5, 2), n_components=2)
+    with tempfile.TemporaryDirectory() as folder:
+        posterior.save(os.path.join(folder, "posterior.npz"))
+        back = npe.load(os.path.join(folder, "posterior.npz"))
+    assert np.array_equal(back.history["train_loss"], posterior.history["train_loss"])
+    return on.put(back.params), on.put(back.whitening), on.put(back.compression), back.validation_log_prob
+
+
+@case("inference.npe.load", sizes=(1,))
+def _(on, paint, n):
+    return error_of(on.package.inference.npe.load, "no such file")
+
+
+@case("inference.npe.fit#bad input", sizes=(30,))
+def _(on, paint, n):
+    prior, theta, x = simulations(on, paint, n)
+    fit, rng = on.package.inference.npe.fit, np.random.default_rng(0)
+    hole, beyond = paint.standard_normal((n, 3)), np.full((n, 2), 1.0) * np.array([1.0, -1.0])
+    hole[4, 1], beyond[3, 0] = np.inf, 3.5
+    bad = [(theta[:, :1], x), (theta, x[1:]), (theta[:19], x[:19]), (theta[:0], x[:0]), (theta, on.put(hole)), (on.put(beyond), x)]
+    return ([error_of(fit, prior, *pair, rng=rng) for pair in bad],
+            [error_of(fit, prior, theta, x, rng=rng, **settings)
+             for settings in ({"n_components": 4}, {"n_transforms": 0}, {"hidden": ()}, {"batch_size": -1})])
+
+
+@case("inference.npe.Posterior.sample#bad input", sizes=(30,))
+def _(on, paint, n):
+    posterior, theta, x = trained(on, paint, n)
+    nan = np.array([0.0, np.nan, 1.0])
+    return ([error_of(posterior.sample, on.rng(), 3, bad) for bad in (x[0, :2], on.put(nan), x[None])],
+            error_of(posterior.sample, on.rng(), 0, x[0]),
+            [error_of(posterior.log_prob, *bad) for bad in ((theta[:, :1], x), (theta, x[:5]), (theta, on.put(nan)))])
