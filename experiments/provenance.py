@@ -4,6 +4,7 @@ import importlib.metadata
 import os
 import platform
 import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ __all__ = ["describe", "versions", "commit", "machine", "blas", "found"]
 
 PACKAGES = ("diptych", "numpy", "scipy", "autograd", "matplotlib", "scikit-learn")
 CUPY = ("cupy", "cupy-cuda12x", "cupy-cuda13x")
+PEERS = ("torch", "sbi", "zuko", "jax", "flowjax")                        # of a benchmark, where one was imported
 
 
 def describe(xp=np):
@@ -23,7 +25,7 @@ def describe(xp=np):
 def versions(xp=np):
     """Python's version and those of the packages that computed."""
     found = {"python": platform.python_version()}
-    for package in PACKAGES + (CUPY if xp is not np else ()):
+    for package in PACKAGES + (CUPY if xp is not np else ()) + tuple(peer for peer in PEERS if peer in sys.modules):
         try:
             found[package] = importlib.metadata.version(package)
         except importlib.metadata.PackageNotFoundError:
