@@ -1,316 +1,162 @@
-"""Strict CPU stand-in for CuPy: same refusals, same types, CUDA-graph semantics. `strict_cupy.install()` puts it
-in sys.modules as cupy / cupyx.  API surface frozen from the real wheel (manifest.json).  Divergent or undefined
-behaviour of CuPy (out-of-range index wraps, duplicate indices in a[i]=v) is refused, not imitated."""
-import functools, json, pathlib, sys, types
+"""A strict stand-in for CuPy that runs on a laptop: same names, same types, same refusals, CUDA-graph semantics.
+
+    xp = strict_cupy.install()          in sys.modules as cupy and cupyx from here on; xp is the module cupy
+    with strict_cupy.counted() as spent:
+        …                               spent: {"launch": …, "sync": …, "upload": …, "upcast": …} of the block
+
+Its names and signatures are frozen from the real wheel (manifest.json, written by make_manifest.py). What CuPy does differently
+from NumPy without a word, or leaves undefined, is refused (StrictError) rather than imitated. It says nothing about races,
+memory that outlives its graph, the order of sums, or speed; and it has no RawModule, ElementwiseKernel or ReductionKernel: custom
+kernels are a file of their own to come, beside this one.
+"""
+import contextlib
+import sys
+import types
+
 import numpy as np
 
-_M = json.loads((pathlib.Path(__file__).parent / "manifest.json").read_text())
-_SYNC = {"nonzero", "flatnonzero", "argwhere", "unique", "asnumpy", "compress", "extract", "array_equiv"}
-_BLAS = {"matmul", "dot", "tensordot", "inner", "vdot", "einsum", "kron"} | set(_M["linalg"])   # NotImplementedError while capturing
-_H2D_OK = {"reshape", "array", "asarray", "asanyarray", "ascontiguousarray", "asfortranarray", "einsum", "asnumpy", "copyto"}
-_PASS = {"get_array_module", "shape", "ndim", "size", "result_type", "can_cast", "promote_types", "issubdtype", "isscalar", "iscomplexobj"}
-_SCALARS = (int, float, complex, bool, np.generic)
-stats = {"sync": 0, "h2d": 0, "launch": 0, "f64": 0}
-_tape = None                                       # list while a stream is capturing
+from tests.strict_cupy import cuda, functions, manifest
+from tests.strict_cupy import random as device_random
+from tests.strict_cupy.array import check_dtype, ndarray, on_device, on_host
+from tests.strict_cupy.capture import counted, device
+from tests.strict_cupy.manifest import StrictError
+
+__all__ = ["StrictError", "counted", "install"]
+
+CONSTANTS = ("pi", "e", "inf", "nan", "newaxis", "euler_gamma")
+HOST_CLASSES = (np.generic, np.dtype, np.finfo, np.iinfo, Exception)
 
 
-class StrictError(Exception):
-    """CuPy would silently do something else than NumPy (or undefined) here."""
+class Namespace(types.ModuleType):
+    """A module of CuPy: the names of one section of the manifest, computed by a host module; and what is its own."""
 
+    def __init__(self, name, section, host, **own):
+        super().__init__(name, "Strict stand-in.")
+        self.__dict__.update(own, _section=section, _host=host)
 
-def _wrap(r):
-    if isinstance(r, np.ndarray):
-        return ndarray._from(r)
-    if isinstance(r, np.generic):
-        return ndarray._from(np.asarray(r))       # reductions return 0-d device arrays
-    return type(r)(*map(_wrap, r)) if hasattr(r, "_fields") else type(r)(map(_wrap, r)) if isinstance(r, (tuple, list)) else r
-
-
-def _raw(x, name):
-    if isinstance(x, ndarray):
-        return x._a
-    if isinstance(x, np.ndarray) and name not in _H2D_OK:
-        raise TypeError(f"Unsupported type {type(x)} (cupy.{name}: no implicit host-to-device copy)")
-    if isinstance(x, np.ndarray):
-        _host("h2d")
-        return x.copy()                            # an upload never aliases host memory
-    return type(x)(_raw(i, name) for i in x) if isinstance(x, (list, tuple)) and not hasattr(x, "_fields") else x
-
-
-def _host(kind):
-    stats[kind] += 1
-    if _tape is not None:
-        raise RuntimeError("the current stream is capturing, so synchronous API calls / transfers are disallowed")
-
-
-def _check_index(idx):
-    for i in idx if isinstance(idx, tuple) else (idx,):
-        if isinstance(i, (np.ndarray, list)):
-            _host("h2d")
-        if isinstance(i, ndarray) and i.dtype == bool:
-            _host("sync")
-    return tuple(_raw(i, "asarray") for i in idx) if isinstance(idx, tuple) else _raw(idx, "asarray")
-
-
-def _launch(fn, target=None):
-    """Run fn (returns raw result) now, or record it: while capturing nothing is executed and outputs are garbage."""
-    stats["launch"] += 1
-    keep = target.copy() if _tape is not None and target is not None else None
-    r = fn()
-    if _tape is not None:
-        if target is not None:
-            np.copyto(target, keep)
-            _tape.append(fn)
-        elif isinstance(r, (np.ndarray, np.generic)):
-            r = np.asarray(r).copy()
-            _tape.append(lambda: np.copyto(r, fn()))
-            r.fill(np.nan if r.dtype.kind in "fc" else 77)
-    return r
-
-
-def _call(name, np_fn, args, kw, spec):
-    if name in _PASS:
-        return np_fn(*[a._a if isinstance(a, ndarray) else a for a in args], **kw)
-    if "ufunc" in spec:
-        if set(kw) - {"out", "dtype", "casting"}:
-            raise TypeError(f"Wrong arguments {kw}")
-        for a in args:
-            if not isinstance(a, (ndarray, *_SCALARS)):
-                raise TypeError(f"Unsupported type {type(a)}")
-    elif spec.get("params") is not None and not spec["varkw"] and set(kw) - set(spec["params"]):
-        raise TypeError(f"cupy.{name}() got an unexpected keyword argument {sorted(set(kw) - set(spec['params']))}")
-    if name in _SYNC or (name == "where" and len(args) == 1):
-        _host("sync")
-    if name in _BLAS and _tape is not None:
-        raise NotImplementedError("calling cuBLAS API during stream capture is currently unsupported")
-    if name in ("array", "asarray", "asanyarray", "full") and _tape is not None and not isinstance(args[0], (ndarray, tuple, int)):
-        _host("h2d")
-    out = kw.get("out")
-    if out is not None and not isinstance(out, ndarray):
-        raise TypeError("out must be a cupy.ndarray")
-    ra, rk = [_raw(a, name) for a in args], {k: _raw(v, name) for k, v in kw.items()}
-    if name in ("array", "asarray", "asanyarray") and "copy" not in rk and np.ndim(ra[0]) == 0 and isinstance(ra[0], np.ndarray):
-        rk["copy"] = None if name != "array" else True
-    rk.pop("blocking", None)
-    r0 = np_fn(*ra, **rk) if out is None else None
-    if isinstance(r0, (np.ndarray, np.generic)) and r0.dtype.kind not in "biufc":
-        raise ValueError(f"Unsupported dtype {r0.dtype}")
-    if out is None and isinstance(r0, np.ndarray) and any(isinstance(a, np.ndarray) and np.may_share_memory(r0, a) for a in ra):
-        return _wrap(r0)                           # a view: no kernel
-    r = _launch(lambda: np_fn(*ra, **rk), out._a if out is not None else None)
-    if isinstance(r, (np.ndarray, np.generic)):
-        stats["f64"] += r.dtype == np.float64 and any(getattr(a, "dtype", None) == np.float32 for a in ra)
-    return out if out is not None else _wrap(r)
-
-
-class ndarray:
-    __module__ = "cupy"
-    __array_priority__, __hash__ = 100, None
-    __slots__ = ("_a",)
-
-    def __init__(self, shape, dtype=float, *_, **__):
-        self._a = np.full(shape, 0, dtype)
-        self._a.fill(np.nan if self._a.dtype.kind in "fc" else 77)          # uninitialised memory is garbage
-
-    @classmethod
-    def _from(cls, a):
-        s = object.__new__(cls)
-        s._a = a
-        return s
-
-    def __array__(self, *a, **k):
-        raise TypeError("Implicit conversion to a NumPy array is not allowed. Please use `.get()` to construct a NumPy array explicitly.")
-
-    def __array_ufunc__(self, uf, method, *inputs, **kw):
-        fn = globals_get(uf.__name__)
-        if method == "at" and uf.__name__ in ("add", "maximum", "minimum"):
-            return scatter(uf, *inputs)
-        if fn is None or method != "__call__":
-            return NotImplemented
-        if isinstance(kw.get("out"), tuple):
-            kw["out"], = kw["out"]
-        if not all(isinstance(x, (ndarray, np.ndarray, *_SCALARS)) for x in inputs):
-            return NotImplemented
-        return fn(*inputs, **kw)
-
-    def __array_function__(self, func, ts, args, kw):
-        try:
-            fn = getattr(functools.reduce(getattr, func.__module__.split(".")[1:], sys.modules[__name__]), func.__name__)
-        except AttributeError:
-            return NotImplemented
-        return fn(*args, **kw) if all(issubclass(t, (ndarray, np.ndarray)) for t in ts) else NotImplemented
-
-    def get(self, *a, **k):
-        _host("sync")
-        return self._a.copy()
-
-    def set(self, v):
-        _host("h2d")
-        np.copyto(self._a, v, casting="no")
-
-    def item(self, *a): return self.get().item(*a)
-    def tolist(self): return self.get().tolist()
-    def __float__(self): return float(self.get())
-    def __int__(self): return int(self.get())
-    def __bool__(self): return bool(self.get())
-    def __len__(self): return len(self._a)
-    def __iter__(self): return (self[i] for i in range(len(self)))
-    def __repr__(self): return repr(self._a)
-
-    def __getitem__(self, idx):
-        raw = _check_index(idx)
-        raw = raw if isinstance(raw, tuple) else (raw,)
-        raw = raw if any(i is Ellipsis for i in raw) else (*raw, ...)          # x[0] of a vector is a 0-d view
-        r = self._a[raw]
-        return _wrap(r if np.may_share_memory(r, self._a) else _launch(lambda: self._a[raw]))   # IndexError where CuPy would wrap
-
-    def __setitem__(self, idx, v):
-        raw = _check_index(idx)
-        if isinstance(v, np.ndarray) and v.ndim:
-            raise ValueError("non-scalar numpy.ndarray cannot be used for fill")
-        for i in raw if isinstance(raw, tuple) else (raw,):
-            if isinstance(i, np.ndarray) and i.dtype.kind in "iu" and len(np.unique(i % max(1, self._a.shape[0]))) < i.size and isinstance(v, ndarray) and v.size > 1:
-                raise StrictError("duplicate indices in a[i] = v: undefined on a GPU")
-        rv = _raw(v, "setitem")
-        _launch(lambda: self._a.__setitem__(raw, rv), self._a)
-
-    def fill(self, v): _launch(lambda: self._a.fill(_raw(v, "fill")), self._a)
-    def astype(self, dt, copy=True, **k): return self if not copy and self._a.dtype == dt else _wrap(_launch(lambda: self._a.astype(dt)))
-    def copy(self, order="C"): return _wrap(_launch(lambda: self._a.copy()))
-    def view(self, dtype=None, array_class=None):
-        if isinstance(dtype, type) and issubclass(dtype, (np.ndarray, ndarray)):
-            raise StrictError("x.view(numpy.ndarray): CuPy reinterprets the bytes as dtype object")
-        return self._from(self._a.view(dtype) if dtype is not None else self._a.view())
-    flags = property(lambda s: s._a.flags)
-    T = property(lambda s: s._from(s._a.T))
-    data = property(lambda s: types.SimpleNamespace(ptr=s._a.ctypes.data))
-
-    def __getattr__(self, n):
-        if n not in _M["ndarray"]:
-            raise AttributeError(f"'cupy.ndarray' object has no attribute {n!r}")
-        a = getattr(self._a, n)
-        if not callable(a):
-            return a
-        spec = _M["cupy"].get(n, {"params": None})
-
-        def method(*args, **kw):
-            if n in _SYNC:
-                _host("sync")
-            return _call(n, lambda arr, *p, **k: getattr(arr, n)(*p, **k), (self, *args), kw, spec)
-        return method
-
-
-def _binop(np_uf, reflected=False, inplace=False):
-    def f(self, other):
-        if hasattr(type(other), "__array_ufunc__") and not isinstance(other, (ndarray, np.ndarray, *_SCALARS)):
-            return np_uf(other, self) if reflected else np_uf(self, other)     # e.g. an autograd Box
-        if inplace:
-            return globals_get(np_uf.__name__)(self, other, out=self)
-        return globals_get(np_uf.__name__)(*((other, self) if reflected else (self, other)))
-    return f
-
-
-def globals_get(name):
-    try:
-        return getattr(sys.modules[__name__], name)
-    except AttributeError:
-        return None
-
-
-for _n, _u in dict(add="add", sub="subtract", mul="multiply", truediv="true_divide", floordiv="floor_divide", mod="remainder", pow="power", matmul="matmul").items():
-    setattr(ndarray, f"__{_n}__", _binop(getattr(np, _u)))
-    setattr(ndarray, f"__r{_n}__", _binop(getattr(np, _u), reflected=True))
-    setattr(ndarray, f"__i{_n}__", _binop(getattr(np, _u), inplace=True))
-for _n, _u in dict(lt="less", le="less_equal", gt="greater", ge="greater_equal", eq="equal", ne="not_equal").items():
-    setattr(ndarray, f"__{_n}__", _binop(getattr(np, _u)))
-for _n, _u in dict(neg="negative", abs="absolute", invert="invert").items():
-    setattr(ndarray, f"__{_n}__", lambda s, _u=_u: globals_get(_u)(s))
-
-
-def scatter(uf, a, idx, v):
-    raw, rv = _check_index(idx), _raw(v, "at")
-    _launch(lambda: uf.at(a._a, raw, rv), a._a)
-
-
-def _module(section, np_mod, name):
-    m = types.ModuleType(name)
-
-    def ga(n):
-        spec = _M[section].get(n)
-        if spec is None:
-            raise AttributeError(f"module {name!r} has no attribute {n!r} (CuPy {_M['version']})")
-        f = getattr(np_mod, n)
-        return f if spec.get("class") else functools.wraps(f)(lambda *a, **k: _call(n, f, a, k, spec))
-    m.__getattr__ = ga
-    return m
-
-
-def get_array_module(*args): return sys.modules[__name__] if any(isinstance(a, ndarray) for a in args) else np
-def asnumpy(a, *_, **__): return a.get() if isinstance(a, ndarray) else np.asarray(a)
-def fuse(*a, **k): return a[0] if a and callable(a[0]) else (lambda f: f)
-
-
-class Stream:
-    ptr = 12345
-    def __init__(self, null=False, non_blocking=False, **k): self.null = null
-    def __enter__(self): return self
-    def __exit__(self, *a): pass
-    def synchronize(self): _host("sync")
-    def is_capturing(self): return _tape is not None
-
-    def begin_capture(self, mode=None):
-        global _tape
-        if self.null:
-            raise RuntimeError("cannot capture on the default (legacy) stream")
-        _tape = []
-
-    def end_capture(self):
-        global _tape
-        t, _tape = _tape, None
-        return types.SimpleNamespace(launch=lambda stream=None: [f() for f in t] and None, upload=lambda s=None: None, nodes=len(t))
-
-
-def __getattr__(n):
-    if n in ("pi", "e", "inf", "nan", "newaxis", "euler_gamma"):
-        return getattr(np, n)
-    spec = _M["cupy"].get(n)
-    if spec is None:
-        raise AttributeError(f"module 'cupy' has no attribute {n!r} (CuPy {_M['version']})")
-    f = getattr(np, n)
-    return f if spec.get("class") else functools.wraps(f)(lambda *a, **k: _call(n, f, a, k, spec))
-
-
-linalg = _module("linalg", np.linalg, "cupy.linalg")
-fft = _module("fft", np.fft, "cupy.fft")
-cuda = types.SimpleNamespace(Stream=Stream, is_available=lambda: True, Event=Stream, using_allocator=lambda a=None: Stream(),
-                             MemoryPool=lambda *a: types.SimpleNamespace(malloc=None), runtime=types.SimpleNamespace(getDeviceCount=lambda: 1),
-                             get_current_stream=lambda: Stream(null=True), Device=lambda i=0: Stream(null=True))
-
-
-class Generator:
-    def __init__(self, seed=None): self._g = np.random.default_rng(seed)
-
-    def __getattr__(self, n):
-        if n not in _M["Generator"]:
-            raise AttributeError(f"'cupy.random.Generator' object has no attribute {n!r}")
-        def draw(*a, dtype=float, **k):
-            if n == "uniform" and _tape is not None:
-                _host("h2d")
-            dt = {"dtype": np.int64 if n == "integers" and dtype is float else dtype} if n in ("random", "standard_normal", "integers") else {}
-            return _wrap(_launch(lambda: np.asarray(getattr(self._g, n)(*a, **dt, **k))))
-        return draw
-
-
-random = _module("random", np.random, "cupy.random")
-random.default_rng, random.Generator = (lambda seed=None: Generator(seed)), Generator
+    def __getattr__(self, name):
+        entry = manifest.entry(self._section, name)
+        host = getattr(self._host, name, None)
+        if self._section == "random":
+            value = device_random.legacy(name)
+        elif entry.get("class") and isinstance(host, type) and issubclass(host, HOST_CLASSES):
+            value = host
+        elif host is None or entry.get("class"):
+            raise AttributeError(f"the stand-in does not imitate {self.__name__}.{name}")
+        else:
+            value = functions.function(name, entry, host, self._section)
+        setattr(self, name, value)
+        return value
 
 
 def install():
-    import scipy.special as sp
-    me = sys.modules[__name__]
-    cx, cs = types.ModuleType("cupyx"), types.ModuleType("cupyx.scipy")
-    cx.scatter_add = lambda a, i, v: scatter(np.add, a, i, v)
-    cx.rsqrt = lambda a, out=None: _call("rsqrt", lambda x, out=None: np.divide(1, np.sqrt(x), out=out), (a,), {} if out is None else {"out": out}, {"ufunc": [1, 1]})
-    cx.scipy, cs.special = cs, _module("special", sp, "cupyx.scipy.special")
-    sys.modules.update({"cupy": me, "cupy.linalg": linalg, "cupy.random": random, "cupyx": cx, "cupyx.scipy": cs, "cupyx.scipy.special": cs.special})
-    return me
+    """Put the stand-in into sys.modules as cupy and cupyx; return the module cupy.
+
+    Raises
+    ------
+    RuntimeError
+        If the real CuPy was imported before: one process has the one or the other.
+    """
+    here = sys.modules.get("cupy")
+    if isinstance(here, Namespace):
+        return here
+    if here is not None:
+        raise RuntimeError("the real CuPy is imported in this process")
+    modules = {**_cupy(), **_cupyx()}
+    for name, module in modules.items():
+        parent, _, child = name.rpartition(".")
+        if parent:
+            setattr(modules[parent], child, module)
+    sys.modules.update(modules)
+    return modules["cupy"]
+
+
+def _cupy():
+    own = {name: getattr(np, name) for name in CONSTANTS}
+    own.update({f.__name__: f for f in (array, asarray, asanyarray, asarray_chkfinite, asnumpy, get_array_module, fuse, ndarray)})
+    own["get_default_memory_pool"] = own["get_default_pinned_memory_pool"] = cuda.MemoryPool
+    streams = types.ModuleType("cupy.cuda")
+    streams.__dict__.update({name: getattr(cuda, name) for name in cuda.__all__})
+    return {"cupy": Namespace("cupy", "cupy", np, __version__=manifest.VERSION, **own),
+            "cupy.linalg": Namespace("cupy.linalg", "linalg", np.linalg),
+            "cupy.fft": Namespace("cupy.fft", "fft", np.fft),
+            "cupy.random": Namespace("cupy.random", "random", np.random, Generator=device_random.Generator,
+                                     default_rng=device_random.default_rng),
+            "cupy.exceptions": Namespace("cupy.exceptions", "exceptions", np.exceptions), "cupy.cuda": streams}
+
+
+def _cupyx():
+    import scipy.linalg
+    import scipy.special
+    scatters = {f"scatter_{name}": _method(f"scatter_{name}") for name in ("add", "max", "min")}
+    rsqrt = functions.Ufunc("rsqrt", manifest.entry("cupyx", "rsqrt"), lambda x: 1 / np.sqrt(x))
+    return {"cupyx": Namespace("cupyx", "cupyx", None, rsqrt=rsqrt, errstate=errstate, **scatters),
+            "cupyx.scipy": types.ModuleType("cupyx.scipy"),
+            "cupyx.scipy.special": Namespace("cupyx.scipy.special", "special", scipy.special),
+            "cupyx.scipy.linalg": Namespace("cupyx.scipy.linalg", "scipy_linalg", scipy.linalg)}
+
+
+def _method(name):
+    return lambda array, slices, value: getattr(array, name)(slices, value)
+
+
+def array(obj, dtype=None, copy=True, order="K", subok=False, ndmin=0, *, blocking=False):
+    """cupy.array: a copy on the device of a device array, of a sequence of device arrays, or, uploaded, of anything on the host."""
+    if subok:
+        raise NotImplementedError("subok")
+    if isinstance(obj, ndarray):
+        if not copy and dtype in (None, obj.dtype) and obj.ndim >= ndmin:
+            return obj
+        if copy is False and dtype not in (None, obj.dtype):
+            raise ValueError("Unable to avoid copy while creating an array as requested")
+        return on_device(device.launch(lambda: np.array(on_host(obj), dtype, order=order, ndmin=ndmin)))
+    pieces = functions.flat(obj)
+    if any(isinstance(piece, ndarray) for piece in pieces):
+        if not all(isinstance(piece, ndarray) for piece in pieces):
+            raise TypeError("device and host values in one sequence: implicit conversion to a NumPy array is not allowed")
+        return on_device(device.launch(lambda: np.array(on_host(obj), dtype, order=order, ndmin=ndmin)))
+    uploaded = np.array(obj, dtype, order=order, ndmin=ndmin)      # an upload never aliases host memory
+    check_dtype(uploaded.dtype)
+    device.upload()
+    return on_device(uploaded)
+
+
+def asarray(a, dtype=None, order=None, *, copy=None, blocking=False):
+    return array(a, dtype, copy, order or "K", blocking=blocking)
+
+
+def asanyarray(a, dtype=None, order=None, *, copy=None, blocking=False):
+    return asarray(a, dtype, order, copy=copy, blocking=blocking)
+
+
+def asarray_chkfinite(a, dtype=None, order=None):
+    """asarray, after the host has waited for a check that every number is finite."""
+    result = asarray(a, dtype, order)
+    np.asarray_chkfinite(result.get())
+    return result
+
+
+def asnumpy(a, stream=None, order="C", out=None, *, blocking=True):
+    return a.get(stream, order, out) if isinstance(a, ndarray) else np.asarray(a, order=order)
+
+
+def get_array_module(*args):
+    return sys.modules["cupy"] if any(isinstance(a, ndarray) for a in args) else np
+
+
+def fuse(*args, **kwargs):
+    """cupy.fuse without the fusing."""
+    return args[0] if args and callable(args[0]) else lambda function: function
+
+
+@contextlib.contextmanager
+def errstate(*, divide=None, over=None, under=None, invalid=None, linalg=None):
+    """cupyx.errstate: linalg="raise" makes failing solvers say so, at the cost of a synchronisation each."""
+    if any(setting is not None for setting in (divide, over, under, invalid)) or linalg not in (None, "ignore", "raise"):
+        raise NotImplementedError("CuPy has errstate for linalg alone")
+    before = device.solver_errors
+    device.solver_errors = linalg or before
+    try:
+        yield
+    finally:
+        device.solver_errors = before
