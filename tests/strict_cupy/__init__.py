@@ -15,9 +15,8 @@ import types
 
 import numpy as np
 
-from tests.strict_cupy import cuda, functions, manifest
-from tests.strict_cupy import random as device_random
-from tests.strict_cupy.array import check_dtype, ndarray, on_device, on_host
+from tests.strict_cupy import cuda, functions, generator, manifest
+from tests.strict_cupy.ndarray import check_dtype, ndarray, on_device, on_host
 from tests.strict_cupy.capture import counted, device
 from tests.strict_cupy.manifest import StrictError
 
@@ -38,7 +37,7 @@ class Namespace(types.ModuleType):
         entry = manifest.entry(self._section, name)
         host = getattr(self._host, name, None)
         if self._section == "random":
-            value = device_random.legacy(name)
+            value = generator.legacy(name)
         elif entry.get("class") and isinstance(host, type) and issubclass(host, HOST_CLASSES):
             value = host
         elif host is None or entry.get("class"):
@@ -80,8 +79,8 @@ def _cupy():
     return {"cupy": Namespace("cupy", "cupy", np, __version__=manifest.VERSION, **own),
             "cupy.linalg": Namespace("cupy.linalg", "linalg", np.linalg),
             "cupy.fft": Namespace("cupy.fft", "fft", np.fft),
-            "cupy.random": Namespace("cupy.random", "random", np.random, Generator=device_random.Generator,
-                                     default_rng=device_random.default_rng),
+            "cupy.random": Namespace("cupy.random", "random", np.random, Generator=generator.Generator,
+                                     default_rng=generator.default_rng),
             "cupy.exceptions": Namespace("cupy.exceptions", "exceptions", np.exceptions), "cupy.cuda": streams}
 
 

@@ -8,7 +8,7 @@ import re
 import numpy as np
 
 from tests.strict_cupy import manifest
-from tests.strict_cupy.array import SCALARS, ndarray, on_device, on_host
+from tests.strict_cupy.ndarray import SCALARS, ndarray, on_device, on_host
 from tests.strict_cupy.capture import device, leaves, poison
 from tests.strict_cupy.manifest import StrictError
 

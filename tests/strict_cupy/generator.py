@@ -6,7 +6,7 @@ state and cannot be captured, are refused.
 import numpy as np
 
 from tests.strict_cupy import manifest
-from tests.strict_cupy.array import ndarray, on_device, on_host
+from tests.strict_cupy.ndarray import ndarray, on_device, on_host
 from tests.strict_cupy.capture import device
 from tests.strict_cupy.manifest import StrictError
 
