@@ -15,7 +15,7 @@ import types
 
 import numpy as np
 
-from tests.strict_cupy import cuda, functions, generator, manifest
+from tests.strict_cupy import functions, generator, manifest, streams
 from tests.strict_cupy.ndarray import check_dtype, ndarray, on_device, on_host
 from tests.strict_cupy.capture import counted, device
 from tests.strict_cupy.manifest import StrictError
@@ -73,15 +73,15 @@ def install():
 def _cupy():
     own = {name: getattr(np, name) for name in CONSTANTS}
     own.update({f.__name__: f for f in (array, asarray, asanyarray, asarray_chkfinite, asnumpy, get_array_module, fuse, ndarray)})
-    own["get_default_memory_pool"] = own["get_default_pinned_memory_pool"] = cuda.MemoryPool
-    streams = types.ModuleType("cupy.cuda")
-    streams.__dict__.update({name: getattr(cuda, name) for name in cuda.__all__})
+    own["get_default_memory_pool"] = own["get_default_pinned_memory_pool"] = streams.MemoryPool
+    cuda = types.ModuleType("cupy.cuda")
+    cuda.__dict__.update({name: getattr(streams, name) for name in streams.__all__})
     return {"cupy": Namespace("cupy", "cupy", np, __version__=manifest.VERSION, **own),
             "cupy.linalg": Namespace("cupy.linalg", "linalg", np.linalg),
             "cupy.fft": Namespace("cupy.fft", "fft", np.fft),
             "cupy.random": Namespace("cupy.random", "random", np.random, Generator=generator.Generator,
                                      default_rng=generator.default_rng),
-            "cupy.exceptions": Namespace("cupy.exceptions", "exceptions", np.exceptions), "cupy.cuda": streams}
+            "cupy.exceptions": Namespace("cupy.exceptions", "exceptions", np.exceptions), "cupy.cuda": cuda}
 
 
 def _cupyx():
