@@ -23,6 +23,7 @@ def compare(case, backend, n):
     budget = comparator.flatten(_run(case, fed, n)) if fed else None
     expected_leaves, actual_leaves = comparator.flatten(expected), comparator.flatten(actual)
     assert list(actual_leaves) == list(expected_leaves), f"leaves {list(actual_leaves)}, expected {list(expected_leaves)}"
+    assert any(want is not None for want in expected_leaves.values()), f"{case.name} returns nothing to compare"
     gaps = {}
     for path, want in expected_leaves.items():
         got, what = actual_leaves[path], f"{case.name}[{backend.name}, n={n}] {path or 'result'}"
@@ -30,11 +31,14 @@ def compare(case, backend, n):
             assert type(got) is type(want) and got == want, f"{what}: {got!r}, expected {want!r}"
             continue
         host = _on_host(got, backend, what)
-        if np.asarray(want).dtype.kind != "f":
+        plain = type(got) in (int, float), type(want) in (int, float)
+        assert plain[0] == plain[1], f"{what}: a {type(got).__name__}, expected a {type(want).__name__}"
+        kind, wanted = np.asarray(host).dtype.kind, np.asarray(want).dtype.kind
+        assert kind == wanted, f"{what}: kind {kind!r}, expected {wanted!r}"
+        if kind != "f":
             assert np.array_equal(host, want), f"{what}: {host!r}, expected {want!r}"
             continue
-        assert np.asarray(host).dtype.kind == "f", f"{what}: dtype {np.asarray(host).dtype}, expected a float"
-        if not isinstance(got, float):
+        if type(got) is not float:
             assert host.dtype == backend.dtype, f"{what}: dtype {host.dtype}, expected {backend.dtype}"
         gaps[path] = comparator.assert_close(host, want, terms=case.terms(n), baseline=budget and budget[path], what=what)
     return gaps

@@ -3,9 +3,6 @@ import importlib
 import inspect
 import pkgutil
 
-import accel
-import reference
-
 __all__ = ["modules", "public_functions", "signature"]
 
 ONLY_IN_ACCEL = {"device"}
@@ -29,13 +26,14 @@ def public_functions(package):
             if inspect.isfunction(value):
                 found[f"{name}.{public}"] = value
             elif inspect.isclass(value):
-                found.update({f"{name}.{public}.{method}": function for method, function in _methods(value).items()})
+                methods = _methods(value, package.__name__)
+                found.update({f"{name}.{public}.{method}": function for method, function in methods.items()})
     return found
 
 
-def _methods(cls):
-    """Public functions defined by the class itself or a base of ours (not what NamedTuple, Exception and object bring)."""
-    ours = [base for base in cls.__mro__ if base.__module__.partition(".")[0] in (reference.__name__, accel.__name__)]
+def _methods(cls, package):
+    """Public functions defined by the class itself or a base in the package (not what NamedTuple, Exception and object bring)."""
+    ours = [base for base in cls.__mro__ if base.__module__.partition(".")[0] == package]
     return {name: value for base in reversed(ours) for name, value in vars(base).items()
             if inspect.isfunction(value) and not name.startswith("_")}
 

@@ -11,7 +11,8 @@ the case: inputs come from it, painted so that no symmetry hides a mistake. What
 """
 import importlib
 import pkgutil
-from typing import Callable, NamedTuple
+from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 
