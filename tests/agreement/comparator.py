@@ -23,6 +23,16 @@ class Gap(NamedTuple):
     def relative(self):
         return self.absolute / self.scale
 
+    @property
+    def share(self):
+        """The gap as a fraction of what is allowed; at most 1 where the two agree."""
+        return self.absolute / self.allowed if self.absolute else 0.0
+
+    def check(self, what):
+        """Raise AssertionError, with where and by how much, unless the gap is allowed."""
+        assert self.absolute <= self.allowed, (
+            f"{what}: differs by {self.absolute:.3g}, allowed {self.allowed:.3g} on a scale of {self.scale:.3g}")
+
 
 def flatten(result, path=""):
     """Every leaf of a result with its path; NamedTuples by field, dicts by key, sequences by place."""
@@ -71,6 +81,5 @@ def gap(actual, expected, *, terms=1, baseline=None):
 def assert_close(actual, expected, *, terms=1, baseline=None, what="result"):
     """Raise AssertionError, with where and by how much, unless the leaf is within its tolerance. Return the gap."""
     found = gap(actual, expected, terms=terms, baseline=baseline)
-    assert found.absolute <= found.allowed, (
-        f"{what}: differs by {found.absolute:.3g}, allowed {found.allowed:.3g} on a scale of {found.scale:.3g}")
+    found.check(what)
     return found

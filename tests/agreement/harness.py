@@ -7,7 +7,7 @@ import numpy as np
 from tests.agreement import comparator
 from tests.agreement.backends import REFERENCE, baseline
 
-__all__ = ["compare", "is_gradient"]
+__all__ = ["compare", "is_gradient", "measure"]
 
 
 def compare(case, backend, n):
@@ -16,7 +16,21 @@ def compare(case, backend, n):
     Raises
     ------
     AssertionError
-        If the structure, a type, a dtype, a shape, a non-numeric leaf or a number differs, or a result is not on the device.
+        If `measure` raises it, or a number differs by more than is allowed.
+    """
+    gaps = measure(case, backend, n)
+    for path, gap in gaps.items():
+        gap.check(_where(case, backend, n, path))
+    return gaps
+
+
+def measure(case, backend, n):
+    """The gap of every floating leaf, {path: Gap}, whether or not it is allowed.
+
+    Raises
+    ------
+    AssertionError
+        If the structure, a type, a dtype, a shape or a leaf that is no float differs, or a result is not on the device.
     """
     expected, actual = _run(case, REFERENCE, n), _run(case, backend, n)
     fed = baseline(backend.dtype)
@@ -26,7 +40,7 @@ def compare(case, backend, n):
     assert any(want is not None for want in expected_leaves.values()), f"{case.name} returns nothing to compare"
     gaps = {}
     for path, want in expected_leaves.items():
-        got, what = actual_leaves[path], f"{case.name}[{backend.name}, n={n}] {path or 'result'}"
+        got, what = actual_leaves[path], _where(case, backend, n, path)
         if not _is_number(want):
             assert type(got) is type(want) and got == want, f"{what}: {got!r}, expected {want!r}"
             continue
@@ -40,13 +54,20 @@ def compare(case, backend, n):
             continue
         if type(got) is not float:
             assert host.dtype == backend.dtype, f"{what}: dtype {host.dtype}, expected {backend.dtype}"
-        gaps[path] = comparator.assert_close(host, want, terms=case.terms(n), baseline=budget and budget[path], what=what)
+        try:
+            gaps[path] = comparator.gap(host, want, terms=case.terms(n), baseline=budget and budget[path])
+        except AssertionError as error:
+            raise AssertionError(f"{what}: {error}") from None
     return gaps
 
 
 def is_gradient(case, path):
     """Whether a leaf is a gradient: all but the first item of what an …_and_grad or …_vjp returns."""
     return case.function.endswith(("_and_grad", "_vjp")) and path.partition(".")[0] != "0"
+
+
+def _where(case, backend, n, path):
+    return f"{case.name}[{backend.name}, n={n}] {path or 'result'}"
 
 
 def _run(case, backend, n):
