@@ -1,5 +1,5 @@
 """Forward models with a known answer."""
 
-from reference.simulators import gaussian_linear, two_moons
+from reference.simulators import gaussian_linear, global_signal, grid, power_law, two_moons
 
-__all__ = ["gaussian_linear", "two_moons"]
+__all__ = ["gaussian_linear", "global_signal", "grid", "power_law", "two_moons"]

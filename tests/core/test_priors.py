@@ -78,11 +78,11 @@ def test_samples_follow_their_distributions(column):
 
 
 def test_dirichlet_samples_have_its_covariance():
-    draws, alpha = DIRICHLET.sample(np.random.default_rng(5), 200_000), DIRICHLET.concentration
+    draws, alpha = DIRICHLET.sample(np.random.default_rng(5), 50_000), DIRICHLET.concentration
     theirs = stats.dirichlet(alpha)
     np.testing.assert_allclose(draws.sum(axis=1), 1.0, rtol=1e-14)
-    np.testing.assert_allclose(draws.mean(axis=0), theirs.mean(), atol=5 * 0.2 / np.sqrt(200_000))
-    np.testing.assert_allclose(np.cov(draws.T), theirs.cov(), atol=5 * 0.04 / np.sqrt(200_000))
+    np.testing.assert_allclose(draws.mean(axis=0), theirs.mean(), atol=5 * 0.2 / np.sqrt(50_000))
+    np.testing.assert_allclose(np.cov(draws.T), theirs.cov(), atol=5 * 0.04 / np.sqrt(50_000))
 
 
 def test_small_concentrations_keep_the_digits_of_small_entries():

@@ -35,12 +35,12 @@ class BoxUniform:
         theta *= like(theta, self.high - self.low)
         for part in head_and_tail(theta, self.low):
             theta += part
-        return self._inside(theta)
+        return strictly_inside(theta, self.low, self.high)
 
     def contains(self, theta):
         """Whether each row lies inside the support, (N,) bool."""
         theta = checks.as_array("theta", theta, ("N", self.dim))
-        lowest, highest = self._extremes(theta)
+        lowest, highest = extremes(theta, self.low, self.high)
         return array_module(theta).logical_and(theta >= lowest, theta <= highest).all(axis=1)
 
     def log_prob(self, theta):
@@ -76,7 +76,7 @@ class BoxUniform:
         theta *= xp.where(below, width, -width)                       # from the nearer bound
         for low, high in zip(reversed(head_and_tail(u, self.low)), reversed(head_and_tail(u, self.high))):
             theta += xp.where(below, low, high)
-        return self._inside(theta), self._log_det(u)
+        return strictly_inside(theta, self.low, self.high), self._log_det(u)
 
     def _log_det(self, u):
         log_det = array_module(u).einsum("ij,ij->i", u, u)
@@ -84,16 +84,18 @@ class BoxUniform:
         log_det += float(np.log(self.high - self.low).sum() - 0.5 * self.dim * np.log(2 * np.pi))
         return log_det
 
-    def _inside(self, theta):
-        """In place."""
-        return array_module(theta).clip(theta, *self._extremes(theta), out=theta)
 
-    def _extremes(self, theta):
-        """The lowest and the highest number of theta's dtype strictly inside the bounds."""
-        infinity = theta.dtype.type(np.inf)
-        low, high = self.low.astype(theta.dtype), self.high.astype(theta.dtype)
-        low = np.where(low > self.low, low, np.nextafter(low, infinity))
-        high = np.where(high < self.high, high, np.nextafter(high, -infinity))
-        if (low > high).any():
-            raise ValueError(f"low: expected bounds with a {theta.dtype} between them, got low = {self.low} and high = {self.high}")
-        return like(theta, low), like(theta, high)
+def strictly_inside(theta, low, high):
+    """θ, moved off a bound that rounding has put it on; in place."""
+    return array_module(theta).clip(theta, *extremes(theta, low, high), out=theta)
+
+
+def extremes(theta, low, high):
+    """The lowest and the highest number of theta's dtype strictly between the bounds."""
+    infinity, low_as_given, high_as_given = theta.dtype.type(np.inf), low, high
+    low, high = low.astype(theta.dtype), high.astype(theta.dtype)
+    low = np.where(low > low_as_given, low, np.nextafter(low, infinity))
+    high = np.where(high < high_as_given, high, np.nextafter(high, -infinity))
+    if (low > high).any():
+        raise ValueError(f"low: expected bounds with a {theta.dtype} between them, got low = {low_as_given} and high = {high_as_given}")
+    return like(theta, low), like(theta, high)

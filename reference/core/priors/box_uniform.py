@@ -40,7 +40,8 @@ class BoxUniform:
 
     def sample(self, rng, n):
         """n draws, (n, dim)."""
-        return self._inside(self.low + (self.high - self.low) * rng.random((checks.check_count("n", n), self.dim)))
+        theta = self.low + (self.high - self.low) * rng.random((checks.check_count("n", n), self.dim))
+        return strictly_inside(theta, self.low, self.high)
 
     def contains(self, theta):
         """Whether each row lies inside the support, (N,) bool."""
@@ -64,10 +65,13 @@ class BoxUniform:
         from autograd.scipy.special import erfc
         u = checks.as_array("u", u, ("N", self.dim))
         tail = (self.high - self.low) * 0.5 * erfc(np.abs(u) / np.sqrt(2))                                # width · Φ(−|u|)
-        return self._inside(np.where(u < 0, self.low + tail, self.high - tail)), self._log_det(u)         # (2)
+        theta = np.where(u < 0, self.low + tail, self.high - tail)                                        # (2)
+        return strictly_inside(theta, self.low, self.high), self._log_det(u)
 
     def _log_det(self, u):
         return np.sum(np.log(self.high - self.low) - 0.5 * u**2 - 0.5 * np.log(2 * np.pi), axis=1)        # (3)
 
-    def _inside(self, theta):
-        return np.clip(theta, np.nextafter(self.low, np.inf), np.nextafter(self.high, -np.inf))
+
+def strictly_inside(theta, low, high):
+    """θ, moved off a bound that rounding has put it on."""
+    return np.clip(theta, np.nextafter(low, np.inf), np.nextafter(high, -np.inf))
