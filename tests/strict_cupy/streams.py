@@ -116,8 +116,9 @@ def get_current_stream(device_id=None):
 
 
 def is_available():
-    return True
+    """False: a program that looks for a GPU must not find the stand-in; only who installed it computes on it."""
+    return False
 
 
-runtime = types.SimpleNamespace(getDeviceCount=lambda: 1, driverGetVersion=lambda: 13000, runtimeGetVersion=lambda: 13000,
+runtime = types.SimpleNamespace(getDeviceCount=lambda: 0, driverGetVersion=lambda: 0, runtimeGetVersion=lambda: 13000,
                                 CUDARuntimeError=type("CUDARuntimeError", (RuntimeError,), {}))
