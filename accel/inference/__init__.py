@@ -1,4 +1,4 @@
 """From simulations to a posterior."""
-from accel.inference import ensemble, npe
+from accel.inference import ensemble, npe, rejection_abc
 
-__all__ = ["ensemble", "npe"]
+__all__ = ["ensemble", "npe", "rejection_abc"]

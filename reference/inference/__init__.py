@@ -1,4 +1,4 @@
 """From simulations to a posterior."""
-from reference.inference import ensemble, npe
+from reference.inference import ensemble, npe, rejection_abc
 
-__all__ = ["ensemble", "npe"]
+__all__ = ["ensemble", "npe", "rejection_abc"]

@@ -1,0 +1,113 @@
+"""Rejection ABC: keep the parameters whose simulations come close to the observation; no likelihood is ever called.
+
+The mathematics is in `reference.inference.rejection_abc`. Same draws kept; a chunk lives where rng's numbers are born, distances
+are one pass without a temporary beyond the difference, and for a quantile only what beats the worst row kept so far is sorted in,
+so that after the first chunks almost nothing is. On a device the counts are fetched once a chunk, with the rows that are kept.
+"""
+import warnings
+from typing import NamedTuple
+
+import numpy as np
+
+from accel.core import checks
+from accel.core.simulation import SimulationError, progress_bar
+from accel.device import array_module, put
+
+__all__ = ["Accepted", "euclidean", "sample"]
+
+
+class Accepted(NamedTuple):
+    """What was kept, on the device of the simulations."""
+    theta: np.ndarray
+    x: np.ndarray
+    distance: np.ndarray
+    epsilon: float
+    n_simulations: int
+
+
+def euclidean(x, observation):
+    """(5) for every row of x, (N,)."""
+    difference, xp = x - observation, array_module(x)
+    squared = xp.einsum("ij,ij->i", difference, difference)
+    return xp.sqrt(squared, out=squared)
+
+
+def sample(rng, prior, simulate, observation, *, n_simulations, epsilon=None, quantile=None, distance=euclidean, chunk_size=100_000,
+           progress=False):
+    """Simulate from the prior and keep what is near."""
+    observation = checks.as_array("observation", observation, ("D",))
+    checks.check_finite("observation", observation)
+    n_simulations, chunk_size = checks.check_count("n_simulations", n_simulations), checks.check_count("chunk_size", chunk_size)
+    epsilon, quantile = check_choice(epsilon, quantile)
+    kept, n_done, n_failed, smallest, bar = [], 0, 0, np.inf, progress_bar(progress, n_simulations)
+    try:
+        while n_done < n_simulations:
+            theta = prior.sample(rng, min(chunk_size, n_simulations - n_done))
+            x = checks.as_array("x", simulate(rng, theta), (len(theta), len(observation)))
+            xp = array_module(x)
+            rho = checks.as_array("distance", distance(x, put(observation, xp, x.dtype)), (len(theta),))
+            finite = xp.logical_and(xp.isfinite(rho), xp.isfinite(x).all(axis=1))
+            rho = xp.where(finite, rho, xp.asarray(np.inf, dtype=rho.dtype))
+            if quantile is None:
+                kept.append(rows((theta, x, rho), rho < epsilon))
+            else:
+                n_kept = fraction(quantile, n_simulations)
+                worst = kept[0][2].max() if kept and len(kept[0][2]) >= n_kept else np.inf
+                kept = [nearest(stack([*kept, rows((theta, x, rho), rho < worst)]), n_kept)]
+            n_done, n_failed = n_done + len(theta), n_failed + len(theta) - int(finite.sum())
+            smallest = min(smallest, float(rho.min()))
+            bar.update(len(theta))
+    except KeyboardInterrupt:
+        if not sum(len(theta) for theta, _, _ in kept):
+            raise
+        warnings.warn(f"rejection ABC was interrupted; what {n_done} of {n_simulations} simulations gave is returned", stacklevel=2)
+    except Exception as error:
+        raise SimulationError(f"simulate: failed after {n_done} of {n_simulations} simulations with {type(error).__name__}: {error} "
+                              "(.theta and .x hold what was kept)", *(stack(kept)[:2] if kept else (None, None))) from error
+    finally:
+        bar.close()
+    theta, x, rho = stack(kept) if quantile is None else nearest(stack(kept), fraction(quantile, n_done))
+    if n_failed:
+        raise SimulationError(f"simulate: {n_failed} of {n_done} simulations or their distances are NaN or inf (.theta and .x hold what "
+                              "was kept of the others)", theta, x)
+    if not len(theta):
+        raise ValueError(f"epsilon: expected a tolerance that keeps something, got {epsilon:g}; the nearest of {n_done} simulations is "
+                         f"at {smallest:.6g}")
+    return Accepted(theta, x, rho, float(rho.max()) if epsilon is None else epsilon, n_done)
+
+
+def check_choice(epsilon, quantile):
+    """The tolerance and the fraction, of which exactly one is a number."""
+    if (epsilon is None) == (quantile is None):
+        raise ValueError(f"epsilon, quantile: expected one of the two, got {'both' if quantile is not None else 'neither'}")
+    if quantile is None:
+        return checks.check_positive("epsilon", epsilon), None
+    if not checks.check_positive("quantile", quantile) <= 1:
+        raise ValueError(f"quantile: expected a fraction in (0, 1], got {quantile!r}")
+    return None, float(quantile)
+
+
+def fraction(quantile, n):
+    """How many of n a quantile keeps: at least one."""
+    return max(1, round(quantile * n))
+
+
+def rows(arrays, index):
+    return tuple(a[index] for a in arrays)
+
+
+def stack(chunks):
+    """Chunks as one, column by column; a single one as it is."""
+    return tuple(array_module(*column).concatenate(column) for column in zip(*chunks)) if len(chunks) > 1 else chunks[0]
+
+
+def nearest(arrays, n):
+    """The n rows of smallest distance, the last of the arrays, in their order; of equal distances the earlier."""
+    rho = arrays[-1]
+    if len(rho) <= n:
+        return arrays
+    xp = array_module(rho)
+    threshold = xp.partition(rho, n - 1)[n - 1]
+    inside, tied = rho < threshold, rho == threshold
+    earlier = xp.cumsum(tied) <= n - inside.sum()
+    return rows(arrays, xp.logical_or(inside, xp.logical_and(tied, earlier)))
