@@ -57,13 +57,14 @@ def dense(layer, h):
 
 
 def masked_dense(layer, mask, h):
-    return dense(layer * _with_bias_row(mask), h)
+    return dense(layer * _with_bias_row(mask, layer.dtype), h)
 
 
-def _with_bias_row(mask):
-    """M with the bias's row of ones above it, (n_in + 1, n_out)."""
-    xp = array_module(mask)
-    return xp.concatenate((xp.ones((1, mask.shape[1]), dtype=mask.dtype), mask))
+def _with_bias_row(mask, dtype):
+    """M with the bias's row of ones above it, (n_in + 1, n_out), whatever type M has."""
+    both = array_module(mask).ones((len(mask) + 1, mask.shape[1]), dtype)
+    both[1:] = mask
+    return both
 
 
 def mlp(layers, x, *, activation=TANH):

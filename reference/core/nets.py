@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 import autograd.numpy as np
 from autograd import make_vjp
+from autograd.extend import defvjp, primitive
 
 __all__ = ["Activation", "TANH", "RELU", "IDENTITY", "init_dense", "init_mlp", "dense", "masked_dense", "mlp", "mlp_vjp"]
 
@@ -27,8 +28,11 @@ class Activation(NamedTuple):
     slope: Callable
 
 
+_relu = primitive(lambda a: np.maximum(a, 0.0))
+defvjp(_relu, lambda h, a: lambda g: g * (h > 0))                     # 0 at the kink, where autograd's maximum says ½
+
 TANH = Activation("tanh", np.tanh, lambda h: 1 - h * h)
-RELU = Activation("relu", lambda a: np.maximum(a, 0.0), lambda h: 1.0 * (h > 0))
+RELU = Activation("relu", _relu, lambda h: 1.0 * (h > 0))
 IDENTITY = Activation("identity", lambda a: a, lambda h: np.ones_like(h))
 
 
