@@ -64,8 +64,9 @@ def fit(x, *, n_components, whiten=False):
     components = vectors.T
     largest = xp.take_along_axis(components, xp.abs(components).argmax(axis=1)[:, None], axis=1)
     variance = xp.maximum(variance, 0)
-    if whiten and not bool(variance.min() > 0):
-        raise ValueError("whiten: expected a positive variance along every component, got zero along the last; lower n_components")
+    rounding = 8 * dim * np.finfo(x.dtype).eps * variance[0]
+    if whiten and not bool(variance[-1] > rounding):
+        raise ValueError("whiten: expected a positive variance along every component, got zero to rounding; lower n_components")
     return PCA(mean, components * xp.sign(largest), variance, whiten)
 
 

@@ -76,7 +76,8 @@ def fit(x, *, n_components, whiten=False):
     Raises
     ------
     ValueError
-        If x is not a finite (N, D) array of at least two rows, K is out of range, or whitening meets a zero variance.
+        If x is not a finite (N, D) array of at least two rows, K is out of range, or whitening meets a variance
+        that is zero to rounding.
     """
     x = checks.as_array("x", x, ("N", "D"))
     checks.check_finite("x", x)
@@ -91,6 +92,7 @@ def fit(x, *, n_components, whiten=False):
     variance, components = variance[::-1][:n_components], vectors.T[::-1][:n_components]
     largest = np.take_along_axis(components, np.abs(components).argmax(axis=1)[:, None], axis=1)
     variance = np.maximum(variance, 0.0)                              # rounding can leave −ε where there is no variance
-    if whiten and not variance.min() > 0:
-        raise ValueError("whiten: expected a positive variance along every component, got zero along the last; lower n_components")
+    rounding = 8 * dim * np.finfo(variance.dtype).eps * variance[0]   # and +ε just as well
+    if whiten and not variance[-1] > rounding:
+        raise ValueError("whiten: expected a positive variance along every component, got zero to rounding; lower n_components")
     return PCA(mean, components * np.sign(largest), variance, whiten)
