@@ -25,6 +25,10 @@ class Packed(dict):
             stored = self.work[key] = size, make()
         return stored[1]
 
+    def __reduce__(self):
+        """A copy or a pickle is packed anew, so that its leaves view its own buffer."""
+        return packed, (tree_map(lambda leaf: leaf, self),)
+
 
 def leaves(tree, path=""):
     """A list of (path, array), depth first: [("mades/0/1", W), …]."""

@@ -6,19 +6,20 @@ Conventions   a shape is a tuple of integers and letters: ("N", 3) is any number
               one call must stand for the same number.
 """
 import numpy as np
+from autograd.extend import Box
 
 __all__ = ["as_array", "check_shape", "check_finite", "check_count", "check_positive"]
 
 
 def as_array(name, value, shape=None):
-    """The argument as a float array; float32 stays float32, integers become float64.
+    """The argument as a plain float array; float32 stays float32, integers become float64, FITS's byte order the machine's.
 
     Parameters
     ----------
     name : str
         What the caller knows the argument as; it opens the error message.
     value : array_like
-        Numbers. Strings, objects, booleans, complex numbers and float16 are refused.
+        Numbers. Strings, objects, booleans, complex numbers, float16 and masked entries are refused.
     shape : tuple of int or str, optional
         Expected shape, see `check_shape`.
 
@@ -28,11 +29,15 @@ def as_array(name, value, shape=None):
         If value is not a real array, is ragged, or has another shape.
     """
     try:
-        array = value if hasattr(value, "dtype") and hasattr(value, "ndim") and not isinstance(value, np.generic) else np.asarray(value)
+        array = value if type(value) is np.ndarray or isinstance(value, Box) else np.asarray(value)
     except (ValueError, TypeError) as error:
         raise ValueError(f"{name}: expected an array of numbers, got {type(value).__name__} ({error})") from None
+    if np.ma.is_masked(value):
+        raise ValueError(f"{name}: expected an array without masked entries, got {np.ma.count_masked(value)} masked")
     if array.dtype.kind in "iu":
         array = array.astype(np.float64)
+    elif not array.dtype.isnative:
+        array = array.astype(array.dtype.newbyteorder("="))
     if array.dtype not in (np.float32, np.float64):
         raise ValueError(f"{name}: expected real numbers in float64 or float32, got dtype {array.dtype}")
     if shape is not None:
@@ -68,6 +73,6 @@ def check_count(name, value, *, least=1):
 
 def check_positive(name, value):
     """Raise ValueError unless value is one finite number above zero; return it as a float."""
-    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, float, np.number)) or not 0 < value < np.inf:
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, float, np.integer, np.floating)) or not 0 < value < np.inf:
         raise ValueError(f"{name}: expected a positive finite number, got {value!r}")
     return float(value)

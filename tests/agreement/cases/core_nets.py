@@ -41,3 +41,10 @@ for name in ("TANH", "RELU", "IDENTITY"):
         nets = on.package.core.nets
         return nets.mlp_vjp(on.put(layers(paint)), on.put(painted(paint, (n, 4))), on.put(painted(paint, (n, 3))),
                             activation=getattr(nets, name))
+
+
+@case("core.nets.mlp_vjp#RELU-at-its-kink", sizes=(3,))
+def _(on, paint, n):
+    nets, layers = on.package.core.nets, [painted(paint, (n_in + 1, n_out)) for n_in, n_out in ((4, 6), (6, 3))]
+    layers[0][0] = 0                                           # no bias and no input: every unit gets exactly zero
+    return nets.mlp_vjp(on.put(layers), on.put(np.zeros((n, 4))), on.put(painted(paint, (n, 3))), activation=nets.RELU)
