@@ -1,4 +1,4 @@
-"""Rejection ABC on the lecture's power law: the posterior at ε = 20, 10 and 5, with the exact one drawn over it.
+"""Rejection ABC on the lecture's power law: the posterior at ε = 20, 10 and 5, with the exact one drawn over it
 
 D = θ^(−1.5) + N(0, 5), θ ~ U(0.03, 0.3), one observation from θ = 0.1. A simulation is kept when |D − D_obs| < ε, so what ABC
 samples is known: p(θ | |D − D_obs| < ε) ∝ Φ((D_obs + ε − θ^(−1.5))/5) − Φ((D_obs − ε − θ^(−1.5))/5). The samples must follow it,
