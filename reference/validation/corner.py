@@ -94,7 +94,7 @@ def enclosing(counts, total):
     return ordered[np.argmax(held >= total)] if held[-1] >= total else 0.0
 
 
-def plot(samples, *, truths=None, labels=None, ranges=None, n_bins=40, smoothing=1.0, masses=(0.68, 0.95)):
+def plot(samples, *, truths=None, labels=None, ranges=None, n_bins=40, smoothing=1.0, masses=(0.68, 0.95), figure=None):
     """The corner plot of one posterior, or of several on top of each other.
 
     Parameters
@@ -110,6 +110,8 @@ def plot(samples, *, truths=None, labels=None, ranges=None, n_bins=40, smoothing
         What the axes show; by default all but the outermost 0.1 % of the samples on each side, and the truths.
     n_bins, smoothing, masses
         As for `histograms`, for every posterior alike.
+    figure : matplotlib Figure or SubFigure, optional
+        Where to draw; by default a new figure.
 
     Returns
     -------
@@ -124,7 +126,7 @@ def plot(samples, *, truths=None, labels=None, ranges=None, n_bins=40, smoothing
     posteriors, truths, labels = check_plot(samples, truths, labels)
     ranges = _ranges(posteriors.values(), truths) if ranges is None else ranges
     found = [histograms(theta, ranges=ranges, n_bins=n_bins, smoothing=smoothing, masses=masses) for theta in posteriors.values()]
-    return _figure(found, list(posteriors), truths, labels, masses)
+    return _figure(found, list(posteriors), truths, labels, masses, figure)
 
 
 def _ranges(posteriors, truths):
@@ -137,7 +139,7 @@ def _ranges(posteriors, truths):
     return np.stack((low - margin, high + margin), axis=1)
 
 
-def _figure(found, names, truths, labels, masses):
+def _figure(found, names, truths, labels, masses, figure):
     """Draw every posterior's `Histograms`, all over the same edges."""
     try:
         from matplotlib.figure import Figure
@@ -145,7 +147,7 @@ def _figure(found, names, truths, labels, masses):
         raise ImportError("corner.plot needs matplotlib, which is not installed: pip install 'diptych[experiments]'") from None
     dim, edges = len(labels), found[0].edges
     centres = (edges[:, 1:] + edges[:, :-1]) / 2
-    figure = Figure(figsize=(max(4.4, 1.0 + 1.8 * dim),) * 2, layout="constrained")
+    figure = Figure(figsize=(max(4.4, 1.0 + 1.8 * dim),) * 2, layout="constrained") if figure is None else figure
     axes = figure.subplots(dim, dim, squeeze=False, sharex="col")
     looks = [(COLOURS[k % len(COLOURS)], k == 0) for k in range(len(found))]                           # the first alone is filled
     for densities, (colour, filled) in zip(found, looks):
