@@ -1,4 +1,4 @@
 """Exact densities that can be sampled."""
-from accel.density import made, maf
+from accel.density import made, maf, nsf
 
-__all__ = ["made", "maf"]
+__all__ = ["made", "maf", "nsf"]

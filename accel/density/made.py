@@ -42,13 +42,24 @@ def init_params(rng, *, dim, context_dim=0, hidden=(50, 50)):
 def masks(params):
     """The masks of the layers' weights, zeros and ones, each (n_in, n_out)."""
     last = params["layers"][-1]
-    return [array_module(last).asarray(mask, dtype=last.dtype) for mask in _masks(*sizes(params["layers"]))]
+    return [array_module(last).asarray(mask, dtype=last.dtype) for mask in masks_of(params["layers"])]
 
 
 def sizes(layers):
-    """D, C and the hidden sizes, from the shapes of the layers."""
-    dim, hidden = layers[-1].shape[1] // 2, tuple(layer.shape[1] for layer in layers[:-1])
+    """D, C and the hidden sizes, from the shapes of the layers; a last layer (n_in, n_each, D) has n_each outputs for each dimension."""
+    last, hidden = layers[-1].shape, tuple(layer.shape[1] for layer in layers[:-1])
+    dim = last[2] if len(last) == 3 else last[1] // 2
     return dim, layers[0].shape[0] - 1 - dim, hidden
+
+
+def flat(layers):
+    """The layers as matrices, [b; W] each; views."""
+    return [*layers[:-1], layers[-1].reshape(len(layers[-1]), -1)]
+
+
+def masks_of(layers):
+    dim, context_dim, hidden = sizes(layers)
+    return _masks(dim, context_dim, hidden, layers[-1][0].size // dim)
 
 
 def _degrees(dim, context_dim, hidden):
@@ -58,9 +69,9 @@ def _degrees(dim, context_dim, hidden):
     return [inputs, *(lowest + np.arange(n) * (dim - lowest) // n for n in hidden)]
 
 
-def _masks(dim, context_dim, hidden):
+def _masks(dim, context_dim, hidden, n_each=2):
     degrees = _degrees(dim, context_dim, hidden)
-    outputs = np.tile(np.arange(1, dim + 1), 2)
+    outputs = np.tile(np.arange(1, dim + 1), n_each)
     return [*(1.0 * (above[None, :] >= below[:, None]) for below, above in zip(degrees, degrees[1:])),
             1.0 * (outputs[None, :] > degrees[-1][:, None])]
 
@@ -128,11 +139,11 @@ class Work:
 
     def __init__(self, xp, layers, n, dtype):
         dim, context_dim, _ = sizes(layers)
-        self.tape = nets.Tape(xp, layers, n, dtype)
+        self.tape = nets.Tape(xp, flat(layers), n, dtype)
         self.context, self.x = self.tape.inputs[0][1:1 + context_dim], self.tape.inputs[0][1 + context_dim:]
-        self.mu, self.a = self.tape.out[:dim], self.tape.out[dim:]
+        self.mu, self.a = self.tape.out[:dim], self.tape.out[dim:2 * dim]
         self.bound, self.log_sigma, self.shrink, self.z = (xp.empty((dim, n), dtype) for _ in range(4))
-        self.dout, self.dx, self.slope = xp.empty((2 * dim, n), dtype), xp.empty((dim, n), dtype), xp.empty((dim, n), dtype)
+        self.dout, self.dx, self.slope = xp.empty_like(self.tape.out), xp.empty((dim, n), dtype), xp.empty((dim, n), dtype)
 
 
 def chain_of(params):
@@ -144,7 +155,7 @@ def masked(params):
     """The parameters, packed, with masked weights at zero: set there once, and kept there by masking the gradient."""
     def make():
         xp, chain = array_module(params.flat), chain_of(params)
-        ones = [np.vstack((np.ones(mask.shape[1]), mask)).ravel() for layers in chain for mask in _masks(*sizes(layers))]
+        ones = [np.vstack((np.ones(mask.shape[1]), mask)).ravel() for layers in chain for mask in masks_of(layers)]
         mask = xp.asarray(np.concatenate(ones), dtype=params.flat.dtype)
         params.flat *= mask
         return mask
@@ -153,24 +164,24 @@ def masked(params):
     return params
 
 
-def work_arrays(params, role, n, context):
+def work_arrays(params, role, n, context, work_of=Work):
     """The work of every MADE for n columns, with the context in place."""
     xp, dtype = array_module(params.flat), params.flat.dtype
-    works = params.scratch(role, lambda: [Work(xp, layers, n, dtype) for layers in chain_of(params)], size=n)
+    works = params.scratch(role, lambda: [work_of(xp, layers, n, dtype) for layers in chain_of(params)], size=n)
     if context is not None:
         for work in works:
             work.context[...] = context.T
     return works
 
 
-def in_blocks(function, params, x, context):
+def in_blocks(function, params, x, context, work_of=Work):
     """function(works, columns (D, n)) → (D, n), (n,), applied to a block of rows of x at a time: (N, D) and (N,)."""
     xp, dtype, n = array_module(params.flat), params.flat.dtype, len(x)
     out, log_det = xp.empty(x.shape, dtype), xp.empty(n, dtype)
     step = COLUMNS if xp is np else COLUMNS_ON_DEVICE
     for rows in (slice(start, start + step) for start in range(0, n, step)):
         columns = x[rows].T
-        works = work_arrays(params, "evaluate", columns.shape[1], None if context is None else context[rows])
+        works = work_arrays(params, "evaluate", columns.shape[1], None if context is None else context[rows], work_of)
         moved, log_det[rows] = function(works, columns)
         out[rows] = moved.T
     return out, log_det
@@ -192,9 +203,12 @@ def to_gaussian(layers, work, x):
 
 
 def to_gaussian_backward(layers, work, dz, dlog_det, dlayers, *, need_dinput=False):
-    """Write dlayers (masked entries too); return the gradients of x, (D, n), and of the context, (C, n), where asked for."""
+    """Write dlayers (masked entries too); return the gradients of x, (D, n), and of the context, (C, n), where asked for.
+
+    Rows of work.dout beyond the first 2D, where there are outputs besides μ and a, are set by the caller.
+    """
     xp, dim = array_module(dz), len(dz)
-    dmu, da = work.dout[:dim], work.dout[dim:]
+    dmu, da = work.dout[:dim], work.dout[dim:2 * dim]
     xp.multiply(dz, work.shrink, out=dmu)
     xp.negative(dmu, out=dmu)
     xp.multiply(dz, work.z, out=da)
@@ -210,10 +224,20 @@ def to_gaussian_backward(layers, work, dz, dlog_det, dlayers, *, need_dinput=Fal
 
 
 def from_gaussian(layers, work, z):
-    """x, (D, n): dimension by dimension, each hidden unit computed once, as soon as what it sees is known."""
+    """x, (D, n), dimension by dimension."""
+    for i, out in outputs(layers, work):
+        affine_inverse(work, i, out, z[i])
+    return work.x
+
+
+def outputs(layers, work):
+    """For each i in turn, the network's outputs for dimension i, (n_each, n), where work.x[i] is set before the next is asked for.
+
+    Each hidden unit is computed once, as soon as what it sees is known.
+    """
     xp = array_module(work.z)
     dim, context_dim, hidden = sizes(layers)
-    degrees = _degrees(dim, context_dim, hidden)
+    degrees, layers = _degrees(dim, context_dim, hidden), flat(layers)
     inputs = work.tape.inputs
     for i in range(dim):
         seen = 1 + context_dim + i                                    # the constant, the context and x₁ … xᵢ
@@ -224,14 +248,18 @@ def from_gaussian(layers, work, z):
                 xp.matmul(layer[:seen, start:end].T, below[:seen], out=new)
                 xp.tanh(new, out=new)
             seen = 1 + end
-        out = xp.matmul(layers[-1][:seen, i::dim].T, inputs[-1][:seen])                 # the columns i and D + i: μ and a
-        xp.multiply(out[1], 1 / S, out=work.bound[i])
-        xp.tanh(work.bound[i], out=work.bound[i])
-        xp.multiply(work.bound[i], S, out=work.log_sigma[i])
-        xp.exp(work.log_sigma[i], out=work.shrink[i])
-        xp.multiply(work.shrink[i], z[i], out=work.x[i])
-        work.x[i] += out[0]
-    return work.x
+        yield i, xp.matmul(layers[-1][:seen, i::dim].T, inputs[-1][:seen])              # the columns i and D + i: μ and a
+
+
+def affine_inverse(work, i, out, z):
+    """xᵢ = μᵢ + σᵢ z, written into work.x, with log σᵢ beside it; out starts with μᵢ and aᵢ."""
+    xp = array_module(work.z)
+    xp.multiply(out[1], 1 / S, out=work.bound[i])
+    xp.tanh(work.bound[i], out=work.bound[i])
+    xp.multiply(work.bound[i], S, out=work.log_sigma[i])
+    xp.exp(work.log_sigma[i], out=work.shrink[i])
+    xp.multiply(work.shrink[i], z, out=work.x[i])
+    work.x[i] += out[0]
 
 
 def base_loss(z, sum_log_sigma):

@@ -50,33 +50,44 @@ def init_params(rng, *, dim, context_dim=0, hidden=(50, 50)):
 
 def masks(params):
     """The masks of the layers' weights, zeros and ones, each (n_in, n_out)."""
-    return _masks(*sizes(params["layers"]))
+    return masks_of(params["layers"])
 
 
 def sizes(layers):
-    """D, C and the hidden sizes, from the shapes of the layers."""
-    dim, hidden = layers[-1].shape[1] // 2, tuple(layer.shape[1] for layer in layers[:-1])
+    """D, C and the hidden sizes, from the shapes of the layers; a last layer (n_in, n_each, D) has n_each outputs for each dimension."""
+    last, hidden = layers[-1].shape, tuple(layer.shape[1] for layer in layers[:-1])
+    dim = last[2] if len(last) == 3 else last[1] // 2
     return dim, layers[0].shape[0] - 1 - dim, hidden
 
 
-def _masks(dim, context_dim, hidden):
+def masks_of(layers):
+    dim, context_dim, hidden = sizes(layers)
+    return _masks(dim, context_dim, hidden, layers[-1][0].size // dim)
+
+
+def _masks(dim, context_dim, hidden, n_each=2):
     lowest = 0 if context_dim else min(1, dim - 1)
     below, found = np.concatenate((np.zeros(context_dim, int), np.arange(1, dim + 1))), []
     for n in hidden:
         above = lowest + np.arange(n) * (dim - lowest) // n                       # (2), sorted
         found.append(1.0 * (above[None, :] >= below[:, None]))                    # (3)
         below = above
-    outputs = np.tile(np.arange(1, dim + 1), 2)
+    outputs = np.tile(np.arange(1, dim + 1), n_each)
     return [*found, 1.0 * (outputs[None, :] > below[:, None])]                    # (3)
 
 
 def conditionals(params, x, context=None):
     """μ and log σ of (1), each (N, D)."""
-    h, layers, found = x if context is None else np.concatenate((context, x), axis=1), params["layers"], masks(params)
+    mu, a = np.split(network(params["layers"], x, context), 2, axis=1)
+    return mu, S * np.tanh(a / S)                                                 # (4)
+
+
+def network(layers, x, context):
+    """The outputs, (N, n_each·D): each of the n_each parameters for all dimensions in turn."""
+    h, found = x if context is None else np.concatenate((context, x), axis=1), masks_of(layers)
     for layer, mask in zip(layers[:-1], found):
         h = np.tanh(nets.masked_dense(layer, mask, h))
-    mu, a = np.split(nets.masked_dense(layers[-1], found[-1], h), 2, axis=1)
-    return mu, S * np.tanh(a / S)                                                 # (4)
+    return nets.masked_dense(np.reshape(layers[-1], (len(layers[-1]), -1)), found[-1], h)
 
 
 def forward(params, x, context=None):
