@@ -12,7 +12,7 @@ Conventions   masses are probabilities, by default 0.68 and 0.95. In two dimensi
               standard deviations, which enclose 0.393 and 0.865 of a Gaussian: ask for those if you mean them. N counts the
               samples outside the ranges too, so p integrates to the fraction inside, and a level of 0 says that the ranges hold
               less than the mass. Counts are whole numbers; (2) to (4) are computed in float64, whatever the dtype of samples.
-Source        lectures S1 and S2, slides "Corner plot"; "corner.py: Scatterplot matrices in Python", Foreman-Mackey, 2016.
+Source        lecture S1, slide "Corner Plot"; "corner.py: Scatterplot matrices in Python", Foreman-Mackey, 2016.
 """
 from typing import NamedTuple
 

@@ -25,9 +25,9 @@ Power         share of 200 wrong posteriors with p < 0.05 by (4), M = 500 (`test
               (2) sees how far off the truth lies, not in which direction: a bias looks like a width too narrow, and drowns among
               unbiased parameters. (5) knows the direction if the references lie to one side of the posteriors, as in a corner
               of the prior; about them, the two signs of a bias cancel. For a bias in one parameter of many ask `pit`.
-Source        "A crisis in simulation-based inference? Beware, your posterior approximations can be unfaithful", Hermans, Delaunoy,
-              Rozet, Wehenkel, Begy and Louppe, 2022, eqs. 3–5; (5) "Sampling-based accuracy testing of posterior estimators for
-              general inference", Lemos, Coogan, Hezaveh and Perreault-Levasseur, 2023, algorithm 2.
+Source        "A trust crisis in simulation-based inference? Your posterior approximations can be unfaithful", Hermans, Delaunoy,
+              Rozet, Wehenkel, Begy and Louppe, 2022; (5) "Sampling-based accuracy testing of posterior estimators
+              for general inference", Lemos, Coogan, Hezaveh and Perreault-Levasseur, 2023 (arXiv:2302.03026).
 Departures    (2) and (5) break ties and fill the gaps between ranks at random, so that credibility is exactly uniform.
 """
 import numpy as np
@@ -77,7 +77,7 @@ def tarp(rng, samples, truths, references):
         Scale the parameters to comparable units first: distances mix them.
     truths : (M, D) float
     references : (M, D) float
-        One point ρ for each observation, chosen without knowledge of its truth.
+        One point ρ for each observation; it may depend on x, but not on the truth.
     """
     samples, truths = check_samples(samples, truths)
     references = checks.as_array("references", references, truths.shape)

@@ -12,7 +12,8 @@ To compare two posteriors on the same pairs, estimate the mean of the difference
 
 Shapes        M observations; log_prob (M,), of the joint density of all parameters of θ*.
 Conventions   nats; results are floats; sums in float64 whatever the dtype of log_prob.
-Source        lecture S1, slide "cumulative likelihood of the test set", Π q(θᵢ|xᵢ), as its logarithm per observation.
+Source        lectures S1 and S2, slide "Cumulative Likelihood of the Test Dataset", ∏ᵢ q(θᵢ|xᵢ).
+Departures    the logarithm of that product, per observation, so that it neither underflows nor grows with M.
 """
 from typing import NamedTuple
 

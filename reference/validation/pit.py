@@ -13,7 +13,7 @@ For M observations, each with its true parameters θ* and L posterior samples θ
              |z₁| > c             biased               > 0: the truths lie above the posterior
              z₂ > c               under-dispersed      v piles up at both ends: the posterior is too narrow
              z₂ < −c              over-dispersed       v piles up in the middle: the posterior is too wide
-             else                 calibrated           P(any of the others) = 1 − level for an exact posterior
+             else                 calibrated           an exact posterior is called so with probability `level`, nearly
 
 Shapes        M observations, L samples of each, D parameters, K points of a grid; samples (M, L, D), truths (M, D).
 Conventions   "over-" and "under-dispersed" describe the posterior, not the histogram of v; p-values are floats, one for each
@@ -28,9 +28,9 @@ Power         share of 200 wrong posteriors with p < 0.05 (`tests/validation/tes
               (4) looks at one place of the curve. A posterior that is 20 % too narrow moves it by 0.054 at most, less than the
               half-width 0.060 of the band at M = 500: KS sees it only because noise adds to it, on either side. Do not call a
               posterior calibrated because its curve stays within the band; ask (7).
-Source        "Remarks on a multivariate transformation", Rosenblatt, 1952; "'Smooth' test for goodness of fit", Neyman, 1937,
-              with k = 4 as he advises; lectures S1 and S2, slides "P–P plot".
-Departures    (2) breaks ties and fills the gaps between ranks at random, so that v is exactly uniform; the lectures use r/L.
+Source        lectures S1 and S2, slides "P-P plots" and "PIT tests / P-P plots"; (7) "'Smooth' test for goodness of fit", Neyman, 1937.
+Departures    the lectures integrate, PIT(θ*; x) = ∫ p(θ|x) dθ up to θ*. (2) is what samples say of it; breaking ties and filling
+              the gaps between ranks at random makes it exactly uniform, which r/L is not.
 """
 from typing import NamedTuple
 

@@ -16,7 +16,7 @@ Conventions   ranks run from 0 to L, both included; the band of the histogram ho
 Power         share of 200 wrong posteriors with p < 0.05, B = 20 (`tests/validation/test_power.py`): 20 % too narrow, 1.00 at
               M = 500 and 0.71 at M = 200; half a sigma of bias, 1.00 at M = 500.
 Source        "Validating Bayesian inference algorithms with simulation-based calibration", Talts, Betancourt, Simpson, Vehtari
-              and Gelman, 2018, theorem 1 and section 4.1.
+              and Gelman, 2018, theorem 1 and section 4.
 Departures    Talts et al. choose L + 1 as a multiple of B; (3) and (4) know how many ranks each bin holds, so any L will do.
 """
 from typing import NamedTuple
