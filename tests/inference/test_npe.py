@@ -102,6 +102,36 @@ def test_a_file_serves_both_packages(tmp_path):
     assert np.array_equal(back.log_prob(theta, x), posterior.log_prob(theta, x))
 
 
+@BOTH
+def test_a_spline_flow_serves_as_the_density(package, tmp_path):
+    prior, theta, x = gaussian(package, 2000)
+    nsf = package.density.nsf
+    posterior = package.inference.npe.fit(prior, theta, x, rng=np.random.default_rng(1), density=nsf, **{**SMALL, "n_transforms": 1})
+    _, theta, x = gaussian(package, 2000, seed=5)
+    exact = stats.norm.logpdf(theta, 0.8 * x, np.sqrt(0.2)).sum(axis=1)
+    assert 0 <= np.mean(exact - posterior.log_prob(theta, x)) < 0.05
+    posterior.save(tmp_path / "posterior.npz")
+    for other in (reference, accel):
+        back = other.inference.npe.load(tmp_path / "posterior.npz")
+        assert back.density is other.density.nsf
+        assert_close(back.log_prob(theta, x), posterior.log_prob(theta, x), terms=1000)
+        assert_close(back.sample(np.random.default_rng(2), 9, x[0]), posterior.sample(np.random.default_rng(2), 9, x[0]), terms=1000)
+
+
+@BOTH
+def test_unknown_densities_are_refused(package, tmp_path):
+    prior, theta, x = gaussian(package, 60)
+    npe, ensemble = package.inference.npe, package.inference.ensemble
+    for wrong in (package.density.made, "maf", np):
+        for fit in (npe.fit, ensemble.fit):
+            with pytest.raises(ValueError, match="density: expected a module, maf or nsf"):
+                fit(prior, theta, x, rng=np.random.default_rng(1), density=wrong)
+    tree = npe.describe(npe.fit(prior, theta, x, rng=np.random.default_rng(1), **SMALL))
+    package.core.persistence.save(tmp_path / "other.npz", "npe", {**tree, "density": "os"})
+    with pytest.raises(ValueError, match="density: expected 'maf' or 'nsf', got 'os'"):
+        npe.load(tmp_path / "other.npz")
+
+
 def test_kind_of_file_is_checked(tmp_path):
     accel.representation.pca.fit(np.random.default_rng(0).standard_normal((9, 3)), n_components=2).save(tmp_path / "pca.npz")
     with pytest.raises(ValueError, match="expected a saved 'npe', got a saved 'pca'"):
@@ -124,7 +154,8 @@ def test_an_ensemble_is_the_mixture_of_its_members(package):
 
 def test_members_trained_in_processes_are_those_trained_in_turn():
     prior, theta, x = box(accel, 200)
-    runs = [accel.inference.ensemble.fit(prior, theta, x, rng=np.random.default_rng(1), n_members=3, n_processes=n, **SMALL) for n in (1, 2)]
+    fit = accel.inference.ensemble.fit
+    runs = [fit(prior, theta, x, rng=np.random.default_rng(1), n_members=3, n_processes=n, **SMALL) for n in (1, 2)]
     assert np.array_equal(*(run.weights for run in runs))
     assert np.array_equal(*(run.log_prob(theta, x) for run in runs))
 

@@ -32,5 +32,7 @@ def _(on, paint, n):
     hole = painted(paint, (n, 2))
     hole[3] = np.nan
     bad = [{"data": ()}, {"data": (x, context[1:])}, {"data": (x[:1], context[:1])}, {"data": (on.put(hole), context)},
-           {"batch_size": 0}, {"learning_rate": -1.0}, {"max_epochs": 2.5}, {"patience": 0}, {"validation_fraction": 1.0}, {"clip_norm": 0.0}]
-    return [error_of(train, model, params, settings.pop("data", (x, context)), rng=np.random.default_rng(0), **settings) for settings in bad]
+           {"batch_size": 0}, {"learning_rate": -1.0}, {"max_epochs": 2.5}, {"patience": 0}, {"validation_fraction": 1.0},
+           {"clip_norm": 0.0}]
+    rng = np.random.default_rng(0)
+    return [error_of(train, model, params, settings.pop("data", (x, context)), rng=rng, **settings) for settings in bad]
