@@ -17,6 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from accel.core import checks, optim, persistence, priors, training
+from accel.density import maf
 from accel.device import array_module, to_host
 from accel.inference import npe
 
@@ -73,16 +74,17 @@ def combine(members):
     return Ensemble(members, weights / weights.sum())
 
 
-def fit(prior, theta, x, *, rng, n_members=5, n_processes=None, embedding=(), n_components=None, n_transforms=5, hidden=(50, 50),
-        learning_rate=5e-3, batch_size=200, max_epochs=200, patience=40, validation_fraction=0.1, clip_norm=5.0, schedule=optim.one_cycle,
-        checkpoint=None, progress=False):
+def fit(prior, theta, x, *, rng, n_members=5, n_processes=None, embedding=(), n_components=None, density=maf, n_transforms=5,
+        hidden=(50, 50), learning_rate=5e-3, batch_size=200, max_epochs=200, patience=40, validation_fraction=0.1, clip_norm=5.0,
+        schedule=optim.one_cycle, checkpoint=None, progress=False):
     """Train n_members posteriors on the same simulations, side by side, and combine them."""
     checks.check_count("n_members", n_members)
     if n_processes is not None:
         checks.check_count("n_processes", n_processes)
+    npe.name_of(density)
     theta, x = npe.check_simulations(prior, theta, x)
-    settings = {"embedding": embedding, "n_components": n_components, "n_transforms": n_transforms, "hidden": hidden,
-                "learning_rate": learning_rate, "batch_size": batch_size, "max_epochs": max_epochs, "patience": patience,
+    settings = {"embedding": embedding, "n_components": n_components, "density": density, "n_transforms": n_transforms,
+                "hidden": hidden, "learning_rate": learning_rate, "batch_size": batch_size, "max_epochs": max_epochs, "patience": patience,
                 "validation_fraction": validation_fraction, "clip_norm": clip_norm, "schedule": schedule}
     seeds = [int(seed) for seed in to_host(rng.integers(0, 2**62, size=n_members))]
     n_processes = min(n_members, n_processes or os.cpu_count() or 1)
@@ -92,7 +94,8 @@ def fit(prior, theta, x, *, rng, n_members=5, n_processes=None, embedding=(), n_
     with tempfile.TemporaryDirectory(prefix="diptych-") as folder:
         job = os.path.join(folder, "job.npz")
         persistence.save(job, "ensemble-job", {"prior": priors.describe(prior), "theta": theta, "x": x,
-                                               "settings": {**settings, "schedule": schedule.__name__}})
+                                               "settings": {**settings, "density": npe.name_of(density),
+                                                            "schedule": schedule.__name__}})
         outs = [os.path.join(folder, f"{m}.npz") for m in range(n_members)]
         tasks = [(job, str(seed), out, member_checkpoint(checkpoint, m) or "") for m, (seed, out) in enumerate(zip(seeds, outs))]
         run_workers(tasks, n_processes, training.progress_bar(progress, n_members, 0))
@@ -107,7 +110,7 @@ def work(job, seed, out, checkpoint):
     """What a worker process does: train one member of a saved job and save it."""
     tree = persistence.load(job, "ensemble-job")
     settings = tree["settings"]
-    settings["schedule"] = getattr(optim, settings["schedule"])
+    settings["density"], settings["schedule"] = npe.density_of(settings["density"]), getattr(optim, settings["schedule"])
     train_member(priors.restore(tree["prior"]), tree["theta"], tree["x"], int(seed), settings, checkpoint or None).save(out)
 
 

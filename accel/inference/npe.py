@@ -3,12 +3,13 @@
 The mathematics is in `reference.inference.npe`. Same values; everything runs in the dtype and on the device of the simulations,
 the parameters of embedding and flow lie in one buffer, and the gradient goes by hand through the flow into the embedding:
 
-    dφ, de = backward through the flow (v, e)            accel.density.maf, de summed over its MADEs
+    dφ, de = backward through the flow (v, e)            accel.density.maf or nsf, de summed over its transforms
     dψ     = backward through the network e_ψ(c) (de)    accel.core.nets
 
 Sampling embeds each observation once, and its draws are made a block of columns at a time.
 """
 from dataclasses import dataclass
+from functools import partial
 from types import SimpleNamespace
 
 import numpy as np
@@ -17,46 +18,47 @@ from accel.core import checks, nets, optim, persistence, priors, training
 from accel.core.regression import Regression, fit_regression
 from accel.core.scaling import Scaling, fit_scaling
 from accel.core.tree import empty_like, packed
-from accel.density import made, maf
+from accel.density import made, maf, nsf
 from accel.device import array_module, put
 from accel.representation import pca
 
 __all__ = ["Posterior", "init_params", "loss", "loss_and_grad", "fit", "load"]
 
 FEWEST = 20
+DENSITIES = {"maf": maf, "nsf": nsf}
 
 
-def init_params(rng, *, dim, context_dim, embedding=(), n_transforms=5, hidden=(50, 50)):
+def init_params(rng, *, dim, context_dim, embedding=(), density=maf, n_transforms=5, hidden=(50, 50)):
     """The embedding network, sizes (context_dim, *embedding), empty for none, and the flow that it feeds."""
     sizes = (context_dim, *embedding)
     return {"embedding": nets.init_mlp(rng, sizes),
-            "flow": maf.init_params(rng, dim=dim, context_dim=sizes[-1], n_transforms=n_transforms, hidden=hidden)}
+            "flow": density.init_params(rng, dim=dim, context_dim=sizes[-1], n_transforms=n_transforms, hidden=hidden)}
 
 
 def embed(params, c):
     return nets.mlp(params["embedding"], c) if params["embedding"] else c
 
 
-def loss(params, v, c):
+def loss(params, v, c, *, density=maf):
     """(5) for whitened v (N, P) and context c (N, C), in nats."""
-    return maf.loss(params["flow"], v, embed(params, c))
+    return density.loss(params["flow"], v, embed(params, c))
 
 
-def loss_and_grad(params, v, c):
+def loss_and_grad(params, v, c, *, density=maf):
     """The loss and its gradient, in the tree of params."""
     params = packed(params)
     grads = params.scratch("grads", lambda: empty_like(params))
     flow, layers = made.masked(params["flow"]), params["embedding"]
     if not layers:
         v, c = made.check_inputs(flow["mades"][0], v, c)
-        return maf.write_grads(flow, grads["flow"], v, c), grads
+        return density.write_grads(flow, grads["flow"], v, c), grads
     xp, n = array_module(params.flat), len(c)
     tape = params.scratch("tape", lambda: nets.Tape(xp, layers, n, params.flat.dtype), size=n)
     tape.inputs[0][1:] = c.T
     context = nets.forward(layers, tape)
     v, _ = made.check_inputs(flow["mades"][0], v, context.T)
     dcontext = params.scratch("dcontext", lambda: xp.empty_like(context), size=n)
-    value = maf.write_grads(flow, grads["flow"], v, context.T, dcontext)
+    value = density.write_grads(flow, grads["flow"], v, context.T, dcontext)
     nets.backward(layers, tape, dcontext, grads["embedding"])
     return value, grads
 
@@ -65,6 +67,7 @@ def loss_and_grad(params, v, c):
 class Posterior:
     """A trained posterior, for any observation, on the device and in the dtype of its simulations."""
     prior: object
+    density: object
     params: dict
     whitening: Regression
     x_scaling: Scaling
@@ -83,7 +86,7 @@ class Posterior:
         x, single = check_observation(x, self.x_scaling.mean)
         checks.check_count("n", n)
         c = self.context(x)
-        u = self.whitening.undo(maf.sample(self.params["flow"], rng, n, embed(self.params, c)), c)
+        u = self.whitening.undo(self.density.sample(self.params["flow"], rng, n, embed(self.params, c)), c)
         theta = self.prior.to_constrained(u.reshape(-1, u.shape[-1]))[0].reshape(*u.shape[:2], -1)
         return theta[0] if single else theta
 
@@ -99,7 +102,7 @@ class Posterior:
         c = self.context(x)
         v, context = self.whitening.whiten(u, c), embed(self.params, c)
         context = xp.repeat(context, len(theta), axis=0) if single else context
-        log_q = maf.log_prob(self.params["flow"], v, context) + log_det + self.whitening.log_det
+        log_q = self.density.log_prob(self.params["flow"], v, context) + log_det + self.whitening.log_det
         return xp.where(inside, log_q, -np.inf)
 
     def save(self, path):
@@ -107,9 +110,11 @@ class Posterior:
         persistence.save(path, "npe", describe(self))
 
 
-def fit(prior, theta, x, *, rng, embedding=(), n_components=None, n_transforms=5, hidden=(50, 50), learning_rate=5e-3, batch_size=200,
-        max_epochs=200, patience=40, validation_fraction=0.1, clip_norm=5.0, schedule=optim.one_cycle, checkpoint=None, progress=False):
+def fit(prior, theta, x, *, rng, embedding=(), n_components=None, density=maf, n_transforms=5, hidden=(50, 50), learning_rate=5e-3,
+        batch_size=200, max_epochs=200, patience=40, validation_fraction=0.1, clip_norm=5.0, schedule=optim.one_cycle, checkpoint=None,
+        progress=False):
     """Train a posterior on simulations; they decide the device and the dtype."""
+    name_of(density)
     theta, x = check_simulations(prior, theta, x)
     u, log_det = prior.to_unconstrained(theta)
     x_scaling = fit_scaling(x)
@@ -120,14 +125,17 @@ def fit(prior, theta, x, *, rng, embedding=(), n_components=None, n_transforms=5
         context_scaling = fit_scaling(context)
         context = context_scaling.apply(context)
     whitening = fit_regression(u, context)
-    params = init_params(rng, dim=u.shape[1], context_dim=context.shape[1], embedding=embedding, n_transforms=n_transforms, hidden=hidden)
+    params = init_params(rng, dim=u.shape[1], context_dim=context.shape[1], embedding=embedding, density=density,
+                         n_transforms=n_transforms, hidden=hidden)
     params = put(params, array_module(u), u.dtype)
+    model = SimpleNamespace(loss=partial(loss, density=density), loss_and_grad=partial(loss_and_grad, density=density))
     trained = training.train(
-        SimpleNamespace(loss=loss, loss_and_grad=loss_and_grad), params, (whitening.whiten(u, context), context), rng=rng,
-        learning_rate=learning_rate, batch_size=batch_size, max_epochs=max_epochs, patience=patience, clip_norm=clip_norm,
-        validation_fraction=validation_fraction, schedule=schedule, checkpoint=checkpoint, progress=progress)
+        model, params, (whitening.whiten(u, context), context), rng=rng, learning_rate=learning_rate, batch_size=batch_size,
+        max_epochs=max_epochs, patience=patience, clip_norm=clip_norm, validation_fraction=validation_fraction, schedule=schedule,
+        checkpoint=checkpoint, progress=progress)
     validation_log_prob = -trained.loss + float(whitening.log_det) + float(log_det.mean())
-    return Posterior(prior, trained.params, whitening, x_scaling, compression, context_scaling, validation_log_prob, trained.history)
+    return Posterior(prior, density, trained.params, whitening, x_scaling, compression, context_scaling, validation_log_prob,
+                     trained.history)
 
 
 def load(path):
@@ -139,8 +147,8 @@ def describe(posterior):
     """The posterior as a tree of plain values and arrays."""
     def plain(fitted):
         return None if fitted is None else fitted._asdict()
-    return {"prior": priors.describe(posterior.prior), "params": posterior.params, "whitening": plain(posterior.whitening),
-            "x_scaling": plain(posterior.x_scaling), "compression": plain(posterior.compression),
+    return {"prior": priors.describe(posterior.prior), "density": name_of(posterior.density), "params": posterior.params,
+            "whitening": plain(posterior.whitening), "x_scaling": plain(posterior.x_scaling), "compression": plain(posterior.compression),
             "context_scaling": plain(posterior.context_scaling), "validation_log_prob": posterior.validation_log_prob,
             "history": posterior.history}
 
@@ -149,10 +157,25 @@ def restore(tree):
     def fitted(kind, fields):
         return None if fields is None else kind(**fields)
     return Posterior(
-        prior=priors.restore(tree["prior"]), params=packed(tree["params"]), whitening=fitted(Regression, tree["whitening"]),
-        x_scaling=fitted(Scaling, tree["x_scaling"]), compression=fitted(pca.PCA, tree["compression"]),
-        context_scaling=fitted(Scaling, tree["context_scaling"]), validation_log_prob=tree["validation_log_prob"],
-        history=tree["history"])
+        prior=priors.restore(tree["prior"]), density=density_of(tree["density"]), params=packed(tree["params"]),
+        whitening=fitted(Regression, tree["whitening"]), x_scaling=fitted(Scaling, tree["x_scaling"]),
+        compression=fitted(pca.PCA, tree["compression"]), context_scaling=fitted(Scaling, tree["context_scaling"]),
+        validation_log_prob=tree["validation_log_prob"], history=tree["history"])
+
+
+def name_of(density):
+    """The short name of a density that a posterior can have, or a ValueError."""
+    for name, module in DENSITIES.items():
+        if module is density:
+            return name
+    raise ValueError(f"density: expected a module, {' or '.join(DENSITIES)} of this package, got {density!r}")
+
+
+def density_of(name):
+    """The density of that name, or a ValueError."""
+    if name not in DENSITIES:
+        raise ValueError(f"density: expected {' or '.join(map(repr, DENSITIES))}, got {name!r}")
+    return DENSITIES[name]
 
 
 def check_simulations(prior, theta, x):

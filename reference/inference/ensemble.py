@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from reference.core import checks, optim, persistence
+from reference.density import maf
 from reference.inference import npe
 
 __all__ = ["Ensemble", "combine", "fit", "load"]
@@ -64,9 +65,9 @@ def combine(members):
     return Ensemble(members, weights / weights.sum())
 
 
-def fit(prior, theta, x, *, rng, n_members=5, n_processes=None, embedding=(), n_components=None, n_transforms=5, hidden=(50, 50),
-        learning_rate=5e-3, batch_size=200, max_epochs=200, patience=40, validation_fraction=0.1, clip_norm=5.0, schedule=optim.one_cycle,
-        checkpoint=None, progress=False):
+def fit(prior, theta, x, *, rng, n_members=5, n_processes=None, embedding=(), n_components=None, density=maf, n_transforms=5,
+        hidden=(50, 50), learning_rate=5e-3, batch_size=200, max_epochs=200, patience=40, validation_fraction=0.1, clip_norm=5.0,
+        schedule=optim.one_cycle, checkpoint=None, progress=False):
     """Train n_members posteriors on the same simulations and combine them.
 
     Parameters
@@ -82,7 +83,7 @@ def fit(prior, theta, x, *, rng, n_members=5, n_processes=None, embedding=(), n_
         trains one after the other.
     checkpoint : path, optional
         The beginning of a file name: member m keeps its own checkpoint in "…member<m>".
-    embedding, n_components, …, schedule, progress
+    embedding, n_components, density, …, schedule, progress
         As in `npe.fit`, the same for all members.
     """
     checks.check_count("n_members", n_members)
@@ -91,7 +92,7 @@ def fit(prior, theta, x, *, rng, n_members=5, n_processes=None, embedding=(), n_
     members = []
     for m, seed in enumerate(rng.integers(0, 2**62, size=n_members)):
         members.append(npe.fit(
-            prior, theta, x, rng=np.random.default_rng(int(seed)), embedding=embedding, n_components=n_components,
+            prior, theta, x, rng=np.random.default_rng(int(seed)), embedding=embedding, n_components=n_components, density=density,
             n_transforms=n_transforms, hidden=hidden, learning_rate=learning_rate, batch_size=batch_size, max_epochs=max_epochs,
             patience=patience, validation_fraction=validation_fraction, clip_norm=clip_norm, schedule=schedule,
             checkpoint=member_checkpoint(checkpoint, m), progress=progress))

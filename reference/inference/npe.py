@@ -11,7 +11,8 @@
 The minimum of (5) over all densities q is the posterior p(v|x), since its expectation is the cross-entropy of the two.
 
 Shapes        N simulations, P parameters, D data, C context, M observations, n draws; θ (N, P), x (N, D).
-Conventions   nats. The flow is a MAF; its context is e(c). With an embedding its weights are trained along with the flow.
+Conventions   nats. The flow is a MAF or a neural spline flow; its context is e(c). With an embedding its weights are trained
+              along with the flow.
 Source        "Fast ε-free inference of simulation models with Bayesian conditional density estimation", Papamakarios and
               Murray, 2016, section 2; "Automatic posterior transformation", Greenberg, Nonnenmacher and Macke, 2019 (the
               flow); lecture S3, slides "Neural Posterior Estimation (NPE)".
@@ -20,6 +21,7 @@ Departures    S3 fits θ itself, scaled: mass can then leak outside the prior. (
               divergence from the exact posterior falls from 0.10 to below 0.02 nats.
 """
 from dataclasses import dataclass
+from functools import partial
 from types import SimpleNamespace
 
 import autograd.numpy as np
@@ -28,33 +30,34 @@ from autograd import value_and_grad
 from reference.core import checks, nets, optim, persistence, priors, training
 from reference.core.regression import Regression, fit_regression
 from reference.core.scaling import Scaling, fit_scaling
-from reference.density import maf
+from reference.density import maf, nsf
 from reference.representation import pca
 
 __all__ = ["Posterior", "init_params", "loss", "loss_and_grad", "fit", "load"]
 
 FEWEST = 20
+DENSITIES = {"maf": maf, "nsf": nsf}
 
 
-def init_params(rng, *, dim, context_dim, embedding=(), n_transforms=5, hidden=(50, 50)):
+def init_params(rng, *, dim, context_dim, embedding=(), density=maf, n_transforms=5, hidden=(50, 50)):
     """The embedding network, sizes (context_dim, *embedding), empty for none, and the flow that it feeds."""
     sizes = (context_dim, *embedding)
     return {"embedding": nets.init_mlp(rng, sizes),
-            "flow": maf.init_params(rng, dim=dim, context_dim=sizes[-1], n_transforms=n_transforms, hidden=hidden)}
+            "flow": density.init_params(rng, dim=dim, context_dim=sizes[-1], n_transforms=n_transforms, hidden=hidden)}
 
 
 def embed(params, c):
     return nets.mlp(params["embedding"], c) if params["embedding"] else c
 
 
-def loss(params, v, c):
+def loss(params, v, c, *, density=maf):
     """(5) for whitened v (N, P) and context c (N, C), in nats."""
-    return maf.loss(params["flow"], v, embed(params, c))                          # (5)
+    return density.loss(params["flow"], v, embed(params, c))                      # (5)
 
 
-def loss_and_grad(params, v, c):
+def loss_and_grad(params, v, c, *, density=maf):
     """The loss and its gradient, in the tree of params."""
-    return value_and_grad(loss)(params, v, c)
+    return value_and_grad(partial(loss, density=density))(params, v, c)
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,6 +68,8 @@ class Posterior:
     ----------
     prior
         From `priors`; it bounds every sample.
+    density : module
+        The flow's: `maf` or `nsf`.
     params : tree
         Of the embedding and the flow.
     whitening : Regression
@@ -79,6 +84,7 @@ class Posterior:
         The losses of the training, epoch by epoch, in nats of the whitened v.
     """
     prior: object
+    density: object
     params: dict
     whitening: Regression
     x_scaling: Scaling
@@ -97,7 +103,7 @@ class Posterior:
         x, single = check_observation(x, len(self.x_scaling.mean))
         checks.check_count("n", n)
         c = self.context(x)
-        u = self.whitening.undo(maf.sample(self.params["flow"], rng, n, embed(self.params, c)), c)
+        u = self.whitening.undo(self.density.sample(self.params["flow"], rng, n, embed(self.params, c)), c)
         theta = self.prior.to_constrained(u.reshape(-1, u.shape[-1]))[0].reshape(*u.shape[:2], -1)         # (7)
         return theta[0] if single else theta
 
@@ -113,7 +119,7 @@ class Posterior:
         c = self.context(x)
         v, context = self.whitening.whiten(u, c), embed(self.params, c)
         context = np.repeat(context, len(theta), axis=0) if single else context
-        log_q = maf.log_prob(self.params["flow"], v, context) + log_det + self.whitening.log_det   # (6)
+        log_q = self.density.log_prob(self.params["flow"], v, context) + log_det + self.whitening.log_det   # (6)
         return np.where(inside, log_q, -np.inf)
 
     def save(self, path):
@@ -121,8 +127,9 @@ class Posterior:
         persistence.save(path, "npe", describe(self))
 
 
-def fit(prior, theta, x, *, rng, embedding=(), n_components=None, n_transforms=5, hidden=(50, 50), learning_rate=5e-3, batch_size=200,
-        max_epochs=200, patience=40, validation_fraction=0.1, clip_norm=5.0, schedule=optim.one_cycle, checkpoint=None, progress=False):
+def fit(prior, theta, x, *, rng, embedding=(), n_components=None, density=maf, n_transforms=5, hidden=(50, 50), learning_rate=5e-3,
+        batch_size=200, max_epochs=200, patience=40, validation_fraction=0.1, clip_norm=5.0, schedule=optim.one_cycle, checkpoint=None,
+        progress=False):
     """Train a posterior on simulations.
 
     Parameters
@@ -139,16 +146,20 @@ def fit(prior, theta, x, *, rng, embedding=(), n_components=None, n_transforms=5
         Sizes of an embedding network's hidden layers and output, such as (64, 64, 8); empty for none.
     n_components : int, optional
         Compress the standardised data to so many PCA scores first.
+    density : module
+        The flow: `density.maf` or `density.nsf`.
     n_transforms, hidden
-        The flow's number of MADEs and their hidden sizes.
+        The flow's number of transforms and their hidden sizes.
     learning_rate, batch_size, max_epochs, patience, validation_fraction, clip_norm, schedule, checkpoint, progress
         As in `training.train`.
 
     Raises
     ------
     ValueError
-        If there are fewer than 20 simulations, numbers are not finite, a theta is outside the prior, or shapes do not fit.
+        If there are fewer than 20 simulations, numbers are not finite, a theta is outside the prior, shapes do not fit, or the
+        density is neither of the two.
     """
+    name_of(density)
     theta, x = check_simulations(prior, theta, x)
     u, log_det = prior.to_unconstrained(theta)                                    # (2)
     x_scaling = fit_scaling(x)
@@ -159,13 +170,16 @@ def fit(prior, theta, x, *, rng, embedding=(), n_components=None, n_transforms=5
         context_scaling = fit_scaling(context)
         context = context_scaling.apply(context)
     whitening = fit_regression(u, context)
-    params = init_params(rng, dim=u.shape[1], context_dim=context.shape[1], embedding=embedding, n_transforms=n_transforms, hidden=hidden)
+    params = init_params(rng, dim=u.shape[1], context_dim=context.shape[1], embedding=embedding, density=density,
+                         n_transforms=n_transforms, hidden=hidden)
+    model = SimpleNamespace(loss=partial(loss, density=density), loss_and_grad=partial(loss_and_grad, density=density))
     trained = training.train(
-        SimpleNamespace(loss=loss, loss_and_grad=loss_and_grad), params, (whitening.whiten(u, context), context), rng=rng,
-        learning_rate=learning_rate, batch_size=batch_size, max_epochs=max_epochs, patience=patience, clip_norm=clip_norm,
-        validation_fraction=validation_fraction, schedule=schedule, checkpoint=checkpoint, progress=progress)
+        model, params, (whitening.whiten(u, context), context), rng=rng, learning_rate=learning_rate, batch_size=batch_size,
+        max_epochs=max_epochs, patience=patience, clip_norm=clip_norm, validation_fraction=validation_fraction, schedule=schedule,
+        checkpoint=checkpoint, progress=progress)
     validation_log_prob = -trained.loss + float(whitening.log_det) + float(np.mean(log_det))
-    return Posterior(prior, trained.params, whitening, x_scaling, compression, context_scaling, validation_log_prob, trained.history)
+    return Posterior(prior, density, trained.params, whitening, x_scaling, compression, context_scaling, validation_log_prob,
+                     trained.history)
 
 
 def load(path):
@@ -177,8 +191,8 @@ def describe(posterior):
     """The posterior as a tree of plain values and arrays."""
     def plain(fitted):
         return None if fitted is None else fitted._asdict()
-    return {"prior": priors.describe(posterior.prior), "params": posterior.params, "whitening": plain(posterior.whitening),
-            "x_scaling": plain(posterior.x_scaling), "compression": plain(posterior.compression),
+    return {"prior": priors.describe(posterior.prior), "density": name_of(posterior.density), "params": posterior.params,
+            "whitening": plain(posterior.whitening), "x_scaling": plain(posterior.x_scaling), "compression": plain(posterior.compression),
             "context_scaling": plain(posterior.context_scaling), "validation_log_prob": posterior.validation_log_prob,
             "history": posterior.history}
 
@@ -187,10 +201,25 @@ def restore(tree):
     def fitted(kind, fields):
         return None if fields is None else kind(**fields)
     return Posterior(
-        prior=priors.restore(tree["prior"]), params=tree["params"], whitening=fitted(Regression, tree["whitening"]),
-        x_scaling=fitted(Scaling, tree["x_scaling"]), compression=fitted(pca.PCA, tree["compression"]),
-        context_scaling=fitted(Scaling, tree["context_scaling"]), validation_log_prob=tree["validation_log_prob"],
-        history=tree["history"])
+        prior=priors.restore(tree["prior"]), density=density_of(tree["density"]), params=tree["params"],
+        whitening=fitted(Regression, tree["whitening"]), x_scaling=fitted(Scaling, tree["x_scaling"]),
+        compression=fitted(pca.PCA, tree["compression"]), context_scaling=fitted(Scaling, tree["context_scaling"]),
+        validation_log_prob=tree["validation_log_prob"], history=tree["history"])
+
+
+def name_of(density):
+    """The short name of a density that a posterior can have, or a ValueError."""
+    for name, module in DENSITIES.items():
+        if module is density:
+            return name
+    raise ValueError(f"density: expected a module, {' or '.join(DENSITIES)} of this package, got {density!r}")
+
+
+def density_of(name):
+    """The density of that name, or a ValueError."""
+    if name not in DENSITIES:
+        raise ValueError(f"density: expected {' or '.join(map(repr, DENSITIES))}, got {name!r}")
+    return DENSITIES[name]
 
 
 def check_simulations(prior, theta, x):

@@ -41,5 +41,7 @@ def _methods(cls, package):
 def signature(function):
     """Names, kinds and defaults of the parameters; annotations and the identity of default objects do not count."""
     def plain(default):
+        if inspect.ismodule(default):
+            return default.__name__.partition(".")[2]                 # the same place in either package
         return getattr(default, "name", getattr(default, "__name__", default))
     return [(p.name, p.kind.name, plain(p.default)) for p in inspect.signature(function).parameters.values()]

@@ -50,3 +50,11 @@ def _(on, paint, n):
 @case("inference.ensemble.load", sizes=(1,))
 def _(on, paint, n):
     return error_of(on.package.inference.ensemble.load, "no such file")
+
+
+@case("inference.ensemble.fit#nsf", sizes=(60,), terms=2000)
+def _(on, paint, n):
+    prior, theta, x = simulations(on, paint, n)
+    ensemble = on.package.inference.ensemble.fit(prior, theta, x, rng=np.random.default_rng(1), n_members=2, n_processes=1,
+                                                 density=on.package.density.nsf, **BRIEF)
+    return [member.params for member in ensemble.members], ensemble.weights.tolist()
