@@ -1,7 +1,11 @@
 """The 21-cm global signal by neural posterior estimation, against the exact posterior
 
-Lecture S3's example, made testable: 100 bins with noise, so that an exact posterior exists to compare with. One network is
+Lecture S3's example, made testable: 100 bins with noise, so that an exact posterior exists to compare with. One posterior is
 trained on 100,000 simulations and asked about both of the lecture's truths, and about 1,000 signals drawn from the prior.
+
+The 100 bins are projected on their first eight principal components, and each score y, in units of three times the noise, is
+compressed to asinh y: shallow signals crowd near the origin, where a network would otherwise have to turn within a hundredth of
+its range. The posterior is a weighted ensemble of two neural spline flows, trained side by side.
 """
 import time
 
@@ -12,48 +16,58 @@ from experiments.framework import Metric, Outcome
 
 TRUTHS = ((0.24, 15.0, 7.0), (0.155, 13.0, 9.0))
 LABELS = ("A [K]", "$z_c$", "σ")
-N_COMPONENTS = 8
+N_COMPONENTS, NOISE = 8, 0.025
 N_SIMULATIONS, N_TESTS, N_DRAWS, N_SAMPLES = 100_000, 1_000, 500, 10_000
-TRAINING = {"batch_size": 500, "max_epochs": 60, "learning_rate": 5e-3}
+TRAINING = {"n_members": 2, "n_transforms": 3, "batch_size": 1000, "max_epochs": 60, "learning_rate": 1e-2}
 
 
 def run(settings):
     package, quick = settings.package, settings.quick
     simulator, validation = package.simulators.global_signal, package.validation
-    n_simulations, n_tests, n_samples = (2_000, 100, 500) if quick else (N_SIMULATIONS, N_TESTS, N_SAMPLES)
+    n_simulations, n_tests, n_samples = (2_000, 100, 200) if quick else (N_SIMULATIONS, N_TESTS, N_SAMPLES)
 
     rng = settings.rng(0)
     theta = simulator.prior.sample(rng, n_simulations)
     x = simulator.simulate(rng, theta)
+    components = package.representation.pca.fit(x, n_components=N_COMPONENTS).components
     start = time.perf_counter()
-    posterior = package.inference.npe.fit(
-        simulator.prior, theta, x, rng=np.random.default_rng([settings.seed, 1]), n_components=N_COMPONENTS,
-        **TRAINING | ({"max_epochs": 3} if quick else {}), checkpoint=settings.checkpoint("posterior"), progress=settings.progress)
+    posterior = package.inference.ensemble.fit(
+        simulator.prior, theta, compress(settings.xp, components, x), rng=np.random.default_rng([settings.seed, 1]),
+        density=package.density.nsf, **TRAINING | ({"max_epochs": 3} if quick else {}), checkpoint=settings.checkpoint("posterior"),
+        progress=settings.progress)
     training_seconds = time.perf_counter() - start
 
     truths = settings.put(np.array(TRUTHS))
     observed = simulator.simulate(settings.rng(2), truths)
-    ours = posterior.sample(settings.rng(3), n_samples, observed)
+    ours = posterior.sample(settings.rng(3), n_samples, compress(settings.xp, components, observed))
     exact = [simulator.exact_posterior_sample(settings.rng(4 + k), n_samples, observed[k]) for k in range(len(TRUTHS))]
     c2st = [validation.c2st.accuracy(exact[k], ours[k]) for k in range(len(TRUTHS))]
 
     test_theta = simulator.prior.sample(settings.rng(10), n_tests)
     test_x = simulator.simulate(settings.rng(11), test_theta)
-    drawn = posterior.sample(settings.rng(12), 100 if quick else N_DRAWS, test_x)
+    summary = compress(settings.xp, components, test_x)
+    drawn = posterior.sample(settings.rng(12), 100 if quick else N_DRAWS, summary)
     pit = validation.pit.values(settings.rng(13), drawn, test_theta)
-    log_q = validation.mean_log_prob.estimate(posterior.log_prob(test_theta, test_x))
-    log_p = validation.mean_log_prob.estimate(_exact_log_prob(simulator, settings, test_theta, test_x))
+    log_p = _exact_log_prob(simulator, settings, test_theta, test_x)
+    gap = validation.mean_log_prob.estimate(log_p - posterior.log_prob(test_theta, summary))
     outside = sum(int((~simulator.prior.contains(samples)).sum()) for samples in (*ours, drawn.reshape(-1, 3)))
 
     metrics = {f"C2ST, truth {k + 1}": Metric(c2st[k], 0.55, "most", "A, z_c, σ = " + ", ".join(map(str, TRUTHS[k]))) for k in range(2)}
-    metrics["exact minus NPE, mean test log q [nats]"] = Metric(log_p.mean - log_q.mean, 0.05, "most", f"exact: {log_p.mean:.3f}")
+    metrics["exact minus NPE, mean test log q [nats]"] = Metric(
+        gap.mean, 0.05, "most", f"± {gap.standard_error:.3f}; exact: {float(log_p.mean()):.3f}")
     for name, p in zip(("A", "z_c", "σ"), validation.pit.ks_p_values(pit)):
         metrics[f"PIT of {name}, Kolmogorov–Smirnov p"] = Metric(p, 0.01, "least", f"{n_tests} test signals")
     metrics["samples outside the prior"] = Metric(outside, 0, "most", f"of {len(ours) * n_samples + drawn.shape[0] * drawn.shape[1]}")
-    metrics["training [s]"] = Metric(training_seconds, note=f"{len(posterior.history['train_loss'])} epochs")
-    text = ("Filled: what the network answers; black: the exact posterior, from a grid. The same network gave both, and the "
+    epochs = [len(member.history["train_loss"]) for member in posterior.members]
+    metrics["training [s]"] = Metric(training_seconds, note=f"members side by side, {' and '.join(map(str, epochs))} epochs")
+    text = ("Filled: what the networks answer; black: the exact posterior, from a grid. The same networks gave both, and the "
             "P–P curves are over a thousand more signals: a curve inside the grey band is calibrated.")
     return Outcome(_figure(package, settings, ours, exact, pit), metrics, text)
+
+
+def compress(xp, components, x):
+    """Eight numbers for each signal, (N, 8)."""
+    return xp.arcsinh(x @ components.T / (3 * NOISE))
 
 
 def _exact_log_prob(simulator, settings, theta, x):
