@@ -151,7 +151,8 @@ def test_a_conditional_gaussian_is_learnt(package):
 def test_masked_weights_stay_zero_in_training(package):
     maf = package.density.maf
     params = maf.init_params(np.random.default_rng(0), dim=3, context_dim=2, hidden=(8, 6))
-    trained = package.core.training.train(maf, params, inputs(60, 3), rng=np.random.default_rng(1), max_epochs=3, batch_size=10)
+    trained = package.core.training.train(maf, params, inputs(60, 3), rng=np.random.default_rng(1), max_epochs=3, batch_size=10,
+                                          validation_fraction=0.0)
     for layers in trained.params["mades"]:
         for layer, mask in zip(layers, reference.density.made.masks({"layers": layers})):
             assert np.all(np.asarray(layer)[1:][mask == 0] == 0) and np.any(np.asarray(layer)[1:][mask == 1] != 0)
