@@ -23,7 +23,7 @@ class Task(NamedTuple):
     n_transforms: int
 
 
-TASKS = {"gaussian_linear": Task(0.552, 0.55, 3, "maf", 5), "two_moons": Task(0.606, None, 10, "nsf", 3)}
+TASKS = {"gaussian_linear": Task(0.552, 0.55, 2, "maf", 5), "two_moons": Task(0.606, None, 10, "nsf", 3)}
 
 
 def run(settings):

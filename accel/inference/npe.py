@@ -70,20 +70,18 @@ class Posterior:
     density: object
     params: dict
     whitening: Regression
-    x_scaling: Scaling
     compression: object
-    context_scaling: object
+    scaling: Scaling
     validation_log_prob: float
     history: dict
 
     def context(self, x):
-        """What the network is fed for data x (M, D): standardised data, or standardised PCA scores."""
-        z = self.x_scaling.apply(x)
-        return z if self.compression is None else self.context_scaling.apply(self.compression.transform(z))
+        """What the network is fed for data x (M, D): the data or their PCA scores, standardised, (M, C)."""
+        return self.scaling.apply(x if self.compression is None else self.compression.transform(x))
 
     def sample(self, rng, n, x):
         """n draws of θ for one observation x (D,): (n, P); for M of them, x (M, D): (M, n, P)."""
-        x, single = check_observation(x, self.x_scaling.mean)
+        x, single = check_observation(x, data_moments(self))
         checks.check_count("n", n)
         c = self.context(x)
         u = self.whitening.undo(self.density.sample(self.params["flow"], rng, n, embed(self.params, c)), c)
@@ -92,7 +90,7 @@ class Posterior:
 
     def log_prob(self, theta, x):
         """log q(θ|x), (N,) in nats, for θ (N, P) and one observation (D,) or one for each θ (N, D); −inf outside the prior."""
-        x, single = check_observation(x, self.x_scaling.mean)
+        x, single = check_observation(x, data_moments(self))
         theta = checks.as_array("theta", theta, ("N", self.prior.dim)).astype(x.dtype, copy=False)
         if not single and len(x) != len(theta):
             raise ValueError(f"x: expected one observation or {len(theta)}, one for each theta, got {len(x)}")
@@ -117,13 +115,10 @@ def fit(prior, theta, x, *, rng, embedding=(), n_components=None, density=maf, n
     name_of(density)
     theta, x = check_simulations(prior, theta, x)
     u, log_det = prior.to_unconstrained(theta)
-    x_scaling = fit_scaling(x)
-    context, compression, context_scaling = x_scaling.apply(x), None, None
-    if n_components is not None:
-        compression = pca.fit(context, n_components=n_components)
-        context = compression.transform(context)
-        context_scaling = fit_scaling(context)
-        context = context_scaling.apply(context)
+    compression = None if n_components is None else pca.fit(x, n_components=n_components)
+    summary = x if compression is None else compression.transform(x)
+    scaling = fit_scaling(summary)
+    context = scaling.apply(summary)
     whitening = fit_regression(u, context)
     params = init_params(rng, dim=u.shape[1], context_dim=context.shape[1], embedding=embedding, density=density,
                          n_transforms=n_transforms, hidden=hidden)
@@ -134,7 +129,7 @@ def fit(prior, theta, x, *, rng, embedding=(), n_components=None, density=maf, n
         max_epochs=max_epochs, patience=patience, clip_norm=clip_norm, validation_fraction=validation_fraction, schedule=schedule,
         checkpoint=checkpoint, progress=progress)
     validation_log_prob = -trained.loss + float(whitening.log_det) + float(log_det.mean())
-    return Posterior(prior, density, trained.params, whitening, x_scaling, compression, context_scaling, validation_log_prob,
+    return Posterior(prior, density, trained.params, whitening, compression, scaling, validation_log_prob,
                      trained.history)
 
 
@@ -148,8 +143,8 @@ def describe(posterior):
     def plain(fitted):
         return None if fitted is None else fitted._asdict()
     return {"prior": priors.describe(posterior.prior), "density": name_of(posterior.density), "params": posterior.params,
-            "whitening": plain(posterior.whitening), "x_scaling": plain(posterior.x_scaling), "compression": plain(posterior.compression),
-            "context_scaling": plain(posterior.context_scaling), "validation_log_prob": posterior.validation_log_prob,
+            "whitening": plain(posterior.whitening), "compression": plain(posterior.compression),
+            "scaling": plain(posterior.scaling), "validation_log_prob": posterior.validation_log_prob,
             "history": posterior.history}
 
 
@@ -158,8 +153,8 @@ def restore(tree):
         return None if fields is None else kind(**fields)
     return Posterior(
         prior=priors.restore(tree["prior"]), density=density_of(tree["density"]), params=packed(tree["params"]),
-        whitening=fitted(Regression, tree["whitening"]), x_scaling=fitted(Scaling, tree["x_scaling"]),
-        compression=fitted(pca.PCA, tree["compression"]), context_scaling=fitted(Scaling, tree["context_scaling"]),
+        whitening=fitted(Regression, tree["whitening"]),
+        compression=fitted(pca.PCA, tree["compression"]), scaling=fitted(Scaling, tree["scaling"]),
         validation_log_prob=tree["validation_log_prob"], history=tree["history"])
 
 
@@ -176,6 +171,11 @@ def density_of(name):
     if name not in DENSITIES:
         raise ValueError(f"density: expected {' or '.join(map(repr, DENSITIES))}, got {name!r}")
     return DENSITIES[name]
+
+
+def data_moments(posterior):
+    """The mean of the data, (D,): its length and dtype are those of an observation."""
+    return posterior.scaling.mean if posterior.compression is None else posterior.compression.mean
 
 
 def check_simulations(prior, theta, x):

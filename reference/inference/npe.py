@@ -2,7 +2,7 @@
 
     (1)  θⱼ ~ p(θ),  xⱼ ~ p(x|θⱼ)                             the simulations: pairs from the joint density
     (2)  u = T(θ)                                             the prior's unconstrained space
-    (3)  c = c(x)                                             standardised data, or their standardised PCA scores
+    (3)  c = c(x)                                             the data, or their PCA scores, standardised
     (4)  v = L⁻¹ (u − [1, c] A)                               what a linear regression on c leaves, whitened (core.regression)
     (5)  loss = −(1/N) ∑ⱼ log q_φ(vⱼ | e_φ(cⱼ))               e: an embedding network, or nothing
     (6)  log q(θ|x) = log q_φ(v | e_φ(c)) + log|det ∂v/∂u| + log|det ∂T/∂θ|
@@ -74,10 +74,10 @@ class Posterior:
         Of the embedding and the flow.
     whitening : Regression
         Of T(θ) on the context.
-    x_scaling, context_scaling : Scaling
-        Of the data, and of the PCA scores (None without compression).
     compression : PCA or None
-        Of the standardised data.
+        Of the data, if asked for.
+    scaling : Scaling
+        Of the data, or of their PCA scores.
     validation_log_prob : float
         Mean log q(θ|x) over the simulations held out in training, nats; NaN when none were.
     history : dict
@@ -87,20 +87,18 @@ class Posterior:
     density: object
     params: dict
     whitening: Regression
-    x_scaling: Scaling
     compression: object
-    context_scaling: object
+    scaling: Scaling
     validation_log_prob: float
     history: dict
 
     def context(self, x):
-        """What the network is fed for data x (M, D): standardised data, or standardised PCA scores."""
-        z = self.x_scaling.apply(x)
-        return z if self.compression is None else self.context_scaling.apply(self.compression.transform(z))   # (3)
+        """What the network is fed for data x (M, D): the data or their PCA scores, standardised, (M, C)."""
+        return self.scaling.apply(x if self.compression is None else self.compression.transform(x))   # (3)
 
     def sample(self, rng, n, x):
         """n draws of θ for one observation x (D,): (n, P); for M of them, x (M, D): (M, n, P)."""
-        x, single = check_observation(x, len(self.x_scaling.mean))
+        x, single = check_observation(x, data_moments(self))
         checks.check_count("n", n)
         c = self.context(x)
         u = self.whitening.undo(self.density.sample(self.params["flow"], rng, n, embed(self.params, c)), c)
@@ -109,7 +107,7 @@ class Posterior:
 
     def log_prob(self, theta, x):
         """log q(θ|x), (N,) in nats, for θ (N, P) and one observation (D,) or one for each θ (N, D); −inf outside the prior."""
-        x, single = check_observation(x, len(self.x_scaling.mean))
+        x, single = check_observation(x, data_moments(self))
         theta = checks.as_array("theta", theta, ("N", self.prior.dim))
         if not single and len(x) != len(theta):
             raise ValueError(f"x: expected one observation or {len(theta)}, one for each theta, got {len(x)}")
@@ -145,7 +143,8 @@ def fit(prior, theta, x, *, rng, embedding=(), n_components=None, density=maf, n
     embedding : tuple of int
         Sizes of an embedding network's hidden layers and output, such as (64, 64, 8); empty for none.
     n_components : int, optional
-        Compress the standardised data to so many PCA scores first.
+        Compress the data to so many PCA scores first. The data must share a unit, as the bins of a spectrum do: they are not
+        scaled one by one, which would raise bins of noise to the rank of bins that carry the signal.
     density : module
         The flow: `density.maf` or `density.nsf`.
     n_transforms, hidden
@@ -162,13 +161,10 @@ def fit(prior, theta, x, *, rng, embedding=(), n_components=None, density=maf, n
     name_of(density)
     theta, x = check_simulations(prior, theta, x)
     u, log_det = prior.to_unconstrained(theta)                                    # (2)
-    x_scaling = fit_scaling(x)
-    context, compression, context_scaling = x_scaling.apply(x), None, None        # (3)
-    if n_components is not None:
-        compression = pca.fit(context, n_components=n_components)
-        context = compression.transform(context)
-        context_scaling = fit_scaling(context)
-        context = context_scaling.apply(context)
+    compression = None if n_components is None else pca.fit(x, n_components=n_components)
+    summary = x if compression is None else compression.transform(x)
+    scaling = fit_scaling(summary)
+    context = scaling.apply(summary)                                                # (3)
     whitening = fit_regression(u, context)
     params = init_params(rng, dim=u.shape[1], context_dim=context.shape[1], embedding=embedding, density=density,
                          n_transforms=n_transforms, hidden=hidden)
@@ -178,7 +174,7 @@ def fit(prior, theta, x, *, rng, embedding=(), n_components=None, density=maf, n
         max_epochs=max_epochs, patience=patience, clip_norm=clip_norm, validation_fraction=validation_fraction, schedule=schedule,
         checkpoint=checkpoint, progress=progress)
     validation_log_prob = -trained.loss + float(whitening.log_det) + float(np.mean(log_det))
-    return Posterior(prior, density, trained.params, whitening, x_scaling, compression, context_scaling, validation_log_prob,
+    return Posterior(prior, density, trained.params, whitening, compression, scaling, validation_log_prob,
                      trained.history)
 
 
@@ -192,8 +188,8 @@ def describe(posterior):
     def plain(fitted):
         return None if fitted is None else fitted._asdict()
     return {"prior": priors.describe(posterior.prior), "density": name_of(posterior.density), "params": posterior.params,
-            "whitening": plain(posterior.whitening), "x_scaling": plain(posterior.x_scaling), "compression": plain(posterior.compression),
-            "context_scaling": plain(posterior.context_scaling), "validation_log_prob": posterior.validation_log_prob,
+            "whitening": plain(posterior.whitening), "compression": plain(posterior.compression),
+            "scaling": plain(posterior.scaling), "validation_log_prob": posterior.validation_log_prob,
             "history": posterior.history}
 
 
@@ -202,8 +198,8 @@ def restore(tree):
         return None if fields is None else kind(**fields)
     return Posterior(
         prior=priors.restore(tree["prior"]), density=density_of(tree["density"]), params=tree["params"],
-        whitening=fitted(Regression, tree["whitening"]), x_scaling=fitted(Scaling, tree["x_scaling"]),
-        compression=fitted(pca.PCA, tree["compression"]), context_scaling=fitted(Scaling, tree["context_scaling"]),
+        whitening=fitted(Regression, tree["whitening"]),
+        compression=fitted(pca.PCA, tree["compression"]), scaling=fitted(Scaling, tree["scaling"]),
         validation_log_prob=tree["validation_log_prob"], history=tree["history"])
 
 
@@ -222,6 +218,11 @@ def density_of(name):
     return DENSITIES[name]
 
 
+def data_moments(posterior):
+    """The mean of the data, (D,): its length and dtype are those of an observation."""
+    return posterior.scaling.mean if posterior.compression is None else posterior.compression.mean
+
+
 def check_simulations(prior, theta, x):
     """theta and x as finite arrays with as many rows, all of theta inside the prior, or a ValueError."""
     theta = checks.as_array("theta", theta, ("N", prior.dim))
@@ -233,11 +234,11 @@ def check_simulations(prior, theta, x):
     return theta, x
 
 
-def check_observation(x, dim):
-    """One or more observations as (M, D), and whether it was one."""
+def check_observation(x, like):
+    """One or more observations as (M, D), D the length of `like`, and whether it was one."""
     x = checks.as_array("x", x)
     single = x.ndim == 1
     x = x[None] if single else x
-    checks.check_shape("x", x, ("M", dim))
+    checks.check_shape("x", x, ("M", len(like)))
     checks.check_finite("x", x)
     return x, single

@@ -53,7 +53,7 @@ for name, settings in VARIANTS.items():
     @case(f"inference.npe.fit#{name}", sizes=(90,), terms=2000)
     def _(on, paint, n, settings=settings):
         posterior, _, _ = trained(on, paint, n, **settings)
-        return posterior.params, posterior.whitening, posterior.x_scaling, posterior.validation_log_prob, posterior.history
+        return posterior.params, posterior.whitening, posterior.scaling.std, posterior.validation_log_prob, posterior.history
 
     @case(f"inference.npe.Posterior.sample#{name}", sizes=(90,), terms=20_000)
     def _(on, paint, n, settings=settings):
