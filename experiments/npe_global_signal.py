@@ -65,20 +65,24 @@ def _exact_log_prob(simulator, settings, theta, x):
 
 
 def _figure(package, settings, ours, exact, pit):
+    from matplotlib.ticker import MaxNLocator
+
     from accel.device import to_host
     figure = figures.new(14, 5.2)
     left, middle, right = figure.subfigures(1, 3, width_ratios=(1, 1, 0.9))
     for panel, truth, npe, known in zip((left, middle), TRUTHS, ours, exact):
         package.validation.corner.plot({"NPE": npe, "exact": known}, truths=np.array(truth), labels=LABELS, figure=panel)
+        for axis in panel.axes:
+            axis.xaxis.set_major_locator(MaxNLocator(3, prune="both"))    # three digits of kelvin are wide
         panel.suptitle("A = {:g} K, $z_c$ = {:g}, σ = {:g}".format(*truth), x=0.04, ha="left", fontsize=12)
     grid = np.linspace(0, 1, 201)
     band = to_host(package.validation.pit.band(len(pit), settings.put(grid)))
     curve = to_host(package.validation.pit.curve(pit, settings.put(grid)))
     axis = right.subplots()
-    axis.fill_between(grid, band.lower, band.upper, color="#D9D9D9", label="95 % band of a calibrated posterior")
+    axis.fill_between(grid, band.lower, band.upper, color="#D9D9D9", label="95 % band")
     for d, name in enumerate(LABELS):
         axis.plot(grid, curve[:, d], label=name)
     axis.set(xlabel="nominal probability", ylabel="fraction of truths below that quantile", xlim=(0, 1), ylim=(0, 1), aspect="equal")
     axis.set_title(f"P–P plot, {len(pit):,} signals", fontsize=12)
-    axis.legend(loc="lower right")
+    axis.legend(loc="lower right", title="inside: calibrated", alignment="left")
     return figure
