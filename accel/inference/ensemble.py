@@ -107,7 +107,11 @@ def train_member(prior, theta, x, seed, settings, checkpoint):
 
 
 def work(job, seed, out, checkpoint):
-    """What a worker process does: train one member of a saved job and save it."""
+    """What a worker process does: train one member of a saved job and save it, also when the training is interrupted."""
+    def interrupt_once(*_):
+        signal.signal(signal.SIGINT, signal.SIG_IGN)                  # ^C reaches a worker twice: from the terminal and passed on
+        raise KeyboardInterrupt
+    signal.signal(signal.SIGINT, interrupt_once)
     tree = persistence.load(job, "ensemble-job")
     settings = tree["settings"]
     settings["density"], settings["schedule"] = npe.density_of(settings["density"]), getattr(optim, settings["schedule"])
