@@ -147,8 +147,8 @@ class Work:
 
 
 def chain_of(params):
-    """The MADEs in a tree of parameters: one, or those of a flow."""
-    return params["mades"] if "mades" in params else [params["layers"]]
+    """The networks in a tree of parameters, each the list of its layers: one MADE's, or those of a flow's transforms."""
+    return params.get("mades") or params.get("couplings") or [params["layers"]]
 
 
 def masked(params):
@@ -165,7 +165,7 @@ def masked(params):
 
 
 def work_arrays(params, role, n, context, work_of=Work):
-    """The work of every MADE for n columns, with the context in place."""
+    """The work of every transform for n columns, with the context in place."""
     xp, dtype = array_module(params.flat), params.flat.dtype
     works = params.scratch(role, lambda: [work_of(xp, layers, n, dtype) for layers in chain_of(params)], size=n)
     if context is not None:
@@ -274,8 +274,13 @@ def base_log_prob(z, log_det):
 
 
 def check_inputs(layers, x, context):
-    """x and context as arrays of matching shapes, or a ValueError."""
+    """x and context as arrays of the shapes that the layers ask for, or a ValueError."""
     dim, context_dim, _ = sizes(layers)
+    return check_shapes(x, context, dim, context_dim)
+
+
+def check_shapes(x, context, dim, context_dim):
+    """x (N, D) and context (N, C), or none where C = 0, as arrays, or a ValueError."""
     x = checks.as_array("x", x, ("N", dim))
     if context_dim == 0:
         if context is not None:
@@ -287,9 +292,14 @@ def check_inputs(layers, x, context):
 
 
 def draw_base(layers, rng, n, context):
-    """Standard normal draws, (n, D) or (M·n, D), the context repeated for each, and the shape of the answer."""
+    """The draws that a flow of these layers starts from: see draw_base_like."""
     dim, context_dim, _ = sizes(layers)
-    xp, dtype = array_module(layers[0]), layers[0].dtype
+    return draw_base_like(layers[0], rng, n, dim, context_dim, context)
+
+
+def draw_base_like(like, rng, n, dim, context_dim, context):
+    """Standard normal draws, (n, D) or (M·n, D), the context repeated for each, and the shape of the answer."""
+    xp, dtype = array_module(like), like.dtype
     checks.check_count("n", n, least=0)
     if context_dim == 0:
         if context is not None:

@@ -8,7 +8,7 @@ The mathematics is in `reference.density.maf`. Same values; the chain runs on wo
     dc = ∑ₖ (the context's gradient of f_k)               every MADE is fed the same c
 """
 from accel.core import checks
-from accel.core.tree import empty_like
+from accel.core.tree import empty_like, packed
 from accel.density import made
 from accel.device import array_module
 
@@ -67,14 +67,15 @@ def loss(params, x, context=None):
 
 def loss_and_grad(params, x, context=None):
     """The loss and its gradient, in the tree of params."""
-    x, context = made.check_inputs(params["mades"][0], x, context)
-    params = made.masked(params)
+    params = packed(params)
     grads = params.scratch("grads", lambda: empty_like(params))
     return write_grads(params, grads, x, context), grads
 
 
 def write_grads(params, grads, x, context, dcontext=None):
     """The loss; its gradient goes into grads and, where it is given, the context's into dcontext, (C, N). Both trees packed."""
+    x, context = made.check_inputs(params["mades"][0], x, context)
+    params = made.masked(params)
     chain, n = params["mades"], len(x)
     works = made.work_arrays(params, "train", n, context)
     columns, sum_log_sigma = x.T, 0

@@ -3,7 +3,7 @@
 The mathematics is in `reference.inference.npe`. Same values; everything runs in the dtype and on the device of the simulations,
 the parameters of embedding and flow lie in one buffer, and the gradient goes by hand through the flow into the embedding:
 
-    dφ, de = backward through the flow (v, e)            accel.density.maf or nsf, de summed over its transforms
+    dφ, de = backward through the flow (v, e)            accel.density, de summed over its transforms
     dψ     = backward through the network e_ψ(c) (de)    accel.core.nets
 
 Sampling embeds each observation once, and its draws are made a block of columns at a time.
@@ -18,14 +18,14 @@ from accel.core import checks, nets, optim, persistence, priors, training
 from accel.core.regression import Regression, fit_regression
 from accel.core.scaling import Scaling, fit_scaling
 from accel.core.tree import empty_like, packed
-from accel.density import made, maf, nsf
+from accel.density import maf, nsf, realnvp
 from accel.device import array_module, put
 from accel.representation import pca
 
 __all__ = ["Posterior", "init_params", "loss", "loss_and_grad", "fit", "load"]
 
 FEWEST = 20
-DENSITIES = {"maf": maf, "nsf": nsf}
+DENSITIES = {"maf": maf, "nsf": nsf, "realnvp": realnvp}
 
 
 def init_params(rng, *, dim, context_dim, embedding=(), density=maf, n_transforms=5, hidden=(50, 50)):
@@ -48,15 +48,13 @@ def loss_and_grad(params, v, c, *, density=maf):
     """The loss and its gradient, in the tree of params."""
     params = packed(params)
     grads = params.scratch("grads", lambda: empty_like(params))
-    flow, layers = made.masked(params["flow"]), params["embedding"]
+    flow, layers = params["flow"], params["embedding"]
     if not layers:
-        v, c = made.check_inputs(flow["mades"][0], v, c)
         return density.write_grads(flow, grads["flow"], v, c), grads
     xp, n = array_module(params.flat), len(c)
     tape = params.scratch("tape", lambda: nets.Tape(xp, layers, n, params.flat.dtype), size=n)
     tape.inputs[0][1:] = c.T
     context = nets.forward(layers, tape)
-    v, _ = made.check_inputs(flow["mades"][0], v, context.T)
     dcontext = params.scratch("dcontext", lambda: xp.empty_like(context), size=n)
     value = density.write_grads(flow, grads["flow"], v, context.T, dcontext)
     nets.backward(layers, tape, dcontext, grads["embedding"])
@@ -163,13 +161,13 @@ def name_of(density):
     for name, module in DENSITIES.items():
         if module is density:
             return name
-    raise ValueError(f"density: expected a module, {' or '.join(DENSITIES)} of this package, got {density!r}")
+    raise ValueError(f"density: expected a module, one of {', '.join(DENSITIES)} of this package, got {density!r}")
 
 
 def density_of(name):
     """The density of that name, or a ValueError."""
     if name not in DENSITIES:
-        raise ValueError(f"density: expected {' or '.join(map(repr, DENSITIES))}, got {name!r}")
+        raise ValueError(f"density: expected one of {', '.join(map(repr, DENSITIES))}, got {name!r}")
     return DENSITIES[name]
 
 

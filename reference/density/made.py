@@ -136,8 +136,13 @@ def loss_and_grad(params, x, context=None):
 
 
 def check_inputs(layers, x, context):
-    """x and context as arrays of matching shapes, or a ValueError."""
+    """x and context as arrays of the shapes that the layers ask for, or a ValueError."""
     dim, context_dim, _ = sizes(layers)
+    return check_shapes(x, context, dim, context_dim)
+
+
+def check_shapes(x, context, dim, context_dim):
+    """x (N, D) and context (N, C), or none where C = 0, as arrays, or a ValueError."""
     x = checks.as_array("x", x, ("N", dim))
     if context_dim == 0:
         if context is not None:

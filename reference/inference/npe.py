@@ -11,7 +11,7 @@
 The minimum of (5) over all densities q is the posterior p(v|x), since its expectation is the cross-entropy of the two.
 
 Shapes        N simulations, P parameters, D data, C context, M observations, n draws; θ (N, P), x (N, D).
-Conventions   nats. The flow is a MAF or a neural spline flow; its context is e(c). With an embedding its weights are trained
+Conventions   nats. The flow is a MAF, a neural spline flow or a RealNVP; its context is e(c). With an embedding its weights are trained
               along with the flow.
 Source        "Fast ε-free inference of simulation models with Bayesian conditional density estimation", Papamakarios and
               Murray, 2016, section 2; "Automatic posterior transformation", Greenberg, Nonnenmacher and Macke, 2019 (the
@@ -30,13 +30,13 @@ from autograd import value_and_grad
 from reference.core import checks, nets, optim, persistence, priors, training
 from reference.core.regression import Regression, fit_regression
 from reference.core.scaling import Scaling, fit_scaling
-from reference.density import maf, nsf
+from reference.density import maf, nsf, realnvp
 from reference.representation import pca
 
 __all__ = ["Posterior", "init_params", "loss", "loss_and_grad", "fit", "load"]
 
 FEWEST = 20
-DENSITIES = {"maf": maf, "nsf": nsf}
+DENSITIES = {"maf": maf, "nsf": nsf, "realnvp": realnvp}
 
 
 def init_params(rng, *, dim, context_dim, embedding=(), density=maf, n_transforms=5, hidden=(50, 50)):
@@ -69,7 +69,7 @@ class Posterior:
     prior
         From `priors`; it bounds every sample.
     density : module
-        The flow's: `maf` or `nsf`.
+        The flow's: `maf`, `nsf` or `realnvp`.
     params : tree
         Of the embedding and the flow.
     whitening : Regression
@@ -146,7 +146,7 @@ def fit(prior, theta, x, *, rng, embedding=(), n_components=None, density=maf, n
         Compress the data to so many PCA scores first. The data must share a unit, as the bins of a spectrum do: they are not
         scaled one by one, which would raise bins of noise to the rank of bins that carry the signal.
     density : module
-        The flow: `density.maf` or `density.nsf`.
+        The flow: `density.maf`, `density.nsf` or `density.realnvp`.
     n_transforms, hidden
         The flow's number of transforms and their hidden sizes.
     learning_rate, batch_size, max_epochs, patience, validation_fraction, clip_norm, schedule, checkpoint, progress
@@ -156,7 +156,7 @@ def fit(prior, theta, x, *, rng, embedding=(), n_components=None, density=maf, n
     ------
     ValueError
         If there are fewer than 20 simulations, numbers are not finite, a theta is outside the prior, shapes do not fit, or the
-        density is neither of the two.
+        density is none of these.
     """
     name_of(density)
     theta, x = check_simulations(prior, theta, x)
@@ -208,13 +208,13 @@ def name_of(density):
     for name, module in DENSITIES.items():
         if module is density:
             return name
-    raise ValueError(f"density: expected a module, {' or '.join(DENSITIES)} of this package, got {density!r}")
+    raise ValueError(f"density: expected a module, one of {', '.join(DENSITIES)} of this package, got {density!r}")
 
 
 def density_of(name):
     """The density of that name, or a ValueError."""
     if name not in DENSITIES:
-        raise ValueError(f"density: expected {' or '.join(map(repr, DENSITIES))}, got {name!r}")
+        raise ValueError(f"density: expected one of {', '.join(map(repr, DENSITIES))}, got {name!r}")
     return DENSITIES[name]
 
 

@@ -103,17 +103,18 @@ def test_a_file_serves_both_packages(tmp_path):
 
 
 @BOTH
-def test_a_spline_flow_serves_as_the_density(package, tmp_path):
+@pytest.mark.parametrize("name, n_transforms", [("nsf", 1), ("realnvp", 2)])
+def test_other_flows_serve_as_the_density(package, tmp_path, name, n_transforms):
     prior, theta, x = gaussian(package, 2000)
-    nsf = package.density.nsf
-    posterior = package.inference.npe.fit(prior, theta, x, rng=np.random.default_rng(1), density=nsf, **{**SMALL, "n_transforms": 1})
+    posterior = package.inference.npe.fit(prior, theta, x, rng=np.random.default_rng(1), density=getattr(package.density, name),
+                                          **{**SMALL, "n_transforms": n_transforms})
     _, theta, x = gaussian(package, 2000, seed=5)
     exact = stats.norm.logpdf(theta, 0.8 * x, np.sqrt(0.2)).sum(axis=1)
     assert 0 <= np.mean(exact - posterior.log_prob(theta, x)) < 0.05
     posterior.save(tmp_path / "posterior.npz")
     for other in (reference, accel):
         back = other.inference.npe.load(tmp_path / "posterior.npz")
-        assert back.density is other.density.nsf
+        assert back.density is getattr(other.density, name)
         assert_close(back.log_prob(theta, x), posterior.log_prob(theta, x), terms=1000)
         assert_close(back.sample(np.random.default_rng(2), 9, x[0]), posterior.sample(np.random.default_rng(2), 9, x[0]), terms=1000)
 
@@ -124,11 +125,11 @@ def test_unknown_densities_are_refused(package, tmp_path):
     npe, ensemble = package.inference.npe, package.inference.ensemble
     for wrong in (package.density.made, "maf", np):
         for fit in (npe.fit, ensemble.fit):
-            with pytest.raises(ValueError, match="density: expected a module, maf or nsf"):
+            with pytest.raises(ValueError, match="density: expected a module, one of maf, nsf, realnvp of this"):
                 fit(prior, theta, x, rng=np.random.default_rng(1), density=wrong)
     tree = npe.describe(npe.fit(prior, theta, x, rng=np.random.default_rng(1), **SMALL))
     package.core.persistence.save(tmp_path / "other.npz", "npe", {**tree, "density": "os"})
-    with pytest.raises(ValueError, match="density: expected 'maf' or 'nsf', got 'os'"):
+    with pytest.raises(ValueError, match="density: expected one of 'maf', 'nsf', 'realnvp', got 'os'"):
         npe.load(tmp_path / "other.npz")
 
 

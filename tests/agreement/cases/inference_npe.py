@@ -8,7 +8,8 @@ from tests.agreement.registry import case, error_of, painted, random_tree
 
 FLOW = {"n_transforms": 2, "hidden": (6, 5)}
 BRIEF = {"batch_size": 8, "max_epochs": 4, "learning_rate": 1e-3, **FLOW}
-VARIANTS = {"plain": {}, "pca": {"n_components": 2}, "embedding": {"embedding": (5, 2)}, "nsf": {"density": "nsf"}}
+VARIANTS = {"plain": {}, "pca": {"n_components": 2}, "embedding": {"embedding": (5, 2)}, "nsf": {"density": "nsf"},
+            "realnvp": {"density": "realnvp"}}
 BRANCHES = {"nsf": {"dtypes": ("float64",),
                     "note": "the bin of a value is a comparison, and the gradient of the log-slope jumps at a knot"}}
 RUN = "a training run and the samples of the flow that it made: two thousand sums in a chain"
@@ -29,12 +30,12 @@ def trained(on, paint, n, *, density="maf", **settings):
 
 @case("inference.npe.init_params", sizes=(3,))
 def _(on, paint, n):
-    npe = on.package.inference.npe
+    npe, flows = on.package.inference.npe, on.package.density
     return [npe.init_params(on.rng(1), dim=2, context_dim=n, embedding=embedding, density=density, **FLOW)
-            for embedding in ((), (4, 2)) for density in (on.package.density.maf, on.package.density.nsf)]
+            for embedding in ((), (4, 2)) for density in (flows.maf, flows.nsf, flows.realnvp)]
 
 
-for name, embedding in (("maf", ()), ("maf", (5, 2)), ("nsf", ()), ("nsf", (5, 2))):
+for name, embedding in (("maf", ()), ("maf", (5, 2)), ("nsf", ()), ("nsf", (5, 2)), ("realnvp", ()), ("realnvp", (5, 2))):
     def setting(on, paint, n, name=name, embedding=embedding):
         tree = on.package.inference.npe.init_params(np.random.default_rng(0), dim=2, context_dim=3, embedding=embedding,
                                                     density=getattr(on.package.density, name), **FLOW)

@@ -1,0 +1,139 @@
+"""RealNVP: an exact, invertible density built from affine coupling layers.
+
+A coupling keeps one half of x and shifts and scales the other half by amounts that depend on the kept half (and on a
+context c, when the density is conditional); the next one moves the half that this one kept:
+
+    (1)  y₁ = x₁
+    (2)  y₂ = x₂ ⊙ exp(s(x₁, c)) + t(x₁, c)
+    (3)  s = S tanh(a/S)                              t and a: the two halves of one network's outputs
+    (4)  log|det ∂y/∂x| = ∑ⱼ sⱼ(x₁, c)                the Jacobian is triangular
+    (5)  x₂ = (y₂ − t(y₁, c)) ⊙ exp(−s(y₁, c))        Gaussian to data: no network is ever inverted
+    (6)  log p(x|c) = log N(z; 0, I) + ∑ₖ (4)ₖ,       z = f_K ∘ … ∘ f₁ (x)
+    (7)  loss = −(1/N) ∑ₙ log p(xₙ|cₙ)
+
+Both directions take one pass, where an autoregressive flow takes D passes for a sample.
+
+Shapes        N samples, D dimensions, C context, K couplings; x, z (N, D); context (N, C). Network inputs are (c, x₁), outputs (t, a).
+Conventions   nats; f maps data to the Gaussian. The first coupling and every other one after it keep the first ⌊D/2⌋ dimensions, those
+              between keep the rest. D and C follow from the shapes of the parameters.
+Source        "Density estimation using Real NVP", Dinh, Sohl-Dickstein and Bengio, 2017, eqs. 4–8; lecture S1, slides
+              "RealNVPs (Real-valued Non-Volume Preserving)".
+Departures    (3) bounds s smoothly, so that neither (2) nor (5) overflows; no batch normalisation, and halves in place of
+              checkerboards. With D = 1 there is nothing to keep: a chain of shifts and scales by c alone is one of them, so
+              that the flow then is a single coupling, a normal density whose mean and width are a network of c.
+"""
+import autograd.numpy as np
+from autograd import value_and_grad
+
+from reference.core import checks, nets
+from reference.density import made
+
+__all__ = ["init_params", "forward", "inverse", "log_prob", "sample", "loss", "loss_and_grad"]
+
+S = 5.0
+
+
+def init_params(rng, *, dim, context_dim=0, n_transforms=6, hidden=(64, 64)):
+    """Weights N(0, 1/n_in); the last layer of each network is zero, so that the flow starts as the identity.
+
+    Parameters
+    ----------
+    rng : Generator
+        Where the weights come from.
+    dim, context_dim : int
+        D and C. One dimension needs a context.
+    n_transforms : int
+        K: a transform is a coupling, and it takes two to move every dimension. With D = 1 there is one, whatever K.
+    hidden : tuple of int
+        Units of each hidden layer of every network; at least one layer.
+    """
+    check_architecture(dim, context_dim, n_transforms, hidden)
+    return {"couplings": [init_coupling(rng, dim, context_dim, hidden, k) for k in range(n_transforms if dim > 1 else 1)]}
+
+
+def check_architecture(dim, context_dim, n_transforms, hidden):
+    checks.check_count("context_dim", context_dim, least=0)
+    if checks.check_count("dim", dim) == 1 and context_dim == 0:
+        raise ValueError("dim: expected at least 2 without a context, since a coupling needs something to keep, got 1")
+    checks.check_count("n_transforms", n_transforms, least=min(dim, 2))
+    checks.check_count("hidden: number of layers", len(hidden))
+
+
+def init_coupling(rng, dim, context_dim, hidden, k):
+    n_kept = (dim + k % 2) // 2
+    return [*nets.init_mlp(rng, (context_dim + n_kept, *hidden)), np.zeros((hidden[-1] + 1, 2 * (dim - n_kept)))]
+
+
+def sizes(params):
+    """D and C, from the shapes of the layers: what the first two couplings move is everything."""
+    chain = params["couplings"]
+    dim = sum(layers[-1].shape[1] // 2 for layers in chain[:2])
+    return dim, len(chain[0][0]) - 1 - dim // 2
+
+
+def halves(x, k):
+    """The kept and the moved half of x for coupling k."""
+    d = x.shape[1] // 2
+    return (x[:, :d], x[:, d:]) if k % 2 == 0 else (x[:, d:], x[:, :d])
+
+
+def join(kept, moved, k):
+    return np.concatenate((kept, moved) if k % 2 == 0 else (moved, kept), axis=1)
+
+
+def shift_and_scale(layers, kept, context):
+    """t and s of (2), each as wide as the moved half."""
+    h = kept if context is None else np.concatenate((context, kept), axis=1)
+    t, a = np.split(nets.mlp(layers, h), 2, axis=1)
+    return t, S * np.tanh(a / S)                                      # (3)
+
+
+def forward(params, x, context=None):
+    """Data to Gaussian: z (N, D) and log|det ∂z/∂x| (N,)."""
+    log_det = 0.0
+    for k, layers in enumerate(params["couplings"]):
+        kept, moved = halves(x, k)
+        t, s = shift_and_scale(layers, kept, context)
+        x = join(kept, moved * np.exp(s) + t, k)                      # (1), (2)
+        log_det = log_det + np.sum(s, axis=1)                         # (4)
+    return x, log_det
+
+
+def inverse(params, z, context=None):
+    """Gaussian to data: x (N, D) and log|det ∂x/∂z| (N,)."""
+    log_det = 0.0
+    for k, layers in reversed(list(enumerate(params["couplings"]))):
+        kept, moved = halves(z, k)
+        t, s = shift_and_scale(layers, kept, context)
+        z = join(kept, (moved - t) * np.exp(-s), k)                   # (5)
+        log_det = log_det - np.sum(s, axis=1)
+    return z, log_det
+
+
+def log_prob(params, x, context=None):
+    """log p(x|c) in nats, (N,).
+
+    Raises
+    ------
+    ValueError
+        If x is not (N, D), or the context is missing, not asked for, or not (N, C).
+    """
+    x, context = made.check_shapes(x, context, *sizes(params))
+    z, log_det = forward(params, x, context)
+    return -0.5 * np.sum(z**2, axis=1) - 0.5 * z.shape[1] * np.log(2 * np.pi) + log_det       # (6)
+
+
+def sample(params, rng, n, context=None):
+    """n draws, (n, D); with a context of M rows, n draws for each: (M, n, D)."""
+    z, context, shape = made.draw_base(rng, n, *sizes(params), context)
+    return inverse(params, z, context)[0].reshape(shape)
+
+
+def loss(params, x, context=None):
+    """The mean negative log-density, in nats."""
+    return -np.mean(log_prob(params, x, context))                     # (7)
+
+
+def loss_and_grad(params, x, context=None):
+    """The loss and its gradient, in the tree of params."""
+    return value_and_grad(loss)(params, x, context)
