@@ -13,19 +13,16 @@ Backward through (4) to (6), with dz the gradient of the loss with respect to z 
 
 and at the top dz = z/N, dℓ = −1/N, since loss = mean(½‖z‖² + …) − mean(log_det).
 """
-import math
-
 import numpy as np
 
 from accel.core import checks, nets
 from accel.core.tree import empty_like, packed
+from accel.density import flows
 from accel.device import array_module
 
 __all__ = ["init_params", "masks", "conditionals", "forward", "inverse", "log_prob", "sample", "loss", "loss_and_grad"]
 
 S = 7.0
-COLUMNS = 1024                                                        # evaluated at a time on a CPU: the work stays in cache
-COLUMNS_ON_DEVICE = 1 << 16
 
 
 def init_params(rng, *, dim, context_dim=0, hidden=(50, 50)):
@@ -79,7 +76,7 @@ def _masks(dim, context_dim, hidden, n_each=2):
 def conditionals(params, x, context=None):
     """μ and log σ of (1), each (N, D)."""
     params = masked(params)
-    work, = work_arrays(params, "evaluate", len(x), context)
+    work, = flows.work_arrays(params, "evaluate", len(x), context, Work)
     to_gaussian(params["layers"], work, x.T)
     return work.mu.T.copy(), work.log_sigma.T.copy()
 
@@ -91,7 +88,7 @@ def forward(params, x, context=None):
     def block(works, columns):
         z = to_gaussian(params["layers"], works[0], columns)
         return z, -works[0].log_sigma.sum(axis=0)
-    return in_blocks(block, params, x, context)
+    return flows.in_blocks(block, params, x, context, Work)
 
 
 def inverse(params, z, context=None):
@@ -101,18 +98,18 @@ def inverse(params, z, context=None):
     def block(works, columns):
         x = from_gaussian(params["layers"], works[0], columns)
         return x, works[0].log_sigma.sum(axis=0)
-    return in_blocks(block, params, z, context)
+    return flows.in_blocks(block, params, z, context, Work)
 
 
 def log_prob(params, x, context=None):
     """log p(x|c) in nats, (N,)."""
-    x, context = check_inputs(params["layers"], x, context)
-    return base_log_prob(*forward(params, x, context))
+    x, context = flows.check_inputs(x, context, *sizes(params["layers"])[:2])
+    return flows.base_log_prob(*forward(params, x, context))
 
 
 def sample(params, rng, n, context=None):
     """n draws, (n, D); with a context of M rows, n draws for each: (M, n, D)."""
-    z, context, shape = draw_base(params["layers"], rng, n, context)
+    z, context, shape = flows.draw_base(rng, n, *sizes(params["layers"])[:2], context)
     return inverse(params, z, context)[0].reshape(shape)
 
 
@@ -123,12 +120,12 @@ def loss(params, x, context=None):
 
 def loss_and_grad(params, x, context=None):
     """The loss and its gradient, in the tree of params."""
-    x, context = check_inputs(params["layers"], x, context)
+    x, context = flows.check_inputs(x, context, *sizes(params["layers"])[:2])
     params = masked(params)
     grads = params.scratch("grads", lambda: empty_like(params))
-    work, = work_arrays(params, "train", len(x), context)
+    work, = flows.work_arrays(params, "train", len(x), context, Work)
     z, n = to_gaussian(params["layers"], work, x.T), len(x)
-    value = base_loss(z, work.log_sigma.sum())
+    value = flows.base_loss(z, work.log_sigma.sum())
     to_gaussian_backward(params["layers"], work, z / n, -1 / n, grads["layers"])
     grads.flat *= params.scratch("mask", None)
     return value, grads
@@ -146,15 +143,10 @@ class Work:
         self.dout, self.dx, self.slope = xp.empty_like(self.tape.out), xp.empty((dim, n), dtype), xp.empty((dim, n), dtype)
 
 
-def chain_of(params):
-    """The networks in a tree of parameters, each the list of its layers: one MADE's, or those of a flow's transforms."""
-    return params.get("mades") or params.get("couplings") or [params["layers"]]
-
-
 def masked(params):
     """The parameters, packed, with masked weights at zero: set there once, and kept there by masking the gradient."""
     def make():
-        xp, chain = array_module(params.flat), chain_of(params)
+        xp, chain = array_module(params.flat), flows.chain_of(params)
         ones = [np.vstack((np.ones(mask.shape[1]), mask)).ravel() for layers in chain for mask in masks_of(layers)]
         mask = xp.asarray(np.concatenate(ones), dtype=params.flat.dtype)
         params.flat *= mask
@@ -162,29 +154,6 @@ def masked(params):
     params = packed(params)
     params.scratch("mask", make)
     return params
-
-
-def work_arrays(params, role, n, context, work_of=Work):
-    """The work of every transform for n columns, with the context in place."""
-    xp, dtype = array_module(params.flat), params.flat.dtype
-    works = params.scratch(role, lambda: [work_of(xp, layers, n, dtype) for layers in chain_of(params)], size=n)
-    if context is not None:
-        for work in works:
-            work.context[...] = context.T
-    return works
-
-
-def in_blocks(function, params, x, context, work_of=Work):
-    """function(works, columns (D, n)) → (D, n), (n,), applied to a block of rows of x at a time: (N, D) and (N,)."""
-    xp, dtype, n = array_module(params.flat), params.flat.dtype, len(x)
-    out, log_det = xp.empty(x.shape, dtype), xp.empty(n, dtype)
-    step = COLUMNS if xp is np else COLUMNS_ON_DEVICE
-    for rows in (slice(start, start + step) for start in range(0, n, step)):
-        columns = x[rows].T
-        works = work_arrays(params, "evaluate", columns.shape[1], None if context is None else context[rows], work_of)
-        moved, log_det[rows] = function(works, columns)
-        out[rows] = moved.T
-    return out, log_det
 
 
 def to_gaussian(layers, work, x):
@@ -260,53 +229,3 @@ def affine_inverse(work, i, out, z):
     xp.exp(work.log_sigma[i], out=work.shrink[i])
     xp.multiply(work.shrink[i], z, out=work.x[i])
     work.x[i] += out[0]
-
-
-def base_loss(z, sum_log_sigma):
-    """−mean(log N(z; 0, I) − ∑ log σ) for z (D, n)."""
-    dim, n = z.shape
-    return (0.5 * array_module(z).vdot(z, z) + sum_log_sigma) / n + 0.5 * dim * math.log(2 * math.pi)
-
-
-def base_log_prob(z, log_det):
-    """log N(z; 0, I) + log_det, (N,)."""
-    return log_det - 0.5 * (z * z).sum(axis=1) - 0.5 * z.shape[1] * math.log(2 * math.pi)
-
-
-def check_inputs(layers, x, context):
-    """x and context as arrays of the shapes that the layers ask for, or a ValueError."""
-    dim, context_dim, _ = sizes(layers)
-    return check_shapes(x, context, dim, context_dim)
-
-
-def check_shapes(x, context, dim, context_dim):
-    """x (N, D) and context (N, C), or none where C = 0, as arrays, or a ValueError."""
-    x = checks.as_array("x", x, ("N", dim))
-    if context_dim == 0:
-        if context is not None:
-            raise ValueError("context: expected none, since the density is unconditional, got one")
-        return x, None
-    if context is None:
-        raise ValueError(f"context: expected shape ({x.shape[0]}, {context_dim}), got none")
-    return x, checks.as_array("context", context, (x.shape[0], context_dim))
-
-
-def draw_base(layers, rng, n, context):
-    """The draws that a flow of these layers starts from: see draw_base_like."""
-    dim, context_dim, _ = sizes(layers)
-    return draw_base_like(layers[0], rng, n, dim, context_dim, context)
-
-
-def draw_base_like(like, rng, n, dim, context_dim, context):
-    """Standard normal draws, (n, D) or (M·n, D), the context repeated for each, and the shape of the answer."""
-    xp, dtype = array_module(like), like.dtype
-    checks.check_count("n", n, least=0)
-    if context_dim == 0:
-        if context is not None:
-            raise ValueError("context: expected none, since the density is unconditional, got one")
-        return xp.asarray(rng.standard_normal((n, dim)), dtype=dtype), None, (n, dim)
-    if context is None:
-        raise ValueError(f"context: expected shape (M, {context_dim}), got none")
-    context = checks.as_array("context", context, ("M", context_dim))
-    m = len(context)
-    return xp.asarray(rng.standard_normal((m * n, dim)), dtype=dtype), xp.repeat(context, n, axis=0), (m, n, dim)

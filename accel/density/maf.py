@@ -9,7 +9,7 @@ The mathematics is in `reference.density.maf`. Same values; the chain runs on wo
 """
 from accel.core import checks
 from accel.core.tree import empty_like, packed
-from accel.density import made
+from accel.density import flows, made
 from accel.device import array_module
 
 __all__ = ["init_params", "forward", "inverse", "log_prob", "sample", "loss", "loss_and_grad"]
@@ -31,7 +31,7 @@ def forward(params, x, context=None):
             columns = made.to_gaussian(layers, work, columns[::-1] if k else columns)
             log_det = log_det - work.log_sigma.sum(axis=0)
         return columns, log_det
-    return made.in_blocks(block, params, x, context)
+    return flows.in_blocks(block, params, x, context, made.Work)
 
 
 def inverse(params, z, context=None):
@@ -45,18 +45,18 @@ def inverse(params, z, context=None):
             log_det = log_det + works[k].log_sigma.sum(axis=0)
             columns = columns[::-1] if k else columns
         return columns, log_det
-    return made.in_blocks(block, params, z, context)
+    return flows.in_blocks(block, params, z, context, made.Work)
 
 
 def log_prob(params, x, context=None):
     """log p(x|c) in nats, (N,)."""
-    x, context = made.check_inputs(params["mades"][0], x, context)
-    return made.base_log_prob(*forward(params, x, context))
+    x, context = flows.check_inputs(x, context, *made.sizes(params["mades"][0])[:2])
+    return flows.base_log_prob(*forward(params, x, context))
 
 
 def sample(params, rng, n, context=None):
     """n draws, (n, D); with a context of M rows, n draws for each: (M, n, D)."""
-    z, context, shape = made.draw_base(params["mades"][0], rng, n, context)
+    z, context, shape = flows.draw_base(rng, n, *made.sizes(params["mades"][0])[:2], context)
     return inverse(params, z, context)[0].reshape(shape)
 
 
@@ -74,15 +74,15 @@ def loss_and_grad(params, x, context=None):
 
 def write_grads(params, grads, x, context, dcontext=None):
     """The loss; its gradient goes into grads and, where it is given, the context's into dcontext, (C, N). Both trees packed."""
-    x, context = made.check_inputs(params["mades"][0], x, context)
+    x, context = flows.check_inputs(x, context, *made.sizes(params["mades"][0])[:2])
     params = made.masked(params)
     chain, n = params["mades"], len(x)
-    works = made.work_arrays(params, "train", n, context)
+    works = flows.work_arrays(params, "train", n, context, made.Work)
     columns, sum_log_sigma = x.T, 0
     for k, (layers, work) in enumerate(zip(chain, works)):
         columns = made.to_gaussian(layers, work, columns[::-1] if k else columns)
         sum_log_sigma = sum_log_sigma + work.log_sigma.sum()
-    value = made.base_loss(columns, sum_log_sigma)
+    value = flows.base_loss(columns, sum_log_sigma)
     if dcontext is not None:
         dcontext[...] = 0
     dz = array_module(columns).multiply(columns, 1 / n, out=works[-1].dx)

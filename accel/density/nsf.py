@@ -26,7 +26,7 @@ from typing import Any, NamedTuple
 
 from accel.core import checks
 from accel.core.tree import empty_like, packed
-from accel.density import made
+from accel.density import flows, made
 from accel.device import array_module
 
 __all__ = ["init_params", "forward", "inverse", "log_prob", "sample", "loss", "loss_and_grad"]
@@ -54,7 +54,7 @@ def forward(params, x, context=None):
             columns = to_gaussian(layers, work, columns[::-1] if k else columns)
             log_det = log_det + (work.log_slope - work.log_sigma).sum(axis=0)
         return columns, log_det
-    return made.in_blocks(block, params, x, context, Work)
+    return flows.in_blocks(block, params, x, context, Work)
 
 
 def inverse(params, z, context=None):
@@ -68,18 +68,18 @@ def inverse(params, z, context=None):
             log_det = log_det + (works[k].log_sigma - works[k].log_slope).sum(axis=0)
             columns = columns[::-1] if k else columns
         return columns, log_det
-    return made.in_blocks(block, params, z, context, Work)
+    return flows.in_blocks(block, params, z, context, Work)
 
 
 def log_prob(params, x, context=None):
     """log p(x|c) in nats, (N,)."""
-    x, context = made.check_inputs(params["mades"][0], x, context)
-    return made.base_log_prob(*forward(params, x, context))
+    x, context = flows.check_inputs(x, context, *made.sizes(params["mades"][0])[:2])
+    return flows.base_log_prob(*forward(params, x, context))
 
 
 def sample(params, rng, n, context=None):
     """n draws, (n, D); with a context of M rows, n draws for each: (M, n, D)."""
-    z, context, shape = made.draw_base(params["mades"][0], rng, n, context)
+    z, context, shape = flows.draw_base(rng, n, *made.sizes(params["mades"][0])[:2], context)
     return inverse(params, z, context)[0].reshape(shape)
 
 
@@ -97,15 +97,15 @@ def loss_and_grad(params, x, context=None):
 
 def write_grads(params, grads, x, context, dcontext=None):
     """The loss; its gradient goes into grads and, where it is given, the context's into dcontext, (C, N). Both trees packed."""
-    x, context = made.check_inputs(params["mades"][0], x, context)
+    x, context = flows.check_inputs(x, context, *made.sizes(params["mades"][0])[:2])
     params = made.masked(params)
     chain, n = params["mades"], len(x)
-    works = made.work_arrays(params, "train", n, context, Work)
+    works = flows.work_arrays(params, "train", n, context, Work)
     columns, sum_log_det = x.T, 0
     for k, (layers, work) in enumerate(zip(chain, works)):
         columns = to_gaussian(layers, work, columns[::-1] if k else columns)
         sum_log_det = sum_log_det + work.log_slope.sum() - work.log_sigma.sum()
-    value = made.base_loss(columns, -sum_log_det)
+    value = flows.base_loss(columns, -sum_log_det)
     if dcontext is not None:
         dcontext[...] = 0
     dz = array_module(columns).multiply(columns, 1 / n, out=works[-1].dx)

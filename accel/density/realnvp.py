@@ -18,7 +18,7 @@ from functools import partial
 
 from accel.core import checks, nets
 from accel.core.tree import empty_like, packed
-from accel.density import made
+from accel.density import flows
 from accel.device import array_module
 
 __all__ = ["init_params", "forward", "inverse", "log_prob", "sample", "loss", "loss_and_grad"]
@@ -69,7 +69,7 @@ def forward(params, x, context=None):
             to_gaussian(layers, work, z, k)
             log_det = log_det + work.s.sum(axis=0)
         return z, log_det
-    return made.in_blocks(block, params, x, context, work_of(params))
+    return flows.in_blocks(block, params, x, context, work_of(params))
 
 
 def inverse(params, z, context=None):
@@ -82,18 +82,18 @@ def inverse(params, z, context=None):
             from_gaussian(params["couplings"][k], works[k], x, k)
             log_det = log_det - works[k].s.sum(axis=0)
         return x, log_det
-    return made.in_blocks(block, params, z, context, work_of(params))
+    return flows.in_blocks(block, params, z, context, work_of(params))
 
 
 def log_prob(params, x, context=None):
     """log p(x|c) in nats, (N,)."""
-    x, context = made.check_shapes(x, context, *sizes(params))
-    return made.base_log_prob(*forward(params, x, context))
+    x, context = flows.check_inputs(x, context, *sizes(params))
+    return flows.base_log_prob(*forward(params, x, context))
 
 
 def sample(params, rng, n, context=None):
     """n draws, (n, D); with a context of M rows, n draws for each: (M, n, D)."""
-    z, context, shape = made.draw_base_like(params["couplings"][0][0], rng, n, *sizes(params), context)
+    z, context, shape = flows.draw_base(rng, n, *sizes(params), context)
     return inverse(params, z, context)[0].reshape(shape)
 
 
@@ -111,14 +111,14 @@ def loss_and_grad(params, x, context=None):
 
 def write_grads(params, grads, x, context, dcontext=None):
     """The loss; its gradient goes into grads and, where it is given, the context's into dcontext, (C, N). Both trees packed."""
-    x, context = made.check_shapes(x, context, *sizes(params))
+    x, context = flows.check_inputs(x, context, *sizes(params))
     chain, n = params["couplings"], len(x)
-    works = made.work_arrays(params, "train", n, context, work_of(params))
+    works = flows.work_arrays(params, "train", n, context, work_of(params))
     z, sum_log_det = columns_of(params, "train columns", x.T), 0
     for k, (layers, work) in enumerate(zip(chain, works)):
         to_gaussian(layers, work, z, k)
         sum_log_det = sum_log_det + work.s.sum()
-    value = made.base_loss(z, -sum_log_det)
+    value = flows.base_loss(z, -sum_log_det)
     if dcontext is not None:
         dcontext[...] = 0
     z *= 1 / n                                                        # z is dz from here on

@@ -23,6 +23,7 @@ import autograd.numpy as np
 from autograd import value_and_grad
 
 from reference.core import checks, nets
+from reference.density import flows
 
 __all__ = ["init_params", "masks", "conditionals", "forward", "inverse", "log_prob", "sample", "loss", "loss_and_grad"]
 
@@ -113,7 +114,7 @@ def log_prob(params, x, context=None):
     ValueError
         If x is not (N, D), or the context is missing, not asked for, or not (N, C).
     """
-    x, context = check_inputs(params["layers"], x, context)
+    x, context = flows.check_inputs(x, context, *sizes(params["layers"])[:2])
     z, log_det = forward(params, x, context)
     return -0.5 * np.sum(z**2, axis=1) - 0.5 * z.shape[1] * np.log(2 * np.pi) + log_det
 
@@ -121,7 +122,7 @@ def log_prob(params, x, context=None):
 def sample(params, rng, n, context=None):
     """n draws, (n, D); with a context of M rows, n draws for each: (M, n, D)."""
     dim, context_dim, _ = sizes(params["layers"])
-    z, context, shape = draw_base(rng, n, dim, context_dim, context)
+    z, context, shape = flows.draw_base(rng, n, dim, context_dim, context)
     return inverse(params, z, context)[0].reshape(shape)
 
 
@@ -133,35 +134,3 @@ def loss(params, x, context=None):
 def loss_and_grad(params, x, context=None):
     """The loss and its gradient, in the tree of params."""
     return value_and_grad(loss)(params, x, context)
-
-
-def check_inputs(layers, x, context):
-    """x and context as arrays of the shapes that the layers ask for, or a ValueError."""
-    dim, context_dim, _ = sizes(layers)
-    return check_shapes(x, context, dim, context_dim)
-
-
-def check_shapes(x, context, dim, context_dim):
-    """x (N, D) and context (N, C), or none where C = 0, as arrays, or a ValueError."""
-    x = checks.as_array("x", x, ("N", dim))
-    if context_dim == 0:
-        if context is not None:
-            raise ValueError("context: expected none, since the density is unconditional, got one")
-        return x, None
-    if context is None:
-        raise ValueError(f"context: expected shape ({x.shape[0]}, {context_dim}), got none")
-    return x, checks.as_array("context", context, (x.shape[0], context_dim))
-
-
-def draw_base(rng, n, dim, context_dim, context):
-    """Standard normal draws, (n, D) or (M·n, D), the context repeated for each, and the shape of the answer."""
-    checks.check_count("n", n, least=0)
-    if context_dim == 0:
-        if context is not None:
-            raise ValueError("context: expected none, since the density is unconditional, got one")
-        return rng.standard_normal((n, dim)), None, (n, dim)
-    if context is None:
-        raise ValueError(f"context: expected shape (M, {context_dim}), got none")
-    context = checks.as_array("context", context, ("M", context_dim))
-    m = len(context)
-    return rng.standard_normal((m * n, dim)), np.repeat(context, n, axis=0), (m, n, dim)

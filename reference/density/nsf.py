@@ -26,7 +26,7 @@ import autograd.numpy as np
 from autograd import value_and_grad
 
 from reference.core import checks
-from reference.density import made
+from reference.density import flows, made
 
 __all__ = ["init_params", "forward", "inverse", "log_prob", "sample", "loss", "loss_and_grad"]
 
@@ -150,7 +150,7 @@ def log_prob(params, x, context=None):
     ValueError
         If x is not (N, D), or the context is missing, not asked for, or not (N, C).
     """
-    x, context = made.check_inputs(params["mades"][0], x, context)
+    x, context = flows.check_inputs(x, context, *made.sizes(params["mades"][0])[:2])
     z, log_det = forward(params, x, context)
     return -0.5 * np.sum(z**2, axis=1) - 0.5 * z.shape[1] * np.log(2 * np.pi) + log_det
 
@@ -158,7 +158,7 @@ def log_prob(params, x, context=None):
 def sample(params, rng, n, context=None):
     """n draws, (n, D); with a context of M rows, n draws for each: (M, n, D)."""
     dim, context_dim, _ = made.sizes(params["mades"][0])
-    z, context, shape = made.draw_base(rng, n, dim, context_dim, context)
+    z, context, shape = flows.draw_base(rng, n, dim, context_dim, context)
     return inverse(params, z, context)[0].reshape(shape)
 
 

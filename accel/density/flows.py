@@ -1,0 +1,83 @@
+"""What all flows share at their door: the shapes of their arguments, and the Gaussian draws that a sample starts from.
+
+The mathematics is in `reference.density.flows`. Same values; here stands, besides, what every flow's loops share: the work
+arrays of a chain of networks, kept with the packed parameters, and the walk over blocks of points that fit the cache.
+"""
+import math
+
+import numpy as np
+
+from accel.core import checks
+from accel.device import array_module
+
+__all__ = ["check_inputs", "draw_base"]
+
+UNASKED = "context: expected none, since the density is unconditional, got one"
+COLUMNS = 1024                                                        # evaluated at a time on a CPU: the work stays in cache
+COLUMNS_ON_DEVICE = 1 << 16
+
+
+def check_inputs(x, context, dim, context_dim):
+    """x (N, D) and context (N, C), or none where C = 0, as arrays, or a ValueError."""
+    x = checks.as_array("x", x, ("N", dim))
+    if context_dim == 0:
+        if context is not None:
+            raise ValueError(UNASKED)
+        return x, None
+    if context is None:
+        raise ValueError(f"context: expected shape ({x.shape[0]}, {context_dim}), got none")
+    return x, checks.as_array("context", context, (x.shape[0], context_dim))
+
+
+def draw_base(rng, n, dim, context_dim, context):
+    """Standard normal draws, (n, D) or (M·n, D), the context repeated for each, and the shape of the answer."""
+    checks.check_count("n", n, least=0)
+    if context_dim == 0:
+        if context is not None:
+            raise ValueError(UNASKED)
+        return rng.standard_normal((n, dim)), None, (n, dim)
+    if context is None:
+        raise ValueError(f"context: expected shape (M, {context_dim}), got none")
+    context = checks.as_array("context", context, ("M", context_dim))
+    m = len(context)
+    return rng.standard_normal((m * n, dim)), array_module(context).repeat(context, n, axis=0), (m, n, dim)
+
+
+def chain_of(params):
+    """The networks in a tree of parameters, each the list of its layers: one MADE's, or those of a flow's transforms."""
+    return params.get("mades") or params.get("couplings") or [params["layers"]]
+
+
+def work_arrays(params, role, n, context, work_of):
+    """The work of every transform for n columns, with the context in place."""
+    xp, dtype = array_module(params.flat), params.flat.dtype
+    works = params.scratch(role, lambda: [work_of(xp, layers, n, dtype) for layers in chain_of(params)], size=n)
+    if context is not None:
+        for work in works:
+            work.context[...] = context.T
+    return works
+
+
+def in_blocks(function, params, x, context, work_of):
+    """function(works, columns (D, n)) → (D, n), (n,), applied to a block of rows of x at a time: (N, D) and (N,)."""
+    xp, dtype, n = array_module(params.flat), params.flat.dtype, len(x)
+    x = xp.asarray(x, dtype=dtype)
+    out, log_det = xp.empty(x.shape, dtype), xp.empty(n, dtype)
+    step = COLUMNS if xp is np else COLUMNS_ON_DEVICE
+    for rows in (slice(start, start + step) for start in range(0, n, step)):
+        columns = x[rows].T
+        works = work_arrays(params, "evaluate", columns.shape[1], None if context is None else context[rows], work_of)
+        moved, log_det[rows] = function(works, columns)
+        out[rows] = moved.T
+    return out, log_det
+
+
+def base_loss(z, sum_log_sigma):
+    """−mean(log N(z; 0, I) − ∑ log σ) for z (D, n)."""
+    dim, n = z.shape
+    return (0.5 * array_module(z).vdot(z, z) + sum_log_sigma) / n + 0.5 * dim * math.log(2 * math.pi)
+
+
+def base_log_prob(z, log_det):
+    """log N(z; 0, I) + log_det, (N,)."""
+    return log_det - 0.5 * (z * z).sum(axis=1) - 0.5 * z.shape[1] * math.log(2 * math.pi)
