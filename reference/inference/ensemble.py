@@ -65,7 +65,7 @@ def combine(members):
     return Ensemble(members, weights / weights.sum())
 
 
-def fit(prior, theta, x, *, rng, n_members=5, n_processes=None, embedding=(), n_components=None, density=maf, n_transforms=5,
+def fit(prior, theta, x, *, rng, n_members=5, n_processes=None, embedding=(), n_components=None, density=maf, n_transforms=None,
         hidden=(50, 50), learning_rate=5e-3, batch_size=200, max_epochs=200, patience=40, validation_fraction=0.1, clip_norm=5.0,
         schedule=optim.one_cycle, checkpoint=None, progress=False):
     """Train n_members posteriors on the same simulations and combine them.

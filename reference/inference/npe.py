@@ -39,11 +39,11 @@ FEWEST = 20
 DENSITIES = {"maf": maf, "nsf": nsf, "realnvp": realnvp}
 
 
-def init_params(rng, *, dim, context_dim, embedding=(), density=maf, n_transforms=5, hidden=(50, 50)):
+def init_params(rng, *, dim, context_dim, embedding=(), density=maf, n_transforms=None, hidden=(50, 50)):
     """The embedding network, sizes (context_dim, *embedding), empty for none, and the flow that it feeds."""
-    sizes = (context_dim, *embedding)
+    sizes, chosen = (context_dim, *embedding), {} if n_transforms is None else {"n_transforms": n_transforms}
     return {"embedding": nets.init_mlp(rng, sizes),
-            "flow": density.init_params(rng, dim=dim, context_dim=sizes[-1], n_transforms=n_transforms, hidden=hidden)}
+            "flow": density.init_params(rng, dim=dim, context_dim=sizes[-1], hidden=hidden, **chosen)}
 
 
 def embed(params, c):
@@ -125,7 +125,7 @@ class Posterior:
         persistence.save(path, "npe", describe(self))
 
 
-def fit(prior, theta, x, *, rng, embedding=(), n_components=None, density=maf, n_transforms=5, hidden=(50, 50), learning_rate=5e-3,
+def fit(prior, theta, x, *, rng, embedding=(), n_components=None, density=maf, n_transforms=None, hidden=(50, 50), learning_rate=5e-3,
         batch_size=200, max_epochs=200, patience=40, validation_fraction=0.1, clip_norm=5.0, schedule=optim.one_cycle, checkpoint=None,
         progress=False):
     """Train a posterior on simulations.
@@ -147,8 +147,10 @@ def fit(prior, theta, x, *, rng, embedding=(), n_components=None, density=maf, n
         scaled one by one, which would raise bins of noise to the rank of bins that carry the signal.
     density : module
         The flow: `density.maf`, `density.nsf` or `density.realnvp`.
-    n_transforms, hidden
-        The flow's number of transforms and their hidden sizes.
+    n_transforms : int, optional
+        The flow's transforms; by default the density's own number: 5 for maf, 3 for nsf, 6 for realnvp.
+    hidden : tuple of int
+        The hidden sizes of each transform.
     learning_rate, batch_size, max_epochs, patience, validation_fraction, clip_norm, schedule, checkpoint, progress
         As in `training.train`.
 

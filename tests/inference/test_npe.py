@@ -199,3 +199,11 @@ def test_an_ensemble_needs_scores(package):
     member = package.inference.npe.fit(prior, theta, x, rng=np.random.default_rng(1), validation_fraction=0.0, **SMALL)
     with pytest.raises(ValueError, match="members: expected each to have a finite validation_log_prob"):
         package.inference.ensemble.combine([member])
+
+
+@BOTH
+def test_each_flow_has_its_own_number_of_transforms(package):
+    init, flows = package.inference.npe.init_params, package.density
+    found = [init(np.random.default_rng(0), dim=2, context_dim=2, density=density)["flow"]
+             for density in (flows.maf, flows.nsf, flows.realnvp)]
+    assert [len(next(iter(params.values()))) for params in found] == [5, 3, 6]

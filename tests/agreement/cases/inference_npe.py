@@ -31,8 +31,8 @@ def trained(on, paint, n, *, density="maf", **settings):
 @case("inference.npe.init_params", sizes=(3,))
 def _(on, paint, n):
     npe, flows = on.package.inference.npe, on.package.density
-    return [npe.init_params(on.rng(1), dim=2, context_dim=n, embedding=embedding, density=density, **FLOW)
-            for embedding in ((), (4, 2)) for density in (flows.maf, flows.nsf, flows.realnvp)]
+    return [npe.init_params(on.rng(1), dim=2, context_dim=n, embedding=embedding, density=density, **settings)
+            for embedding in ((), (4, 2)) for density in (flows.maf, flows.nsf, flows.realnvp) for settings in (FLOW, {})]
 
 
 for name, embedding in (("maf", ()), ("maf", (5, 2)), ("nsf", ()), ("nsf", (5, 2)), ("realnvp", ()), ("realnvp", (5, 2))):
