@@ -1,5 +1,6 @@
 """The pieces that every algorithm stands on."""
 
-from accel.core import checks, conv, nets, optim, persistence, priors, regression, scaling, simulation, training, tree
+from accel.core import checks, conv, nets, optim, persistence, priors, progress, regression, scaling, simulation, training, tree
 
-__all__ = ["checks", "conv", "nets", "optim", "persistence", "priors", "regression", "scaling", "simulation", "training", "tree"]
+__all__ = ["checks", "conv", "nets", "optim", "persistence", "priors", "progress", "regression",
+           "scaling", "simulation", "training", "tree"]

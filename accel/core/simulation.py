@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from accel.core import checks
+from accel.core.progress import progress_bar
 from accel.device import array_module
 
 __all__ = ["Simulations", "SimulationError", "simulate"]
@@ -46,7 +47,7 @@ def simulate(rng, simulator, theta, *, chunk_size=10_000, on_failure="refuse", p
     checks.check_count("chunk_size", chunk_size)
     if on_failure not in ("refuse", "drop"):
         raise ValueError(f"on_failure: expected 'refuse' or 'drop', got {on_failure!r}")
-    x, n_done, bar = None, 0, progress_bar(progress, len(theta))
+    x, n_done, bar = None, 0, progress_bar(progress, len(theta), unit="sim", abbreviate=True)
     try:
         while n_done < len(theta):
             part = theta[n_done:n_done + chunk_size]
@@ -74,12 +75,3 @@ def simulate(rng, simulator, theta, *, chunk_size=10_000, on_failure="refuse", p
         choice = 'on_failure="drop" drops them, which can bias what is learned from the rest' if n_failed < n_done else "none is left"
         raise SimulationError(f"simulator: {n_failed} of {n_done} simulations are NaN or inf; {choice} (.theta and .x hold all)", theta, x)
     return Simulations(theta[good], x[good], n_failed) if n_failed else Simulations(theta, x, n_failed)
-
-
-def progress_bar(show, total):
-    """A tqdm bar over simulations, or one that shows nothing."""
-    if show:
-        from tqdm import tqdm
-        return tqdm(total=total, unit="sim", unit_scale=True)
-    from types import SimpleNamespace
-    return SimpleNamespace(update=lambda n: None, close=lambda: None)

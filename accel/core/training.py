@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from accel.core import checks, optim, persistence
+from accel.core.progress import progress_bar
 from accel.core.tree import ravel, unravel
 from accel.device import array_module, single_blas_thread, to_host
 
@@ -65,7 +66,7 @@ def train(model, params, data, *, rng, learning_rate=5e-4, batch_size=200, max_e
     n_training, n_batches = n - n_validation, (n - n_validation) // batch_size
     if n_validation and state["epoch"] == 0:
         state["best_loss"] = finite_or_inf(model.loss(params, *validation))
-    history, bar = state["history"], progress_bar(progress, max_epochs, state["epoch"])
+    history, bar = state["history"], progress_bar(progress, max_epochs, unit="epoch", done=state["epoch"])
 
     try:
         with single_blas_thread() if flat.size <= SMALL else contextlib.nullcontext():
@@ -184,12 +185,3 @@ def load_checkpoint(path, identity, params, rng):
                          f"got {params.flat.size}")
     rng.bit_generator.state = saved["rng"]
     return saved
-
-
-def progress_bar(show, total, done):
-    """A tqdm bar over epochs, or one that shows nothing."""
-    if show:
-        from tqdm import tqdm
-        return tqdm(total=total, initial=done, unit="epoch")
-    from types import SimpleNamespace
-    return SimpleNamespace(update=lambda n: None, close=lambda: None)

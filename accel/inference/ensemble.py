@@ -16,7 +16,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from accel.core import checks, optim, persistence, priors, training
+from accel.core import checks, optim, persistence, priors
+from accel.core.progress import progress_bar
 from accel.density import maf
 from accel.device import array_module, to_host
 from accel.inference import npe
@@ -98,7 +99,7 @@ def fit(prior, theta, x, *, rng, n_members=5, n_processes=None, embedding=(), n_
                                                             "schedule": schedule.__name__}})
         outs = [os.path.join(folder, f"{m}.npz") for m in range(n_members)]
         tasks = [(job, str(seed), out, member_checkpoint(checkpoint, m) or "") for m, (seed, out) in enumerate(zip(seeds, outs))]
-        run_workers(tasks, n_processes, training.progress_bar(progress, n_members, 0))
+        run_workers(tasks, n_processes, progress_bar(progress, n_members, unit="member"))
         return combine(npe.load(out) for out in outs if os.path.exists(out))
 
 

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from reference.core import checks
+from reference.core.progress import progress_bar
 
 __all__ = ["Simulations", "SimulationError", "simulate"]
 
@@ -77,7 +78,7 @@ def simulate(rng, simulator, theta, *, chunk_size=10_000, on_failure="refuse", p
     checks.check_count("chunk_size", chunk_size)
     if on_failure not in ("refuse", "drop"):
         raise ValueError(f"on_failure: expected 'refuse' or 'drop', got {on_failure!r}")
-    chunks, bar = [], progress_bar(progress, len(theta))
+    chunks, bar = [], progress_bar(progress, len(theta), unit="sim", abbreviate=True)
     try:
         for start in range(0, len(theta), chunk_size):
             part = theta[start:start + chunk_size]
@@ -101,12 +102,3 @@ def simulate(rng, simulator, theta, *, chunk_size=10_000, on_failure="refuse", p
         choice = 'on_failure="drop" drops them, which can bias what is learned from the rest' if n_failed < len(x) else "none is left"
         raise SimulationError(f"simulator: {n_failed} of {len(x)} simulations are NaN or inf; {choice} (.theta and .x hold all)", theta, x)
     return Simulations(theta[good], x[good], n_failed)
-
-
-def progress_bar(show, total):
-    """A tqdm bar over simulations, or one that shows nothing."""
-    if show:
-        from tqdm import tqdm
-        return tqdm(total=total, unit="sim", unit_scale=True)
-    from types import SimpleNamespace
-    return SimpleNamespace(update=lambda n: None, close=lambda: None)

@@ -20,6 +20,7 @@ from typing import NamedTuple
 import numpy as np
 
 from reference.core import checks, optim, persistence
+from reference.core.progress import progress_bar
 from reference.core.tree import leaves, ravel, tree_map, unravel
 
 __all__ = ["Trained", "NonFiniteLossError", "train"]
@@ -111,7 +112,7 @@ def train(model, params, data, *, rng, learning_rate=5e-4, batch_size=200, max_e
     n_batches = len(training[0]) // batch_size
     if n_validation and state["epoch"] == 0:
         state["best_loss"] = finite_or_inf(model.loss(params, *validation))
-    history, bar = state["history"], progress_bar(progress, max_epochs, state["epoch"])
+    history, bar = state["history"], progress_bar(progress, max_epochs, unit="epoch", done=state["epoch"])
 
     try:
         while not state["stopped"]:
@@ -213,12 +214,3 @@ def load_checkpoint(path, identity, params, rng):
         raise ValueError(f"checkpoint: expected parameters of {saved['params'].size} numbers as in {os.fspath(path)!r}, got {size}")
     rng.bit_generator.state = saved["rng"]
     return saved
-
-
-def progress_bar(show, total, done):
-    """A tqdm bar over epochs, or one that shows nothing."""
-    if show:
-        from tqdm import tqdm
-        return tqdm(total=total, initial=done, unit="epoch")
-    from types import SimpleNamespace
-    return SimpleNamespace(update=lambda n: None, close=lambda: None)

@@ -19,7 +19,8 @@ from typing import NamedTuple
 import numpy as np
 
 from reference.core import checks
-from reference.core.simulation import SimulationError, progress_bar
+from reference.core.progress import progress_bar
+from reference.core.simulation import SimulationError
 
 __all__ = ["Accepted", "euclidean", "sample"]
 
@@ -100,7 +101,7 @@ def sample(rng, prior, simulate, observation, *, n_simulations, epsilon=None, qu
     checks.check_finite("observation", observation)
     n_simulations, chunk_size = checks.check_count("n_simulations", n_simulations), checks.check_count("chunk_size", chunk_size)
     epsilon, quantile = check_choice(epsilon, quantile)
-    kept, n_done, n_failed, smallest, bar = [], 0, 0, np.inf, progress_bar(progress, n_simulations)
+    kept, n_done, n_failed, smallest, bar = [], 0, 0, np.inf, progress_bar(progress, n_simulations, unit="sim", abbreviate=True)
     try:
         while n_done < n_simulations:
             theta = prior.sample(rng, min(chunk_size, n_simulations - n_done))                        # (1)

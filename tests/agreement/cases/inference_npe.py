@@ -12,7 +12,6 @@ VARIANTS = {"plain": {}, "pca": {"n_components": 2}, "embedding": {"embedding": 
             "realnvp": {"density": "realnvp"}}
 BRANCHES = {"nsf": {"dtypes": ("float64",),
                     "note": "the bin of a value is a comparison, and the gradient of the log-slope jumps at a knot"}}
-RUN = "a training run and the samples of the flow that it made: two thousand sums in a chain"
 
 
 def simulations(on, paint, n):
