@@ -182,12 +182,14 @@ rng = np.random.default_rng(0)
 theta = rng.standard_normal((20000, 2))
 prior = priors.Normal([0.0, 0.0], [1.0, 1.0])
 print("started", flush=True)
-done = ensemble.fit(prior, theta, theta + rng.standard_normal((20000, 2)), rng=rng, n_members=2, n_processes=2, max_epochs=100000)
+done = ensemble.fit(prior, theta, theta + rng.standard_normal((20000, 2)), rng=rng, n_members=2, n_processes=2, max_epochs=100_000,
+                    patience=100_000, checkpoint={str(tmp_path / "run")!r})
 print("kept", len(done.members), done.sample(rng, 3, np.zeros(2)).shape)
 """)
     run = subprocess.Popen([sys.executable, program], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)
     run.stdout.readline()
-    time.sleep(12)
+    while run.poll() is None and len(list(tmp_path.glob("run.member[01]"))) < 2:       # both have finished an epoch
+        time.sleep(0.1)
     os.killpg(run.pid, signal.SIGINT)
     out, error = run.communicate(timeout=60)
     assert "kept 2 (3, 2)" in out and "interrupted" in error
