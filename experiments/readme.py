@@ -15,7 +15,7 @@ __all__ = ["PARTS", "BEGIN", "END", "table", "results", "filled"]
 ROOT = Path(__file__).resolve().parents[1]
 RECORDS = ROOT / "experiments" / "results"
 AUDIT = RECORDS / "audit.json"
-PARTS = ("representation", "density", "inference", "validation", "simulators", "core")
+PARTS = ("representation", "density", "generative", "inference", "validation", "simulators", "core")
 BEGIN, END = "<!-- {name}: written by python -m experiments.readme -->", "<!-- end of {name} -->"
 
 

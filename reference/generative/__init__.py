@@ -1,0 +1,3 @@
+"""Models that generate: from noise to data."""
+
+__all__ = []
