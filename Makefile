@@ -2,6 +2,7 @@
 FITS   := import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do $$p -c '$(FITS)' 2>/dev/null && { echo $$p; exit; }; done; echo python3)
 OUT    ?= results
+JOBS   ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu 2>/dev/null || echo 1)
 VENV   := .venv
 PY     := $(VENV)/bin/python
 READY  := $(VENV)/.ready
@@ -27,8 +28,8 @@ test: setup lint  ## lint, then all tests but the slow ones
 test-slow: setup  ## the slow statistical tests
 	@$(PY) -m pytest -q -m slow
 
-experiments: setup  ## run every experiment into OUT (results) and gather one page
-	@$(PY) -m experiments run all --out $(OUT); status=$$?; $(PY) -m experiments report --out $(OUT) && exit $$status
+experiments: setup  ## run every experiment into OUT (results), JOBS (cores) side by side, and gather one page
+	@$(PY) -m experiments run all --jobs $(JOBS) --out $(OUT); status=$$?; $(PY) -m experiments report --out $(OUT) && exit $$status
 
 records: $(READY)  ## keep the records of the last full run in git and renew the tables in the README
 	@mkdir -p experiments/results && cp $(OUT)/*.json experiments/results/

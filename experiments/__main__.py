@@ -1,5 +1,7 @@
 """python -m experiments list | run NAME … | report"""
 import argparse
+import concurrent.futures
+import subprocess
 import sys
 import traceback
 
@@ -39,6 +41,7 @@ def _parser():
     run.add_argument("--quick", action="store_true", help="shrink to seconds; metrics carry no verdict")
     run.add_argument("--out", default="results", metavar="DIR", help="where results go (default results)")
     run.add_argument("--data", metavar="DIR", help="where data files lie that are not part of the repository")
+    run.add_argument("--jobs", type=_count, default=1, metavar="N", help="how many to run side by side, each in a process (default 1)")
     run.add_argument("--resume", action="store_true", help="skip what is finished with these settings, go on with what is not")
     report = kinds.add_parser("report", help="gather the records in one page", allow_abbrev=False)
     report.add_argument("--out", default="results", metavar="DIR", help="where the results are (default results)")
@@ -48,6 +51,12 @@ def _parser():
 def _whole(text):
     if not text.isdecimal():
         raise argparse.ArgumentTypeError(f"expected a whole number of at least 0, got {text!r}")
+    return int(text)
+
+
+def _count(text):
+    if _whole(text) == 0:
+        raise argparse.ArgumentTypeError("expected a whole number of at least 1, got '0'")
     return int(text)
 
 
@@ -73,6 +82,8 @@ def _run(parser, arguments):
             progress=sys.stderr.isatty(), out=arguments.out, data=arguments.data)
     except (ValueError, RuntimeError) as error:
         parser.error(str(error))
+    if arguments.jobs > 1 and len(names) > 1:
+        return _side_by_side(names, known, arguments)
     failed = []
     for i, name in enumerate(names):
         print(f"[{i + 1}/{len(names)}] {name}: {known[name]}", flush=True)
@@ -93,6 +104,39 @@ def _run(parser, arguments):
         for key, metric in framework.read(path)["metrics"].items():
             print(f"  {line(key, metric, record['quick'])}")
         print(f"  {record['seconds']:.1f} s, {settings.out / name}.png", flush=True)
+    if failed:
+        print(f"experiments: failed: {', '.join(failed)}", file=sys.stderr)
+    return 1 if failed else 0
+
+
+def _side_by_side(names, known, arguments):
+    """Run each experiment in a process of its own, `jobs` at a time, and print what each said once it is finished."""
+    words = ["--backend", arguments.backend, "--seed", str(arguments.seed), "--out", arguments.out]
+    for flag in ("device", "dtype", "data"):
+        words += [f"--{flag}", value] if (value := getattr(arguments, flag)) is not None else []
+    words += [f"--{flag}" for flag in ("quick", "resume") if getattr(arguments, flag)]
+
+    def run(name):
+        command = [sys.executable, "-m", "experiments", "run", name, *words]
+        processes.append(process := subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True))
+        return process.communicate()[0], process.returncode
+
+    processes, finished, failed = [], [], []
+    print(f"{len(names)} experiments, {arguments.jobs} side by side; each is printed when it is finished", flush=True)
+    with concurrent.futures.ThreadPoolExecutor(arguments.jobs) as pool:
+        running = {pool.submit(run, name): name for name in names}
+        try:
+            for future in concurrent.futures.as_completed(running):
+                name, (said, code) = running[future], future.result()
+                finished.append(name)
+                failed += [name] * bool(code)
+                print(f"[{len(finished)}/{len(names)}] {name}: {known[name]}\n{said.partition(chr(10))[2]}", end="", flush=True)
+        except KeyboardInterrupt:
+            pool.shutdown(wait=False, cancel_futures=True)
+            for process in processes:                                     # what they have reached is in their checkpoints
+                process.terminate()
+            print(f"interrupted; finished before it: {', '.join(finished) or 'nothing'}. Go on with --resume.", file=sys.stderr)
+            return 130
     if failed:
         print(f"experiments: failed: {', '.join(failed)}", file=sys.stderr)
     return 1 if failed else 0

@@ -1,6 +1,8 @@
 """python -m experiments: what it prints, what it refuses, and what it leaves behind."""
+import signal
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -24,7 +26,8 @@ def test_list_names_every_experiment_with_its_title(toy, capsys):
 
 
 @pytest.mark.parametrize("words", ["", "walk", "run", "run unheard_of", "run toy --sede 1", "run toy --backend gpu", "run toy --device tpu",
-                                   "run toy --seed -1", "run toy --seed 1.5", "run toy --dtype float16", "list --seed 1",
+                                   "run toy --seed -1", "run toy --seed 1.5", "run toy --dtype float16",
+                                   "run toy --jobs 0", "run toy --jobs two", "list --seed 1",
                                    "run toy --backend reference --device cuda", "report --out no-such-folder"])
 def test_bad_words_get_one_line_and_exit_code_2(words, toy, capsys):
     refused(capsys, words.split())
@@ -60,6 +63,38 @@ def test_all_runs_every_experiment(toy, tmp_path, monkeypatch):
     monkeypatch.setattr(framework, "execute", lambda name, settings, resume: ran.append(name) or {"quick": False, "seconds": 0.0})
     monkeypatch.setattr(framework, "read", lambda path: {"metrics": {}})
     assert main(["run", "all", "--device", "cpu", "--out", str(tmp_path)]) == 0 and ran == list(known)
+
+
+def test_side_by_side_each_runs_in_a_process_with_the_same_flags(toy, tmp_path, capsys, monkeypatch):
+    ran = []
+
+    class Finished:
+        def __init__(self, command, **_):
+            ran.append(command[command.index("run") + 1:])
+            self.returncode = int("another" in command)
+
+        def communicate(self):
+            return "[1/1] its own head\n  ✓ said\n", None
+    monkeypatch.setattr("experiments.__main__.subprocess.Popen", Finished)
+    (tmp_path / "toy" / "another.py").write_text('"""Fails"""\ndef run(settings):\n    raise RuntimeError\n')
+    assert main(["run", toy, "another", "--jobs", "2", "--seed", "3", "--device", "cpu", "--quick", "--out", str(tmp_path)]) == 1
+    flags = ["--backend", "accel", "--seed", "3", "--out", str(tmp_path), "--device", "cpu", "--quick"]
+    assert sorted(ran) == [["another", *flags], [toy, *flags]]
+    out, err = capsys.readouterr()
+    assert "[1/2]" in out and "[2/2]" in out and out.count("✓ said") == 2 and "its own head" not in out
+    assert err.splitlines()[-1] == "experiments: failed: another"
+
+
+def test_an_interruption_ends_what_runs_side_by_side(tmp_path):
+    command = [sys.executable, "-m", "experiments", "run", "npe_benchmark", "npe_global_signal", "--jobs", "2", "--device", "cpu"]
+    run = subprocess.Popen([*command, "--out", str(tmp_path)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert "2 experiments, 2 side by side" in run.stdout.readline()
+    while len(list((tmp_path / ".unfinished").glob("*"))) < 2:            # both have begun
+        time.sleep(0.05)
+    run.send_signal(signal.SIGINT)                                        # to this process alone, as a scheduler does
+    _, err = run.communicate(timeout=60)
+    assert run.returncode == 130 and "interrupted; finished before it: nothing. Go on with --resume." in err
+    assert not list(tmp_path.glob("*.json"))
 
 
 def test_resume_skips_a_finished_run_with_the_same_settings_alone(toy, tmp_path, capsys):
