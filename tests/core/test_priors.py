@@ -140,6 +140,59 @@ def test_dirichlet_density_integrates_to_one_in_unconstrained_space(alpha):
     assert abs(integrate.simpson(integrate.simpson(density, grid), grid) - 1) < 1e-6
 
 
+# the density in unconstrained space, and gradients on their way to it
+
+@EACH
+def test_density_of_u_is_scipys_with_autodiffs_jacobian(prior):
+    """p(u) = p(θ(u)) |det ∂θ/∂u|, the first by SciPy, the second by autodiff."""
+    u = np.random.default_rng(6).standard_normal((6, prior.unconstrained_dim))
+    for row, ours in zip(u, prior.unconstrained_log_prob(u)):
+        slopes = jacobian(lambda v: prior.to_constrained(v[None])[0][0])(row)[free_columns(prior)]
+        assert abs(scipys_log_prob(prior, prior.to_constrained(row[None])[0][0]) + np.linalg.slogdet(slopes)[1] - ours) < 1e-10
+
+
+def scipys_log_prob(prior, theta):
+    if prior is PRODUCT:
+        ends = np.cumsum([part.dim for part in prior.parts])
+        return sum(scipys_log_prob(part, theta[end - part.dim:end]) for part, end in zip(prior.parts, ends))
+    return {BOX: lambda: stats.uniform([-1.3, 0.1], [3.4, 0.6]).logpdf(theta).sum(),
+            NORMAL: lambda: stats.norm([0.1, -2.3], [0.3, 4.1]).logpdf(theta).sum(),
+            LOG_NORMAL: lambda: stats.lognorm(s=[0.5, 1.1], scale=np.exp([-0.9, 0.1])).logpdf(theta).sum(),
+            DIRICHLET: lambda: stats.dirichlet([0.7, 2.2, 1.4, 5.3]).logpdf(theta / theta.sum())}[prior]()
+
+
+def central_difference(function, u, h=1e-3):
+    """∂ function/∂u by a five-point rule, function (M, d) → (M,), at one u (d,)."""
+    a, b, c, d = function(u + h * np.concatenate([k * np.eye(len(u)) for k in (-2, -1, 1, 2)])).reshape(4, -1)
+    return (a - 8 * b + 8 * c - d) / (12 * h)
+
+
+@EACH
+@BOTH
+def test_gradients_are_those_of_central_differences(package, prior):
+    twin, rng = prior if package is reference else in_accel(prior), np.random.default_rng(7)
+    u, dtheta = rng.standard_normal((4, prior.unconstrained_dim)), rng.standard_normal((4, prior.dim))
+    u[0] = 0.0
+    value, grad = twin.unconstrained_log_prob_and_grad(u)
+    np.testing.assert_array_equal(value, twin.unconstrained_log_prob(u))
+    carried = twin.to_constrained_vjp(u, dtheta)
+    for row, cotangent, ours, back in zip(u, dtheta, grad, carried):
+        np.testing.assert_allclose(ours, central_difference(twin.unconstrained_log_prob, row), atol=1e-9)
+        expected = central_difference(lambda v: twin.to_constrained(v)[0] @ cotangent, row)
+        np.testing.assert_allclose(back, expected, atol=1e-9 * np.abs(expected).max())
+
+
+@EACH
+@BOTH
+def test_gradients_stay_finite_far_out(package, prior):
+    twin = prior if package is reference else in_accel(prior)
+    for far in (-300.0, 300.0):
+        u = np.full((1, prior.unconstrained_dim), far)
+        value, grad = twin.unconstrained_log_prob_and_grad(u)
+        assert np.isfinite(value).all() and np.isfinite(grad).all()
+        assert np.isfinite(twin.to_constrained_vjp(u, np.ones((1, prior.dim)))).all()
+
+
 def test_centre_of_the_simplex_is_where_u_is_zero():
     for k in (2, 3, 10):
         theta, _ = priors.Dirichlet(np.ones(k)).to_constrained(np.zeros((1, k - 1)))
@@ -213,6 +266,10 @@ def test_description_crosses_packages_and_files(prior, tmp_path):
     (lambda p: p.restore({"name": "Cauchy"}), "description: expected"),
     (lambda p: p.Normal([0.0], [1.0]).log_prob([0.0]), r"theta: expected shape \(N, 1\), got \(1,\)"),
     (lambda p: p.Normal([0.0], [1.0]).to_constrained([[0.0, 1.0]]), r"u: expected shape \(N, 1\)"),
+    (lambda p: p.Normal([0.0], [1.0]).unconstrained_log_prob([[0.0, 1.0]]), r"u: expected shape \(N, 1\)"),
+    (lambda p: p.Dirichlet([1.0, 2.0]).unconstrained_log_prob_and_grad([[0.0, 1.0]]), r"u: expected shape \(N, 1\)"),
+    (lambda p: p.Dirichlet([1.0, 2.0]).to_constrained_vjp([[0.0]], [[1.0]]), r"dtheta: expected shape \(1, 2\), got \(1, 1\)"),
+    (lambda p: p.BoxUniform([0.0], [1.0]).to_constrained_vjp([[0.0]], [[1.0], [1.0]]), r"dtheta: expected shape \(1, 1\)"),
     (lambda p: p.Normal([0.0], [1.0]).sample(np.random.default_rng(0), 0), "n: expected a whole number"),
     (lambda p: p.check_inside("theta", p.BoxUniform(0.0, 1.0), np.array([[0.5], [1.0], [np.nan]])), r"2 of 3 outside \(first: row 1\)"),
 ])

@@ -10,13 +10,14 @@ import numpy as np
 
 from accel.core import checks
 from accel.core.priors.constants import head_and_tail, hold, like, special
+from accel.core.priors.normal import Standardised
 from accel.device import array_module
 
 __all__ = ["BoxUniform"]
 
 
 @dataclass(frozen=True, eq=False)
-class BoxUniform:
+class BoxUniform(Standardised):
     """Uniform between low and high."""
     low: np.ndarray
     high: np.ndarray
@@ -77,6 +78,16 @@ class BoxUniform:
         for low, high in zip(reversed(head_and_tail(u, self.low)), reversed(head_and_tail(u, self.high))):
             theta += xp.where(below, low, high)
         return strictly_inside(theta, self.low, self.high), self._log_det(u)
+
+    def to_constrained_vjp(self, u, dtheta):
+        """du (N, dim): the gradient dtheta (N, dim) with respect to θ, carried back to u."""
+        u = checks.as_array("u", u, ("N", self.dim))
+        du = u * u
+        du *= -0.5
+        array_module(u).exp(du, out=du)
+        du *= like(u, (self.high - self.low) / np.sqrt(2 * np.pi))
+        du *= checks.as_array("dtheta", dtheta, u.shape)
+        return du
 
     def _log_det(self, u):
         log_det = array_module(u).einsum("ij,ij->i", u, u)

@@ -5,6 +5,12 @@ its parts, since with s = log(1 + e^(−|y|))
 
     log z = min(y, 0) − s,   log(1 − z) = −max(y, 0) − s
 
+Gradients. A cotangent a of log θ reaches y through ∂ log θₖ/∂yₖ = 1 − zₖ and ∂ log θⱼ/∂yₖ = −zₖ, j > k, so that
+
+    duₖ = aₖ − zₖ ∑ⱼ₍ⱼ≥ₖ₎ aⱼ
+
+with a = α for log p(u), whose sums are constants, and a = θ dθ for a gradient with respect to θ.
+
 Sticks are drawn in float64, whatever the dtype of rng, because the inverse of the incomplete beta function loses half its digits
 in float32; all else computes in the dtype that it is given.
 """
@@ -54,10 +60,10 @@ class Dirichlet:
     def log_prob(self, theta):
         """log p(θ) in nats, (N,); −inf outside."""
         theta = checks.as_array("theta", theta)
-        xp, inside, alpha = array_module(theta), self.contains(theta), self.concentration
+        xp, inside = array_module(theta), self.contains(theta)
         log_theta = xp.where(inside[:, None], theta, like(theta, 1.0))
-        log_prob = xp.log(log_theta, out=log_theta) @ like(theta, alpha - 1)
-        log_prob += math.lgamma(alpha.sum()) - sum(map(math.lgamma, alpha))
+        log_prob = xp.log(log_theta, out=log_theta) @ like(theta, self.concentration - 1)
+        log_prob += self._log_norm()
         return xp.where(inside, log_prob, like(theta, -np.inf))
 
     def to_unconstrained(self, theta):
@@ -74,6 +80,39 @@ class Dirichlet:
 
     def to_constrained(self, u):
         """θ, strictly inside the support, and log|det ∂θ/∂u|."""
+        log_theta, _ = self._log_theta(u)
+        log_det = log_theta.sum(axis=1)
+        return self._inside(array_module(log_theta).exp(log_theta, out=log_theta)), log_det
+
+    def to_constrained_vjp(self, u, dtheta):
+        """du (N, K − 1): the gradient dtheta (N, K) with respect to all entries of θ, carried back to u."""
+        log_theta, du = self._log_theta(u)
+        xp = array_module(log_theta)
+        a = self._inside(xp.exp(log_theta, out=log_theta))
+        a *= checks.as_array("dtheta", dtheta, a.shape)
+        xp.exp(du, out=du)                                            # z
+        du *= xp.cumsum(a[:, ::-1], axis=1)[:, :0:-1]
+        return xp.subtract(a[:, :-1], du, out=du)
+
+    def unconstrained_log_prob(self, u):
+        """log p(u) in nats, (N,)."""
+        return self._log_prob_of(self._log_theta(u)[0])
+
+    def unconstrained_log_prob_and_grad(self, u):
+        """log p(u), (N,), and its gradient, (N, K − 1)."""
+        log_theta, du = self._log_theta(u)
+        xp, alpha = array_module(du), self.concentration
+        xp.exp(du, out=du)                                            # z
+        du *= like(du, np.cumsum(alpha[::-1])[:0:-1])
+        return self._log_prob_of(log_theta), xp.subtract(like(du, alpha[:-1]), du, out=du)
+
+    def _log_prob_of(self, log_theta):
+        log_prob = log_theta @ like(log_theta, self.concentration)
+        log_prob += self._log_norm()
+        return log_prob
+
+    def _log_theta(self, u):
+        """log θ (N, K), and log z (N, K − 1)."""
         u = checks.as_array("u", u, ("N", self.unconstrained_dim))
         xp, y = array_module(u), u - self._offset(u)
         s = xp.abs(y)
@@ -84,11 +123,13 @@ class Dirichlet:
         spent[:, 1:] += xp.maximum(y, 0)
         log_theta = xp.cumsum(spent, axis=1)                          # −log of what is left of the stick
         xp.negative(log_theta, out=log_theta)
-        xp.minimum(y, 0, out=y)
-        y -= s
-        log_theta[:, :-1] += y
-        log_det = log_theta.sum(axis=1)
-        return self._inside(xp.exp(log_theta, out=log_theta)), log_det
+        log_z = xp.minimum(y, 0, out=y)
+        log_z -= s
+        log_theta[:, :-1] += log_z
+        return log_theta, log_z
+
+    def _log_norm(self):
+        return math.lgamma(self.concentration.sum()) - sum(map(math.lgamma, self.concentration))
 
     def _offset(self, u):
         return like(u, np.log(np.arange(self.dim - 1, 0, -1)))

@@ -59,6 +59,21 @@ class Independent:
         results = [part.to_constrained(columns) for part, columns in self._split("u", u, "unconstrained_dim")]
         return _beside([theta for theta, _ in results]), _total(log_det for _, log_det in results)
 
+    def to_constrained_vjp(self, u, dtheta):
+        """du (N, unconstrained_dim): the gradient dtheta (N, dim) with respect to θ, carried back to u."""
+        pairs = zip(self._split("u", u, "unconstrained_dim"), self._split("dtheta", dtheta, "dim"))
+        return _beside([part.to_constrained_vjp(columns, d) for (part, columns), (_, d) in pairs])
+
+    def unconstrained_log_prob(self, u):
+        """log p(u) in nats, (N,)."""
+        return _total(part.unconstrained_log_prob(columns) for part, columns in self._split("u", u, "unconstrained_dim"))
+
+    def unconstrained_log_prob_and_grad(self, u):
+        """log p(u), (N,), and its gradient, (N, unconstrained_dim)."""
+        results = [part.unconstrained_log_prob_and_grad(columns) for part, columns in self._split("u", u, "unconstrained_dim")]
+        log_probs, grads = zip(*results)
+        return _total(log_probs), _beside(grads)
+
     def _split(self, name, values, width):
         """(part, its columns) for every part; width names how many columns a part has."""
         values, pairs, start = checks.as_array(name, values, ("N", getattr(self, width))), [], 0

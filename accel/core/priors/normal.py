@@ -14,8 +14,20 @@ from accel.device import array_module
 __all__ = ["Normal", "LogNormal"]
 
 
+class Standardised:
+    """What holds for every prior whose u is standard normal."""
+
+    def unconstrained_log_prob(self, u):
+        """log p(u) = log N(u; 0, I) in nats, (N,)."""
+        return log_standard_normal(checks.as_array("u", u, ("N", self.unconstrained_dim)))
+
+    def unconstrained_log_prob_and_grad(self, u):
+        """log p(u), (N,), and its gradient −u, (N, unconstrained_dim)."""
+        return self.unconstrained_log_prob(u), -checks.as_array("u", u)
+
+
 @dataclass(frozen=True, eq=False)
-class Normal:
+class Normal(Standardised):
     """Independent normals."""
     mean: np.ndarray
     std: np.ndarray
@@ -56,9 +68,14 @@ class Normal:
         theta += like(u, self.mean)
         return theta, array_module(u).full(len(u), np.log(self.std).sum(), dtype=u.dtype)
 
+    def to_constrained_vjp(self, u, dtheta):
+        """du (N, dim): the gradient dtheta (N, dim) with respect to θ, carried back to u."""
+        u = checks.as_array("u", u, ("N", self.dim))
+        return checks.as_array("dtheta", dtheta, u.shape) * like(u, self.std)
+
 
 @dataclass(frozen=True, eq=False)
-class LogNormal:
+class LogNormal(Standardised):
     """The logarithm of θ is normal."""
     mu: np.ndarray
     sigma: np.ndarray
@@ -105,6 +122,13 @@ class LogNormal:
         with np.errstate(over="ignore"):
             xp.exp(theta, out=theta)
         return xp.clip(theta, float(number.tiny), float(number.max), out=theta), log_det
+
+    def to_constrained_vjp(self, u, dtheta):
+        """du (N, dim): the gradient dtheta (N, dim) with respect to θ, carried back to u."""
+        du, _ = self.to_constrained(u)
+        du *= checks.as_array("dtheta", dtheta, du.shape)
+        du *= like(du, self.sigma)
+        return du
 
 
 def log_standard_normal(u):

@@ -3,6 +3,7 @@
     (1)  p(θ) = ∏ᵢ 1/(highᵢ − lowᵢ)                                inside, 0 elsewhere
     (2)  θᵢ = lowᵢ + (highᵢ − lowᵢ) Φ(uᵢ)                          u ~ N(0, I) under the prior
     (3)  log|det ∂θ/∂u| = ∑ᵢ log(highᵢ − lowᵢ) + log N(uᵢ; 0, 1)
+    (4)  ∂θᵢ/∂uᵢ = (highᵢ − lowᵢ) N(uᵢ; 0, 1)
 
 Shapes        N samples; θ and u (N, dim); low and high (dim,); densities and determinants (N,).
 Conventions   Φ and its inverse are counted from the nearer bound, where nothing cancels: Φ(u) = 1 − Φ(−u).
@@ -14,12 +15,13 @@ import autograd.numpy as np
 
 from reference.core import checks
 from reference.core.priors.constants import hold
+from reference.core.priors.normal import Standardised
 
 __all__ = ["BoxUniform"]
 
 
 @dataclass(frozen=True, eq=False)
-class BoxUniform:
+class BoxUniform(Standardised):
     """Uniform between low and high.
 
     Attributes
@@ -67,6 +69,12 @@ class BoxUniform:
         tail = (self.high - self.low) * 0.5 * erfc(np.abs(u) / np.sqrt(2))                                # width · Φ(−|u|)
         theta = np.where(u < 0, self.low + tail, self.high - tail)                                        # (2)
         return strictly_inside(theta, self.low, self.high), self._log_det(u)
+
+    def to_constrained_vjp(self, u, dtheta):
+        """du (N, dim): the gradient dtheta (N, dim) with respect to θ, carried back to u."""
+        u = checks.as_array("u", u, ("N", self.dim))
+        slope = (self.high - self.low) * np.exp(-0.5 * u**2) / np.sqrt(2 * np.pi)                         # (4)
+        return checks.as_array("dtheta", dtheta, u.shape) * slope
 
     def _log_det(self, u):
         return np.sum(np.log(self.high - self.low) - 0.5 * u**2 - 0.5 * np.log(2 * np.pi), axis=1)        # (3)

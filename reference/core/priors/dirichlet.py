@@ -6,6 +6,7 @@
     (4)  uₖ = log θₖ − log ∑ⱼ₍ⱼ>ₖ₎ θⱼ + log(K − k)                   (2) and (3) solved for u
     (5)  log|det ∂θ/∂u| = ∑ₖ log θₖ                                  over all K
     (6)  zₖ ~ Beta(αₖ, ∑ⱼ₍ⱼ>ₖ₎ αⱼ), independent                      samples of (1) through (2)
+    (7)  p(u) = Γ(∑ₖ αₖ) ∏ₖ θₖ^αₖ/Γ(αₖ)                             (1) times (5): the density of u under the prior
 
 (5): the Jacobian is triangular, and its diagonal zₖ(1 − zₖ) ∏ⱼ₍ⱼ<ₖ₎ (1 − zⱼ) = θₖ (∑ⱼ₍ⱼ>ₖ₎ θⱼ)/(∑ⱼ₍ⱼ≥ₖ₎ θⱼ) telescopes.
 
@@ -19,6 +20,7 @@ import math
 from dataclasses import dataclass
 
 import autograd.numpy as np
+from autograd import elementwise_grad, make_vjp
 
 from reference.core import checks
 from reference.core.priors.constants import hold
@@ -60,10 +62,9 @@ class Dirichlet:
 
     def log_prob(self, theta):
         """log p(θ) in nats, (N,); −inf outside."""
-        inside, alpha = self.contains(theta), self.concentration
-        log_norm = math.lgamma(np.sum(alpha)) - sum(map(math.lgamma, alpha))
+        inside = self.contains(theta)
         log_theta = np.log(np.where(inside[:, None], theta, 1.0))
-        return np.where(inside, log_norm + np.sum((alpha - 1) * log_theta, axis=1), -np.inf)              # (1)
+        return np.where(inside, self._log_norm() + np.sum((self.concentration - 1) * log_theta, axis=1), -np.inf)   # (1)
 
     def to_unconstrained(self, theta):
         """u, and log|det ∂u/∂θ|; not finite outside the support."""
@@ -74,10 +75,29 @@ class Dirichlet:
 
     def to_constrained(self, u):
         """θ, strictly inside the support, and log|det ∂θ/∂u|."""
+        log_theta = self._log_theta(u)
+        return self._inside(np.exp(log_theta)), np.sum(log_theta, axis=1)                                 # (5)
+
+    def to_constrained_vjp(self, u, dtheta):
+        """du (N, K − 1): the gradient dtheta (N, K) with respect to all entries of θ, carried back to u."""
+        pull, theta = make_vjp(lambda u: self.to_constrained(u)[0])(checks.as_array("u", u))
+        return pull(checks.as_array("dtheta", dtheta, theta.shape))
+
+    def unconstrained_log_prob(self, u):
+        """log p(u) in nats, (N,)."""
+        return self._log_norm() + np.sum(self.concentration * self._log_theta(u), axis=1)                 # (7)
+
+    def unconstrained_log_prob_and_grad(self, u):
+        """log p(u), (N,), and its gradient, (N, K − 1)."""
+        return self.unconstrained_log_prob(u), elementwise_grad(self.unconstrained_log_prob)(checks.as_array("u", u))
+
+    def _log_theta(self, u):
         y = checks.as_array("u", u, ("N", self.unconstrained_dim)) - self._offset()
         log_z, log_one_minus_z, zeros = -np.logaddexp(0.0, -y), -np.logaddexp(0.0, y), np.zeros((len(y), 1))  # (3)
-        log_theta = np.hstack((log_z, zeros)) + np.cumsum(np.hstack((zeros, log_one_minus_z)), axis=1)    # (2)
-        return self._inside(np.exp(log_theta)), np.sum(log_theta, axis=1)                                 # (5)
+        return np.hstack((log_z, zeros)) + np.cumsum(np.hstack((zeros, log_one_minus_z)), axis=1)         # (2)
+
+    def _log_norm(self):
+        return math.lgamma(np.sum(self.concentration)) - sum(map(math.lgamma, self.concentration))
 
     def _offset(self):
         return np.log(np.arange(self.dim - 1, 0, -1))

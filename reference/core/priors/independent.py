@@ -61,6 +61,21 @@ class Independent:
         thetas, log_dets = zip(*results)
         return np.concatenate(thetas, axis=1), sum(log_dets)
 
+    def to_constrained_vjp(self, u, dtheta):
+        """du (N, unconstrained_dim): the gradient dtheta (N, dim) with respect to θ, carried back to u."""
+        pairs = zip(self._split("u", u, "unconstrained_dim"), self._split("dtheta", dtheta, "dim"))
+        return np.concatenate([part.to_constrained_vjp(columns, d) for (part, columns), (_, d) in pairs], axis=1)
+
+    def unconstrained_log_prob(self, u):
+        """log p(u) in nats, (N,)."""
+        return sum(part.unconstrained_log_prob(columns) for part, columns in self._split("u", u, "unconstrained_dim"))
+
+    def unconstrained_log_prob_and_grad(self, u):
+        """log p(u), (N,), and its gradient, (N, unconstrained_dim)."""
+        results = [part.unconstrained_log_prob_and_grad(columns) for part, columns in self._split("u", u, "unconstrained_dim")]
+        log_probs, grads = zip(*results)
+        return sum(log_probs), np.concatenate(grads, axis=1)
+
     def _split(self, name, values, width):
         """(part, its columns) for every part; width names how many columns a part has."""
         values, pairs, start = checks.as_array(name, values, ("N", getattr(self, width))), [], 0

@@ -4,6 +4,7 @@
     (3)  LogNormal:  p(θ) = ∏ᵢ N(log θᵢ; μᵢ, σᵢ²)/θᵢ         (4)  θᵢ = exp(μᵢ + σᵢ uᵢ)
     (5)  log|det ∂θ/∂u| = ∑ᵢ log stdᵢ,  and  ∑ᵢ log σᵢ + log θᵢ
     (6)  log p(θ) = log N(u; 0, I) + log|det ∂u/∂θ|          both densities, by change of variables
+    (7)  ∂θᵢ/∂uᵢ = stdᵢ,  and  σᵢ θᵢ                         what a gradient is multiplied by on its way from θ to u
 
 Shapes        N samples; θ and u (N, dim); mean, std, μ, σ (dim,); densities and determinants (N,).
 Conventions   σ is the standard deviation of log θ, in nats, and exp(μ) the median of θ.
@@ -19,8 +20,20 @@ from reference.core.priors.constants import hold
 __all__ = ["Normal", "LogNormal"]
 
 
+class Standardised:
+    """What holds for every prior whose u is standard normal."""
+
+    def unconstrained_log_prob(self, u):
+        """log p(u) = log N(u; 0, I) in nats, (N,)."""
+        return log_standard_normal(checks.as_array("u", u, ("N", self.unconstrained_dim)))
+
+    def unconstrained_log_prob_and_grad(self, u):
+        """log p(u), (N,), and its gradient −u, (N, unconstrained_dim)."""
+        return self.unconstrained_log_prob(u), -checks.as_array("u", u)
+
+
 @dataclass(frozen=True, eq=False)
-class Normal:
+class Normal(Standardised):
     """Independent normals.
 
     Attributes
@@ -58,9 +71,14 @@ class Normal:
         u = checks.as_array("u", u, ("N", self.dim))
         return self.mean + self.std * u, np.zeros(len(u)) + np.sum(np.log(self.std))                      # (2), (5)
 
+    def to_constrained_vjp(self, u, dtheta):
+        """du (N, dim): the gradient dtheta (N, dim) with respect to θ, carried back to u."""
+        u = checks.as_array("u", u, ("N", self.dim))
+        return checks.as_array("dtheta", dtheta, u.shape) * self.std                                      # (7)
+
 
 @dataclass(frozen=True, eq=False)
-class LogNormal:
+class LogNormal(Standardised):
     """The logarithm of θ is normal.
 
     Attributes
@@ -101,6 +119,11 @@ class LogNormal:
         log_det = np.sum(np.log(self.sigma) + log_theta, axis=1)                                          # (5)
         with np.errstate(over="ignore"):
             return np.clip(np.exp(log_theta), np.finfo(np.float64).tiny, np.finfo(np.float64).max), log_det   # (4)
+
+    def to_constrained_vjp(self, u, dtheta):
+        """du (N, dim): the gradient dtheta (N, dim) with respect to θ, carried back to u."""
+        theta, _ = self.to_constrained(u)
+        return checks.as_array("dtheta", dtheta, theta.shape) * self.sigma * theta                        # (7)
 
 
 def log_standard_normal(u):

@@ -65,6 +65,28 @@ for name, module in MODULES.items():
         theta, log_det = prior.to_constrained(on.put(np.tile(FAR[:, None], prior.unconstrained_dim)))
         return prior.contains(theta), log_det
 
+    @case(f"core.priors.{module}.{name}.to_constrained_vjp", terms=30)
+    def _(on, paint, n, name=name):
+        prior = make(on, name)
+        u, dtheta = painted(paint, (n, prior.unconstrained_dim)), paint.standard_normal((n, prior.dim))
+        u[::3, 0] = 0.0
+        return prior.to_constrained_vjp(on.put(u), on.put(dtheta))
+
+    @case(f"core.priors.{module}.{name}.unconstrained_log_prob", terms=30)
+    def _(on, paint, n, name=name):
+        prior = make(on, name)
+        return prior.unconstrained_log_prob(on.put(painted(paint, (n, prior.unconstrained_dim))))
+
+    @case(f"core.priors.{module}.{name}.unconstrained_log_prob_and_grad", terms=30)
+    def _(on, paint, n, name=name):
+        prior = make(on, name)
+        return prior.unconstrained_log_prob_and_grad(on.put(painted(paint, (n, prior.unconstrained_dim))))
+
+    @case(f"core.priors.{module}.{name}.unconstrained_log_prob_and_grad#far", sizes=(7,), terms=30)
+    def _(on, paint, n, name=name):
+        prior = make(on, name)
+        return prior.unconstrained_log_prob_and_grad(on.put(np.tile(FAR[:, None], prior.unconstrained_dim)))
+
     @case(f"core.priors.independent.describe#{name}", sizes=(1,))
     def _(on, paint, n, name=name):
         return on.package.core.priors.describe(make(on, name))
