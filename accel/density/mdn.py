@@ -1,0 +1,246 @@
+"""Mixture density network: a network of the context that answers with a whole mixture of normal densities.
+
+The mathematics is in `reference.density.mdn`. Same values; the heads are gathered in one matrix, so that network and heads are
+one chain of products, and everything behind it is feature-major, (D, K, N), in work arrays allocated once per batch size. A
+sample asks the network once for each row of the context, however many draws are wanted.
+
+Backward, from loss = −mean(log ∑ₖ exp ℓₖ), ℓₖ = log πₖ − ½ ‖rₖ‖² − ∑ sₖ − …, with the responsibilities ρₖ = exp(ℓₖ − log p):
+
+    dℓ  = −ρ/N
+    dα  = (π − ρ)/N                             through log π = α − log ∑ exp α, since ∑ ρ = 1
+    dr  = ρ r/N                                 from −½ ‖r‖²
+    ds  = (ρ/N) (1 − r²)                        from −∑ s, and from r = e^{−s} w
+    da  = ds ⊙ (1 − tanh²(a/S))                 from s = S tanh(a/S)
+    dw  = dr ⊙ e^{−s}                           w = (I + L) d,  d = y − μ
+    dLᵢⱼ = dwᵢ dⱼ
+    dd  = dw + Lᵀ dw,   dμ = −dd
+
+and (dα, dμ, da, dL) go back through heads and network, to the context where it is asked for.
+"""
+import math
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
+from accel.core import checks, nets
+from accel.core.tree import empty_like, packed
+from accel.density import flows
+from accel.device import array_module
+
+__all__ = ["Covariance", "FULL", "DIAGONAL", "Components", "init_params", "components", "log_prob", "sample", "loss", "loss_and_grad"]
+
+S = 7.0
+
+
+class Covariance(NamedTuple):
+    """What the covariances may be: how many numbers L holds in D dimensions."""
+    name: str
+    n_couplings: Callable
+
+
+FULL = Covariance("full", lambda dim: dim * (dim - 1) // 2)
+DIAGONAL = Covariance("diagonal", lambda dim: 0)
+
+
+class Components(NamedTuple):
+    """The mixture for each row of the context: weights (N, K), means (N, K, D), covariances (N, K, D, D)."""
+    weights: np.ndarray
+    means: np.ndarray
+    covariances: np.ndarray
+
+
+def init_params(rng, *, dim, context_dim=0, n_components=8, hidden=(50, 50), covariance=FULL):
+    """Network weights N(0, 1/n_in); heads of zeros, but for means that start as N(0, I) so that no two components are alike."""
+    for name, value, least in (("dim", dim, 1), ("context_dim", context_dim, 0), ("n_components", n_components, 1)):
+        checks.check_count(name, value, least=least)
+    if covariance not in (FULL, DIAGONAL):
+        raise ValueError(f"covariance: expected FULL or DIAGONAL, got {covariance!r}")
+    sizes = (context_dim, *hidden) if context_dim else (0,)
+    layers, n_couplings, n_in = nets.init_mlp(rng, sizes), covariance.n_couplings(dim), sizes[-1] + 1
+    start = rng.standard_normal((dim, n_components))
+    shapes = {"weights": (n_in, n_components), "means": (n_in, dim, n_components), "widths": (n_in, dim, n_components)}
+    shapes |= {"couplings": (n_in, n_couplings, n_components)} if n_couplings else {}
+    heads = {name: array_module(start).zeros(shape, dtype=start.dtype) for name, shape in shapes.items()}
+    heads["means"][0] = start
+    return {"layers": layers, "heads": heads}
+
+
+def sizes_of(params):
+    """D and C, from the shapes of the parameters."""
+    heads, layers = params["heads"], params["layers"]
+    return heads["means"].shape[1], len(layers[0] if layers else heads["weights"]) - 1
+
+
+def below(i):
+    """Where the couplings Lᵢⱼ, j < i, stand among all."""
+    return slice(i * (i - 1) // 2, i * (i + 1) // 2)
+
+
+class Work:
+    """The work arrays for n columns: the tape of network and heads, and what (3) to (7) make of its outputs."""
+
+    def __init__(self, xp, layers, heads, n, dtype):
+        _, dim, n_components = heads["means"].shape
+        width = sum(head[0].size for head in heads.values())
+        self.heads, self.dheads = (xp.empty((len(heads["means"]), width), dtype) for _ in range(2))
+        self.layers = [*layers, self.heads]
+        self.tape = nets.Tape(xp, self.layers, n, dtype)
+        self.dout = xp.empty_like(self.tape.out)
+        (self.alpha, self.mu, self.a, *coupling), (self.dalpha, self.dmu, self.da, *dcoupling) = (
+            [rows.T.reshape(*head.shape[1:], n) for rows, head in zip(split(out.T, heads), heads.values())]
+            for out in (self.tape.out, self.dout))
+        self.coupling, self.dcoupling = (coupling[0], dcoupling[0]) if coupling else (None, None)
+        self.bound, self.s, self.shrink, self.d, self.r, self.room = (xp.empty((dim, n_components, n), dtype) for _ in range(6))
+        self.log_pi, self.joint = (xp.empty((n_components, n), dtype) for _ in range(2))
+
+
+def split(matrix, heads):
+    """The columns that belong to each head, one view after another."""
+    ends = np.cumsum([head[0].size for head in heads.values()]).tolist()
+    return [matrix[:, start:end] for start, end in zip([0, *ends], ends)]
+
+
+def work_arrays(params, role, n, context):
+    """The work for n columns, with the context and the heads of now in place."""
+    xp, layers, heads = array_module(params.flat), params["layers"], params["heads"]
+    work = params.scratch(role, lambda: Work(xp, layers, heads, n, params.flat.dtype), size=n)
+    xp.concatenate([head.reshape(len(head), -1) for head in heads.values()], axis=1, out=work.heads)
+    if context is not None:
+        work.tape.inputs[0][1:] = context.T
+    return work
+
+
+def mixture(work):
+    """log π, μ, s and L of (2) to (4), into work."""
+    xp = array_module(work.s)
+    for layer, h, above in zip(work.layers, work.tape.inputs, work.tape.inputs[1:]):
+        xp.matmul(layer.T, h, out=above[1:])
+        xp.tanh(above[1:], out=above[1:])
+    xp.matmul(work.heads.T, work.tape.inputs[-1], out=work.tape.out)
+    xp.subtract(work.alpha, work.alpha.max(axis=0), out=work.log_pi)
+    work.log_pi -= xp.log(xp.exp(work.log_pi).sum(axis=0))
+    xp.multiply(work.a, 1 / S, out=work.bound)
+    xp.tanh(work.bound, out=work.bound)
+    xp.multiply(work.bound, S, out=work.s)
+
+
+def evaluate(work, x):
+    """log p(y|c), (n,), for x (D, n); the responsibilities stay in work.joint."""
+    xp = array_module(work.s)
+    mixture(work)
+    xp.subtract(x[:, None], work.mu, out=work.d)
+    xp.negative(work.s, out=work.shrink)
+    xp.exp(work.shrink, out=work.shrink)
+    work.r[...] = work.d
+    if work.coupling is not None:
+        for i in range(1, len(x)):
+            xp.multiply(work.coupling[below(i)], work.d[:i], out=work.room[:i])
+            work.r[i] += work.room[:i].sum(axis=0)
+    work.r *= work.shrink
+    xp.multiply(work.r, work.r, out=work.room)
+    work.room *= -0.5
+    work.room -= work.s
+    joint = xp.sum(work.room, axis=0, out=work.joint)
+    joint += work.log_pi
+    top = joint.max(axis=0)
+    joint -= top
+    xp.exp(joint, out=joint)
+    total = joint.sum(axis=0)
+    joint /= total
+    return top + xp.log(total) - 0.5 * len(x) * math.log(2 * math.pi)
+
+
+def log_prob(params, x, context=None):
+    """log p(y|c) in nats, (N,)."""
+    x, context = flows.check_inputs(x, context, *sizes_of(params))
+    params = packed(params)
+    xp, dtype = array_module(params.flat), params.flat.dtype
+    x, log_p, step = xp.asarray(x, dtype=dtype), xp.empty(len(x), dtype), flows.COLUMNS if xp is np else flows.COLUMNS_ON_DEVICE
+    for rows in (slice(start, start + step) for start in range(0, len(x), step)):
+        columns = x[rows].T
+        work = work_arrays(params, "evaluate", columns.shape[1], None if context is None else context[rows])
+        log_p[rows] = evaluate(work, columns)
+    return log_p
+
+
+def components(params, context=None):
+    """The weights, means and covariances for each row of the context (N, C); one row where there is none."""
+    dim, context_dim = sizes_of(params)
+    n, params = 1 if context is None else len(context), packed(params)
+    xp, dtype = array_module(params.flat), params.flat.dtype
+    context = flows.check_inputs(xp.zeros((n, dim), dtype), context, dim, context_dim)[1]
+    work = work_arrays(params, "sample", n, context)
+    mixture(work)
+    factor = xp.zeros((*work.log_pi.shape, dim, dim), dtype)
+    for i in range(dim):
+        factor[..., i, i] = 1
+        if work.coupling is not None and i:
+            factor[..., i, :i] = work.coupling[below(i)].transpose(1, 2, 0)
+    spread = xp.linalg.inv(factor) * xp.exp(work.s).transpose(1, 2, 0)[..., None, :]
+    covariances = spread @ spread.transpose(0, 1, 3, 2)
+    return Components(xp.exp(work.log_pi.T), work.mu.transpose(2, 1, 0).copy(), covariances.transpose(1, 0, 2, 3).copy())
+
+
+def sample(params, rng, n, context=None):
+    """n draws, (n, D); with a context of M rows, n draws for each: (M, n, D)."""
+    dim, context_dim = sizes_of(params)
+    params = packed(params)
+    r, _, shape = flows.draw_base(rng, n, dim, context_dim, context)
+    xp, dtype, m = array_module(params.flat), params.flat.dtype, 1 if context is None else len(context)
+    u, r = xp.asarray(rng.random(len(r)), dtype=dtype).reshape(m, n), xp.asarray(r, dtype=dtype).reshape(m, n, dim)
+    work = work_arrays(params, "sample", m, context)
+    mixture(work)
+    rows, k = xp.arange(m)[:, None], xp.zeros((m, n), dtype=np.int64)
+    for edge in xp.cumsum(xp.exp(work.log_pi), axis=0)[:-1]:
+        k += u >= edge[:, None]
+    d = xp.exp(work.s)[:, k, rows] * r.transpose(2, 0, 1)
+    if work.coupling is not None:
+        for i in range(1, dim):
+            d[i] -= (work.coupling[below(i)][:, k, rows] * d[:i]).sum(axis=0)
+    d += work.mu[:, k, rows]
+    return d.transpose(1, 2, 0).reshape(shape)
+
+
+def loss(params, x, context=None):
+    """The mean negative log-density, in nats."""
+    return -log_prob(params, x, context).mean()
+
+
+def loss_and_grad(params, x, context=None):
+    """The loss and its gradient, in the tree of params."""
+    params = packed(params)
+    grads = params.scratch("grads", lambda: empty_like(params))
+    return write_grads(params, grads, x, context), grads
+
+
+def write_grads(params, grads, x, context, dcontext=None):
+    """The loss; its gradient goes into grads and, where it is given, the context's into dcontext, (C, N). Both trees packed."""
+    x, context = flows.check_inputs(x, context, *sizes_of(params))
+    work, n, dim = work_arrays(params, "train", len(x), context), len(x), x.shape[1]
+    xp, value = array_module(work.s), -evaluate(work, x.T).mean()
+    xp.exp(work.log_pi, out=work.dalpha)
+    work.dalpha -= work.joint
+    work.dalpha *= 1 / n
+    work.joint *= 1 / n                                               # ρ/N from here on
+    xp.multiply(work.r, work.r, out=work.da)
+    xp.subtract(1, work.da, out=work.da)
+    work.da *= work.joint
+    xp.multiply(work.bound, work.bound, out=work.room)
+    xp.subtract(1, work.room, out=work.room)
+    work.da *= work.room
+    dw = xp.multiply(work.r, work.joint, out=work.r)
+    dw *= work.shrink
+    work.dmu[...] = dw
+    if work.coupling is not None:
+        for i in range(1, dim):
+            xp.multiply(work.d[:i], dw[i], out=work.dcoupling[below(i)])
+            xp.multiply(work.coupling[below(i)], dw[i], out=work.room[:i])
+            work.dmu[:i] += work.room[:i]
+    xp.negative(work.dmu, out=work.dmu)
+    dinput = nets.backward(work.layers, work.tape, work.dout, [*grads["layers"], work.dheads], need_dx=dcontext is not None)
+    for head, columns in zip(grads["heads"].values(), split(work.dheads, params["heads"])):
+        head[...] = columns.reshape(head.shape)
+    if dcontext is not None:
+        dcontext[...] = dinput
+    return value
