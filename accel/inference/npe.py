@@ -18,18 +18,20 @@ from accel.core import checks, nets, optim, persistence, priors, training
 from accel.core.regression import Regression, fit_regression
 from accel.core.scaling import Scaling, fit_scaling
 from accel.core.tree import empty_like, packed
-from accel.density import maf, nsf, realnvp
+from accel.density import maf, mdn, nsf, realnvp
 from accel.device import array_module, put
 from accel.representation import pca
 
 __all__ = ["Posterior", "init_params", "loss", "loss_and_grad", "fit", "load"]
 
 FEWEST = 20
-DENSITIES = {"maf": maf, "nsf": nsf, "realnvp": realnvp}
+DENSITIES = {"maf": maf, "mdn": mdn, "nsf": nsf, "realnvp": realnvp}
 
 
 def init_params(rng, *, dim, context_dim, embedding=(), density=maf, n_transforms=None, hidden=(50, 50)):
     """The embedding network, sizes (context_dim, *embedding), empty for none, and the flow that it feeds."""
+    if density is mdn and n_transforms is not None:
+        raise ValueError(f"n_transforms: expected None for mdn, which has no transforms, got {n_transforms!r}")
     sizes, chosen = (context_dim, *embedding), {} if n_transforms is None else {"n_transforms": n_transforms}
     return {"embedding": nets.init_mlp(rng, sizes),
             "flow": density.init_params(rng, dim=dim, context_dim=sizes[-1], hidden=hidden, **chosen)}

@@ -11,8 +11,8 @@
 The minimum of (5) over all densities q is the posterior p(v|x), since its expectation is the cross-entropy of the two.
 
 Shapes        N simulations, P parameters, D data, C context, M observations, n draws; θ (N, P), x (N, D).
-Conventions   nats. The flow is a MAF, a neural spline flow or a RealNVP; its context is e(c). With an embedding its weights are trained
-              along with the flow.
+Conventions   nats. The flow is a MAF, a neural spline flow or a RealNVP, and a mixture density network may stand in its place; its
+              context is e(c). With an embedding its weights are trained along with the flow.
 Source        "Fast ε-free inference of simulation models with Bayesian conditional density estimation", Papamakarios and
               Murray, 2016, section 2; "Automatic posterior transformation", Greenberg, Nonnenmacher and Macke, 2019 (the
               flow); lecture S3, slides "Neural Posterior Estimation (NPE)".
@@ -30,17 +30,19 @@ from autograd import value_and_grad
 from reference.core import checks, nets, optim, persistence, priors, training
 from reference.core.regression import Regression, fit_regression
 from reference.core.scaling import Scaling, fit_scaling
-from reference.density import maf, nsf, realnvp
+from reference.density import maf, mdn, nsf, realnvp
 from reference.representation import pca
 
 __all__ = ["Posterior", "init_params", "loss", "loss_and_grad", "fit", "load"]
 
 FEWEST = 20
-DENSITIES = {"maf": maf, "nsf": nsf, "realnvp": realnvp}
+DENSITIES = {"maf": maf, "mdn": mdn, "nsf": nsf, "realnvp": realnvp}
 
 
 def init_params(rng, *, dim, context_dim, embedding=(), density=maf, n_transforms=None, hidden=(50, 50)):
     """The embedding network, sizes (context_dim, *embedding), empty for none, and the flow that it feeds."""
+    if density is mdn and n_transforms is not None:
+        raise ValueError(f"n_transforms: expected None for mdn, which has no transforms, got {n_transforms!r}")
     sizes, chosen = (context_dim, *embedding), {} if n_transforms is None else {"n_transforms": n_transforms}
     return {"embedding": nets.init_mlp(rng, sizes),
             "flow": density.init_params(rng, dim=dim, context_dim=sizes[-1], hidden=hidden, **chosen)}
@@ -69,7 +71,7 @@ class Posterior:
     prior
         From `priors`; it bounds every sample.
     density : module
-        The flow's: `maf`, `nsf` or `realnvp`.
+        The flow's: `maf`, `nsf` or `realnvp`; or `mdn`.
     params : tree
         Of the embedding and the flow.
     whitening : Regression
@@ -146,9 +148,9 @@ def fit(prior, theta, x, *, rng, embedding=(), n_components=None, density=maf, n
         Compress the data to so many PCA scores first. The data must share a unit, as the bins of a spectrum do: they are not
         scaled one by one, which would raise bins of noise to the rank of bins that carry the signal.
     density : module
-        The flow: `density.maf`, `density.nsf` or `density.realnvp`.
+        The flow, `density.maf`, `density.nsf` or `density.realnvp`, or `density.mdn`, a mixture of eight normal densities.
     n_transforms : int, optional
-        The flow's transforms; by default the density's own number: 5 for maf, 3 for nsf, 6 for realnvp.
+        The flow's transforms; by default the density's own number: 5 for maf, 3 for nsf, 6 for realnvp. For mdn None.
     hidden : tuple of int
         The hidden sizes of each transform.
     learning_rate, batch_size, max_epochs, patience, validation_fraction, clip_norm, schedule, checkpoint, progress

@@ -103,8 +103,8 @@ def test_a_file_serves_both_packages(tmp_path):
 
 
 @BOTH
-@pytest.mark.parametrize("name, n_transforms", [("nsf", 1), ("realnvp", 2)])
-def test_other_flows_serve_as_the_density(package, tmp_path, name, n_transforms):
+@pytest.mark.parametrize("name, n_transforms", [("nsf", 1), ("realnvp", 2), ("mdn", None)])
+def test_other_densities_serve(package, tmp_path, name, n_transforms):
     prior, theta, x = gaussian(package, 2000)
     posterior = package.inference.npe.fit(prior, theta, x, rng=np.random.default_rng(1), density=getattr(package.density, name),
                                           **{**SMALL, "n_transforms": n_transforms})
@@ -125,11 +125,13 @@ def test_unknown_densities_are_refused(package, tmp_path):
     npe, ensemble = package.inference.npe, package.inference.ensemble
     for wrong in (package.density.made, "maf", np):
         for fit in (npe.fit, ensemble.fit):
-            with pytest.raises(ValueError, match="density: expected a module, one of maf, nsf, realnvp of this"):
+            with pytest.raises(ValueError, match="density: expected a module, one of maf, mdn, nsf, realnvp of this"):
                 fit(prior, theta, x, rng=np.random.default_rng(1), density=wrong)
+    with pytest.raises(ValueError, match="n_transforms: expected None for mdn, which has no transforms, got 2"):
+        npe.fit(prior, theta, x, rng=np.random.default_rng(1), density=package.density.mdn, **SMALL)
     tree = npe.describe(npe.fit(prior, theta, x, rng=np.random.default_rng(1), **SMALL))
     package.core.persistence.save(tmp_path / "other.npz", "npe", {**tree, "density": "os"})
-    with pytest.raises(ValueError, match="density: expected one of 'maf', 'nsf', 'realnvp', got 'os'"):
+    with pytest.raises(ValueError, match="density: expected one of 'maf', 'mdn', 'nsf', 'realnvp', got 'os'"):
         npe.load(tmp_path / "other.npz")
 
 

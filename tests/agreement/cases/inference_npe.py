@@ -9,9 +9,10 @@ from tests.agreement.registry import case, error_of, painted, random_tree
 FLOW = {"n_transforms": 2, "hidden": (6, 5)}
 BRIEF = {"batch_size": 8, "max_epochs": 4, "learning_rate": 1e-3, **FLOW}
 VARIANTS = {"plain": {}, "pca": {"n_components": 2}, "embedding": {"embedding": (5, 2)}, "nsf": {"density": "nsf"},
-            "realnvp": {"density": "realnvp"}}
+            "realnvp": {"density": "realnvp"}, "mdn": {"density": "mdn", "n_transforms": None, "learning_rate": 1e-2}}
 BRANCHES = {"nsf": {"dtypes": ("float64",),
                     "note": "the bin of a value is a comparison, and the gradient of the log-slope jumps at a knot"}}
+CHOICES = {"mdn": {"dtypes": ("float64",), "note": "the component of a draw is chosen by a comparison"}}
 
 
 def simulations(on, paint, n):
@@ -24,20 +25,22 @@ def trained(on, paint, n, *, density="maf", **settings):
     """A posterior, and its simulations; the density by its name, since each package has its own."""
     prior, theta, x = simulations(on, paint, n)
     settings["density"] = getattr(on.package.density, density)
-    return on.package.inference.npe.fit(prior, theta, x, rng=np.random.default_rng(1), **BRIEF, **settings), theta, x
+    return on.package.inference.npe.fit(prior, theta, x, rng=np.random.default_rng(1), **BRIEF | settings), theta, x
 
 
 @case("inference.npe.init_params", sizes=(3,))
 def _(on, paint, n):
     npe, flows = on.package.inference.npe, on.package.density
     return [npe.init_params(on.rng(1), dim=2, context_dim=n, embedding=embedding, density=density, **settings)
-            for embedding in ((), (4, 2)) for density in (flows.maf, flows.nsf, flows.realnvp) for settings in (FLOW, {})]
+            for embedding in ((), (4, 2)) for density, sizes in ((flows.maf, FLOW), (flows.nsf, FLOW), (flows.realnvp, FLOW),
+                                                                 (flows.mdn, {"hidden": (6, 5)})) for settings in (sizes, {})]
 
 
-for name, embedding in (("maf", ()), ("maf", (5, 2)), ("nsf", ()), ("nsf", (5, 2)), ("realnvp", ()), ("realnvp", (5, 2))):
+for name, embedding in [(name, embedding) for name in ("maf", "nsf", "realnvp", "mdn") for embedding in ((), (5, 2))]:
     def setting(on, paint, n, name=name, embedding=embedding):
         tree = on.package.inference.npe.init_params(np.random.default_rng(0), dim=2, context_dim=3, embedding=embedding,
-                                                    density=getattr(on.package.density, name), **FLOW)
+                                                    density=getattr(on.package.density, name),
+                                                    **FLOW | ({"n_transforms": None} if name == "mdn" else {}))
         return on.put(random_tree(paint, tree, 0.5)), on.put(painted(paint, (n, 2))), on.put(painted(paint, (n, 3)))
 
     @case(f"inference.npe.loss#{name} {len(embedding)}", terms=lambda n: n + 100)
@@ -55,7 +58,7 @@ for name, settings in VARIANTS.items():
         posterior, _, _ = trained(on, paint, n, **settings)
         return posterior.params, posterior.whitening, posterior.scaling.std, posterior.validation_log_prob, posterior.history
 
-    @case(f"inference.npe.Posterior.sample#{name}", sizes=(90,), terms=20_000)
+    @case(f"inference.npe.Posterior.sample#{name}", sizes=(90,), terms=20_000, **CHOICES.get(name, {}))
     def _(on, paint, n, settings=settings):
         posterior, _, x = trained(on, paint, n, **settings)
         return posterior.sample(on.rng(2), 7, x[0]), posterior.sample(on.rng(3), 5, x[:3])
@@ -96,6 +99,7 @@ def _(on, paint, n):
     hole[4, 1], beyond[3, 0] = np.inf, 3.5
     bad = [(theta[:, :1], x), (theta, x[1:]), (theta[:19], x[:19]), (theta[:0], x[:0]), (theta, on.put(hole)), (on.put(beyond), x)]
     return ([error_of(fit, prior, *pair, rng=rng) for pair in bad],
+            error_of(fit, prior, theta, x, rng=rng, density=on.package.density.mdn, n_transforms=2),
             [error_of(fit, prior, theta, x, rng=rng, **settings)
              for settings in ({"n_components": 4}, {"n_transforms": 0}, {"hidden": ()}, {"batch_size": -1})])
 
