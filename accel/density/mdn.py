@@ -28,7 +28,8 @@ from accel.core.tree import empty_like, packed
 from accel.density import flows
 from accel.device import array_module
 
-__all__ = ["Covariance", "FULL", "DIAGONAL", "Components", "init_params", "components", "log_prob", "sample", "loss", "loss_and_grad"]
+__all__ = ["Covariance", "FULL", "DIAGONAL", "Components", "init_params", "components", "log_prob",
+           "log_prob_and_grad", "sample", "loss", "loss_and_grad"]
 
 S = 7.0
 
@@ -164,6 +165,15 @@ def log_prob(params, x, context=None):
     return log_p
 
 
+def log_prob_and_grad(params, x, context=None):
+    """log p(y|c) (N,), and its gradients with respect to y (N, D) and c (N, C), None where there is no context."""
+    x, context = flows.check_inputs(x, context, *sizes_of(params))
+    work = work_arrays(packed(params), "score", len(x), context)
+    value = evaluate(work, x.T)
+    dcontext = walk_back(work, -1, None, need_dinput=True)
+    return value, work.dmu.sum(axis=1).T * -1, None if context is None else dcontext.T.copy()
+
+
 def components(params, context=None):
     """The weights, means and covariances for each row of the context (N, C); one row where there is none."""
     dim, context_dim = sizes_of(params)
@@ -217,12 +227,23 @@ def loss_and_grad(params, x, context=None):
 def write_grads(params, grads, x, context, dcontext=None):
     """The loss; its gradient goes into grads and, where it is given, the context's into dcontext, (C, N). Both trees packed."""
     x, context = flows.check_inputs(x, context, *sizes_of(params))
-    work, n, dim = work_arrays(params, "train", len(x), context), len(x), x.shape[1]
-    xp, value = array_module(work.s), -evaluate(work, x.T).mean()
+    work, n = work_arrays(params, "train", len(x), context), len(x)
+    value = -evaluate(work, x.T).mean()
+    dinput = walk_back(work, 1 / n, [*grads["layers"], work.dheads], need_dinput=dcontext is not None)
+    for head, columns in zip(grads["heads"].values(), split(work.dheads, params["heads"])):
+        head[...] = columns.reshape(head.shape)
+    if dcontext is not None:
+        dcontext[...] = dinput
+    return value
+
+
+def walk_back(work, scale, dlayers, *, need_dinput):
+    """The gradients of −scale ∑ₙ log p, from what evaluate left: into dlayers, unless that is None; returns the context's, (C, n)."""
+    xp = array_module(work.s)
+    work.joint *= scale
     xp.exp(work.log_pi, out=work.dalpha)
+    work.dalpha *= scale
     work.dalpha -= work.joint
-    work.dalpha *= 1 / n
-    work.joint *= 1 / n                                               # ρ/N from here on
     xp.multiply(work.r, work.r, out=work.da)
     xp.subtract(1, work.da, out=work.da)
     work.da *= work.joint
@@ -233,14 +254,9 @@ def write_grads(params, grads, x, context, dcontext=None):
     dw *= work.shrink
     work.dmu[...] = dw
     if work.coupling is not None:
-        for i in range(1, dim):
+        for i in range(1, len(dw)):
             xp.multiply(work.d[:i], dw[i], out=work.dcoupling[below(i)])
             xp.multiply(work.coupling[below(i)], dw[i], out=work.room[:i])
             work.dmu[:i] += work.room[:i]
     xp.negative(work.dmu, out=work.dmu)
-    dinput = nets.backward(work.layers, work.tape, work.dout, [*grads["layers"], work.dheads], need_dx=dcontext is not None)
-    for head, columns in zip(grads["heads"].values(), split(work.dheads, params["heads"])):
-        head[...] = columns.reshape(head.shape)
-    if dcontext is not None:
-        dcontext[...] = dinput
-    return value
+    return nets.backward(work.layers, work.tape, work.dout, dlayers, need_dx=need_dinput)

@@ -19,9 +19,11 @@ q = ξ(1−ξ), t = δₖ₊₁ + δₖ − 2s, p = s ξ² + δₖ q, v = s + t 
     dwⱼ = duₖ for j < k, dw for j = k, 0 beyond;   heights alike         uₖ = −B + ∑_{j<k} wⱼ
     da = 2B(1 − mK) σ ⊙ (dwⱼ − ∑ⱼ σⱼ dwⱼ)                                σ = softmax(a)
 
-and du goes on into the affine map. Outside [−B, B], du = dz and all else is zero.
+and du goes on into the affine map. Outside [−B, B], du = dz and all else is zero. The gradients of log p itself,
+row by row, are the same walk from dz = −z, dℓ = 1, which leaves the parameters alone.
 """
 import math
+from functools import partial
 from typing import Any, NamedTuple
 
 from accel.core import checks
@@ -29,7 +31,7 @@ from accel.core.tree import empty_like, packed
 from accel.density import flows, made
 from accel.device import array_module
 
-__all__ = ["init_params", "forward", "inverse", "log_prob", "sample", "loss", "loss_and_grad"]
+__all__ = ["init_params", "forward", "inverse", "log_prob", "log_prob_and_grad", "sample", "loss", "loss_and_grad"]
 
 B, M = 5.0, 1e-3
 OFFSET = math.log(math.expm1(1 - M))
@@ -47,14 +49,29 @@ def init_params(rng, *, dim, context_dim=0, n_transforms=3, hidden=(50, 50), n_b
 def forward(params, x, context=None):
     """Data to Gaussian: z (N, D) and log|det ∂z/∂x| (N,)."""
     params = made.masked(params)
+    return flows.in_blocks(partial(walk, params), params, x, context, Work)
 
-    def block(works, columns):
-        log_det = 0
-        for k, (layers, work) in enumerate(zip(params["mades"], works)):
-            columns = to_gaussian(layers, work, columns[::-1] if k else columns)
-            log_det = log_det + (work.log_slope - work.log_sigma).sum(axis=0)
-        return columns, log_det
-    return flows.in_blocks(block, params, x, context, Work)
+
+def walk(params, works, columns):
+    """z (D, n) and log|det ∂z/∂x| (n,); all that the way back needs stays in works."""
+    log_det = 0
+    for k, (layers, work) in enumerate(zip(params["mades"], works)):
+        columns = to_gaussian(layers, work, columns[::-1] if k else columns)
+        log_det = log_det + (work.log_slope - work.log_sigma).sum(axis=0)
+    return columns, log_det
+
+
+def walk_back(params, works, dz, dlog_det, grads, dcontext):
+    """From dz to dx, both (D, n); gradients go into grads and dcontext (C, n), unless these are None. dx comes with dcontext alone."""
+    for k in range(len(works) - 1, -1, -1):
+        du = spline_backward(works[k], dz, dlog_det)
+        dx, dc = made.to_gaussian_backward(made.flat(params["mades"][k]), works[k], du, dlog_det,
+                                           None if grads is None else made.flat(grads["mades"][k]),
+                                           need_dinput=k > 0 or dcontext is not None)
+        if dcontext is not None:
+            dcontext += dc
+        dz = dx[::-1] if k else dx
+    return dz
 
 
 def inverse(params, z, context=None):
@@ -75,6 +92,17 @@ def log_prob(params, x, context=None):
     """log p(x|c) in nats, (N,)."""
     x, context = flows.check_inputs(x, context, *made.sizes(params["mades"][0])[:2])
     return flows.base_log_prob(*forward(params, x, context))
+
+
+def log_prob_and_grad(params, x, context=None):
+    """log p(x|c) (N,), and its gradients with respect to x (N, D) and c (N, C), None where there is no context."""
+    x, context = flows.check_inputs(x, context, *made.sizes(params["mades"][0])[:2])
+    params = made.masked(params)
+    works = flows.work_arrays(params, "score", len(x), context, Work)
+    z, log_det = walk(params, works, x.T)
+    dcontext = array_module(z).zeros((len(works[0].context), len(x)), z.dtype)
+    dx = walk_back(params, works, -z, 1, None, dcontext)
+    return flows.base_log_prob(z.T, log_det), dx.T.copy(), None if context is None else dcontext.T
 
 
 def sample(params, rng, n, context=None):
@@ -99,25 +127,13 @@ def write_grads(params, grads, x, context, dcontext=None):
     """The loss; its gradient goes into grads and, where it is given, the context's into dcontext, (C, N). Both trees packed."""
     x, context = flows.check_inputs(x, context, *made.sizes(params["mades"][0])[:2])
     params = made.masked(params)
-    chain, n = params["mades"], len(x)
-    works = flows.work_arrays(params, "train", n, context, Work)
-    columns, sum_log_det = x.T, 0
-    for k, (layers, work) in enumerate(zip(chain, works)):
-        columns = to_gaussian(layers, work, columns[::-1] if k else columns)
-        sum_log_det = sum_log_det + work.log_slope.sum() - work.log_sigma.sum()
-    value = flows.base_loss(columns, -sum_log_det)
+    works, n = flows.work_arrays(params, "train", len(x), context, Work), len(x)
+    z, log_det = walk(params, works, x.T)
     if dcontext is not None:
         dcontext[...] = 0
-    dz = array_module(columns).multiply(columns, 1 / n, out=works[-1].dx)
-    for k in range(len(chain) - 1, -1, -1):
-        du = spline_backward(works[k], dz, -1 / n)
-        dx, dc = made.to_gaussian_backward(made.flat(chain[k]), works[k], du, -1 / n, made.flat(grads["mades"][k]),
-                                           need_dinput=k > 0 or dcontext is not None)
-        if dcontext is not None:
-            dcontext += dc
-        dz = dx[::-1] if k else None
+    walk_back(params, works, array_module(z).multiply(z, 1 / n, out=works[-1].dx), -1 / n, grads, dcontext)
     grads.flat *= params.scratch("mask", None)
-    return value
+    return flows.base_loss(z, -log_det.sum())
 
 
 class Knots:

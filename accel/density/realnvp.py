@@ -12,7 +12,8 @@ Backward through one coupling, with dy the gradient of the loss with respect to 
     dx₁ = dy₁ + (network)ᵀ(dt, da)              the network's input holds c above x₁
 
 so that only x₂ ⊙ eˢ, eˢ and the tape of the network are kept, never x; and at the top dz = z/N, dℓ = −1/N, since
-loss = mean(½‖z‖² + …) − mean(log_det).
+loss = mean(½‖z‖² + …) − mean(log_det). The gradients of log p itself, row by row, are the same walk from dz = −z, dℓ = 1, which
+leaves the parameters alone.
 """
 from functools import partial
 
@@ -21,7 +22,7 @@ from accel.core.tree import empty_like, packed
 from accel.density import flows
 from accel.device import array_module
 
-__all__ = ["init_params", "forward", "inverse", "log_prob", "sample", "loss", "loss_and_grad"]
+__all__ = ["init_params", "forward", "inverse", "log_prob", "log_prob_and_grad", "sample", "loss", "loss_and_grad"]
 
 S = 5.0
 
@@ -64,12 +65,26 @@ def forward(params, x, context=None):
     params = packed(params)
 
     def block(works, columns):
-        z, log_det = columns_of(params, "columns", columns), 0
-        for k, (layers, work) in enumerate(zip(params["couplings"], works)):
-            to_gaussian(layers, work, z, k)
-            log_det = log_det + work.s.sum(axis=0)
-        return z, log_det
+        return walk(params, works, columns_of(params, "columns", columns))
     return flows.in_blocks(block, params, x, context, work_of(params))
+
+
+def walk(params, works, x):
+    """From x to z in place, (D, n), and log|det ∂z/∂x| (n,); all that the way back needs stays in works."""
+    log_det = 0
+    for k, (layers, work) in enumerate(zip(params["couplings"], works)):
+        to_gaussian(layers, work, x, k)
+        log_det = log_det + work.s.sum(axis=0)
+    return x, log_det
+
+
+def walk_back(params, works, d, dlog_det, grads, dcontext):
+    """From dz to dx in place, (D, n); gradients go into grads and dcontext (C, n), unless these are None. dx comes with dcontext alone."""
+    for k in range(len(works) - 1, -1, -1):
+        dlayers = None if grads is None else grads["couplings"][k]
+        dc = to_gaussian_backward(params["couplings"][k], works[k], d, dlog_det, k, dlayers, need_dinput=k > 0 or dcontext is not None)
+        if dcontext is not None:
+            dcontext += dc
 
 
 def inverse(params, z, context=None):
@@ -89,6 +104,18 @@ def log_prob(params, x, context=None):
     """log p(x|c) in nats, (N,)."""
     x, context = flows.check_inputs(x, context, *sizes(params))
     return flows.base_log_prob(*forward(params, x, context))
+
+
+def log_prob_and_grad(params, x, context=None):
+    """log p(x|c) (N,), and its gradients with respect to x (N, D) and c (N, C), None where there is no context."""
+    x, context = flows.check_inputs(x, context, *sizes(params))
+    params = packed(params)
+    works = flows.work_arrays(params, "score", len(x), context, work_of(params))
+    z, log_det = walk(params, works, columns_of(params, "score columns", x.T))
+    value, dcontext = flows.base_log_prob(z.T, log_det), array_module(z).zeros((len(works[0].context), len(x)), z.dtype)
+    z *= -1                                                           # z is dz from here on
+    walk_back(params, works, z, 1, None, dcontext)
+    return value, z.T.copy(), None if context is None else dcontext.T
 
 
 def sample(params, rng, n, context=None):
@@ -112,20 +139,13 @@ def loss_and_grad(params, x, context=None):
 def write_grads(params, grads, x, context, dcontext=None):
     """The loss; its gradient goes into grads and, where it is given, the context's into dcontext, (C, N). Both trees packed."""
     x, context = flows.check_inputs(x, context, *sizes(params))
-    chain, n = params["couplings"], len(x)
-    works = flows.work_arrays(params, "train", n, context, work_of(params))
-    z, sum_log_det = columns_of(params, "train columns", x.T), 0
-    for k, (layers, work) in enumerate(zip(chain, works)):
-        to_gaussian(layers, work, z, k)
-        sum_log_det = sum_log_det + work.s.sum()
-    value = flows.base_loss(z, -sum_log_det)
+    works, n = flows.work_arrays(params, "train", len(x), context, work_of(params)), len(x)
+    z, log_det = walk(params, works, columns_of(params, "train columns", x.T))
+    value = flows.base_loss(z, -log_det.sum())
     if dcontext is not None:
         dcontext[...] = 0
     z *= 1 / n                                                        # z is dz from here on
-    for k in range(len(chain) - 1, -1, -1):
-        dc = to_gaussian_backward(chain[k], works[k], z, -1 / n, k, grads["couplings"][k], need_dinput=k > 0 or dcontext is not None)
-        if dcontext is not None:
-            dcontext += dc
+    walk_back(params, works, z, -1 / n, grads, dcontext)
     return value
 
 

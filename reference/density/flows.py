@@ -1,11 +1,13 @@
-"""What all flows share at their door: the shapes of their arguments, and the Gaussian draws that a sample starts from.
+"""What all flows share at their door: the shapes of their arguments, the Gaussian draws that a sample starts from, gradients by row.
 
     (1)  z ~ N(0, I),   one for each sample asked for, and for each row of the context
+    (2)  ∂/∂xₙ ∑ₘ log p(xₘ|cₘ) = ∂ log p(xₙ|cₙ)/∂xₙ,   and for c alike: rows do not see each other
 
 Shapes        N points, D dimensions, C context; x, z (N, D); context (N, C) beside points, (M, C) for n samples of each row.
 Conventions   a flow without a context takes None, one with a context takes nothing else.
 """
 import numpy as np
+from autograd import make_vjp
 
 from reference.core import checks
 
@@ -50,3 +52,12 @@ def draw_base(rng, n, dim, context_dim, context):
     context = checks.as_array("context", context, ("M", context_dim))
     m = len(context)
     return rng.standard_normal((m * n, dim)), np.repeat(context, n, axis=0), (m, n, dim)             # (1)
+
+
+def value_and_row_gradients(log_prob, params, x, context):
+    """log p(x|c) (N,), and its gradients with respect to x (N, D) and c (N, C), None where there is no context."""
+    if context is None:
+        vjp, value = make_vjp(lambda x: log_prob(params, x))(x)
+        return value, vjp(np.ones(len(x), x.dtype)), None
+    vjp, value = make_vjp(lambda both: log_prob(params, *both))((x, context))
+    return value, *vjp(np.ones(len(x), x.dtype))                      # (2)

@@ -21,7 +21,7 @@ from autograd import value_and_grad
 from reference.core import checks
 from reference.density import flows, made
 
-__all__ = ["init_params", "forward", "inverse", "log_prob", "sample", "loss", "loss_and_grad"]
+__all__ = ["init_params", "forward", "inverse", "log_prob", "log_prob_and_grad", "sample", "loss", "loss_and_grad"]
 
 
 def init_params(rng, *, dim, context_dim=0, n_transforms=5, hidden=(50, 50)):
@@ -75,6 +75,11 @@ def log_prob(params, x, context=None):
     x, context = flows.check_inputs(x, context, *made.sizes(params["mades"][0])[:2])
     z, log_det = forward(params, x, context)
     return -0.5 * np.sum(z**2, axis=1) - 0.5 * z.shape[1] * np.log(2 * np.pi) + log_det       # (3)
+
+
+def log_prob_and_grad(params, x, context=None):
+    """log p(x|c) (N,), and its gradients with respect to x (N, D) and c (N, C), None where there is no context."""
+    return flows.value_and_row_gradients(log_prob, params, *flows.check_inputs(x, context, *made.sizes(params["mades"][0])[:2]))
 
 
 def sample(params, rng, n, context=None):

@@ -32,7 +32,8 @@ from autograd import value_and_grad
 from reference.core import checks, nets
 from reference.density import flows
 
-__all__ = ["Covariance", "FULL", "DIAGONAL", "Components", "init_params", "components", "log_prob", "sample", "loss", "loss_and_grad"]
+__all__ = ["Covariance", "FULL", "DIAGONAL", "Components", "init_params", "components", "log_prob",
+           "log_prob_and_grad", "sample", "loss", "loss_and_grad"]
 
 S = 7.0
 
@@ -146,6 +147,11 @@ def log_prob(params, x, context=None):
     r = whiten(x, mu, s, coupling)
     log_normal = -0.5 * np.sum(r**2, axis=1) - np.sum(s, axis=1) - 0.5 * x.shape[1] * np.log(2 * np.pi)        # (6)
     return log_sum_exp(log_pi + log_normal)                           # (7)
+
+
+def log_prob_and_grad(params, x, context=None):
+    """log p(y|c) (N,), and its gradients with respect to y (N, D) and c (N, C), None where there is no context."""
+    return flows.value_and_row_gradients(log_prob, params, *flows.check_inputs(x, context, *sizes_of(params)))
 
 
 def components(params, context=None):

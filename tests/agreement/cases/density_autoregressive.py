@@ -69,3 +69,10 @@ def _(on, paint, n):
 @case("density.made.conditionals", terms=CHAIN)
 def _(on, paint, n):
     return on.package.density.made.conditionals(parameters(on, paint, "made"), *map(on.put, both(paint, n)))
+
+
+for context_dim in (0, CONTEXT):
+    @case(f"density.maf.log_prob_and_grad#{context_dim}", terms=10 * CHAIN)
+    def _(on, paint, n, context_dim=context_dim):
+        x, context = map(on.put, both(paint, n))
+        return on.package.density.maf.log_prob_and_grad(parameters(on, paint, "maf", context_dim), x, context if context_dim else None)

@@ -33,6 +33,11 @@ for name in VARIANTS:
         params = parameters(on, paint, **VARIANTS[name])
         return on.package.density.mdn.loss_and_grad(params, *both(on, paint, n, name))
 
+    @case(f"density.mdn.log_prob_and_grad#{name}", terms=10 * CHAIN)
+    def _(on, paint, n, name=name):
+        params = parameters(on, paint, **VARIANTS[name])
+        return on.package.density.mdn.log_prob_and_grad(params, *both(on, paint, n, name))
+
     @case(f"density.mdn.sample#{name}", sizes=(1, 7), terms=CHAIN, **SELECTS)
     def _(on, paint, n, name=name):
         params = parameters(on, paint, **VARIANTS[name])

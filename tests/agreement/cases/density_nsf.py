@@ -36,6 +36,11 @@ for context_dim in (0, CONTEXT):
             x, context = map(on.put, both(paint, n))
             return on.package.density.nsf.loss_and_grad(parameters(on, paint, context_dim), x, context if context_dim else None)
 
+        @case(f"density.nsf.log_prob_and_grad#{context_dim}{rows}", terms=10 * CHAIN, **of)
+        def _(on, paint, n, context_dim=context_dim):
+            x, context = map(on.put, both(paint, n))
+            return on.package.density.nsf.log_prob_and_grad(parameters(on, paint, context_dim), x, context if context_dim else None)
+
     @case(f"density.nsf.inverse#{context_dim}", terms=10 * CHAIN)
     def _(on, paint, n, context_dim=context_dim):
         z, context = map(on.put, both(paint, n))

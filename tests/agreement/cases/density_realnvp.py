@@ -38,6 +38,11 @@ for name, shape in VARIANTS.items():
         x, context = both(on, paint, n, *shape)
         return on.package.density.realnvp.loss_and_grad(parameters(on, paint, *shape), x, context)
 
+    @case(f"density.realnvp.log_prob_and_grad#{name}", terms=10 * CHAIN)
+    def _(on, paint, n, shape=shape):
+        x, context = both(on, paint, n, *shape)
+        return on.package.density.realnvp.log_prob_and_grad(parameters(on, paint, *shape), x, context)
+
 
 @case("density.realnvp.init_params#bad input", sizes=(1,))
 def _(on, paint, n):
