@@ -1,4 +1,4 @@
 """Exact densities that can be sampled."""
-from accel.density import flows, gmm, made, maf, mdn, mixture_score, nsf, realnvp
+from accel.density import flows, gmm, made, maf, mdn, mixture_score, nsf, pixel_flow, pixels, realnvp
 
-__all__ = ["flows", "gmm", "made", "maf", "mdn", "mixture_score", "nsf", "realnvp"]
+__all__ = ["flows", "gmm", "made", "maf", "mdn", "mixture_score", "nsf", "pixel_flow", "pixels", "realnvp"]
