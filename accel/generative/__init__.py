@@ -1,3 +1,5 @@
 """Models that generate: from noise to data."""
 
-__all__ = []
+from accel.generative import anomaly, elbo, gan, langevin, likelihoods, vae, wgan
+
+__all__ = ["anomaly", "elbo", "gan", "langevin", "likelihoods", "vae", "wgan"]

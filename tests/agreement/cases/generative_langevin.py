@@ -1,0 +1,100 @@
+"""Cases for Langevin dynamics: whole walks from the same draws, on a mixture whose score is exact, and scores that fail."""
+import numpy as np
+
+from tests.agreement.cases.density_gmm import known
+from tests.agreement.registry import case, error_of, painted
+
+LEVELS = (3.0, 1.0, 0.4)
+
+
+def setting(on, paint, n):
+    """The sampler, the mixture's log-density and score, and a start."""
+    mixture = known(on, "DIAGONAL")
+    return (on.package.generative.langevin, mixture.log_prob,
+            lambda x, sigma: on.package.density.mixture_score.score(mixture, x, sigma), on.put(painted(paint, (n, 3))))
+
+
+def failing(score, after, rows):
+    """The score, NaN in the first rows from its call number `after` on."""
+    calls = []
+
+    def fails(x, sigma):
+        calls.append(sigma)
+        s = score(x, sigma).copy()
+        if len(calls) >= after:
+            s[:rows] = np.nan
+        return s
+    return fails
+
+
+def failure_of(function, *args, **settings):
+    """What the error of a sampler carries."""
+    try:
+        function(*args, **settings)
+    except ArithmeticError as error:
+        return {"message": str(error), "level": error.level, "step": error.step, "samples": error.samples}
+    raise AssertionError(f"{function.__name__} went on with NaN")
+
+
+@case("generative.langevin.unadjusted", terms=200)
+def _(on, paint, n):
+    langevin, _, score, start = setting(on, paint, n)
+    return (langevin.unadjusted(on.rng(1), score, start, step_size=0.05, n_steps=10),
+            langevin.unadjusted(on.rng(1), score, start, step_size=0.05, n_steps=10, sigma=0.6, every=4))
+
+
+@case("generative.langevin.annealed", terms=200)
+def _(on, paint, n):
+    langevin, _, score, start = setting(on, paint, n)
+    return (langevin.annealed(on.rng(1), score, start, sigmas=LEVELS, step_size=0.02, n_steps=5),
+            langevin.annealed(on.rng(1), score, start, sigmas=LEVELS, step_size=0.02, n_steps=5, denoise=True, every=4),
+            langevin.annealed(on.rng(1), score, start, sigmas=LEVELS[:1], step_size=0.02, n_steps=2, denoise=True, every=1))
+
+
+@case("generative.langevin.metropolis", terms=400, dtypes=("float64",), note="a proposal is taken or not by comparing two numbers")
+def _(on, paint, n):
+    langevin, log_prob, score, start = setting(on, paint, n)
+
+    def half(x):
+        """The mixture cut off at x₁ = 4."""
+        value = log_prob(x)
+        value[x[:, 0] > 4] = -np.inf
+        return value
+    return (langevin.metropolis(on.rng(1), log_prob, score, start, step_size=0.3, n_steps=20),
+            langevin.metropolis(on.rng(1), half, score, start, step_size=0.3, n_steps=20, every=6))
+
+
+@case("generative.langevin.unadjusted#not finite", sizes=(7,), terms=200)
+def _(on, paint, n):
+    langevin, _, score, start = setting(on, paint, n)
+    return [failure_of(langevin.unadjusted, on.rng(1), failing(score, after, 2), start, step_size=0.05, n_steps=130, sigma=0.5, every=every)
+            for after, every in ((1, None), (3, 2), (101, 50), (130, 60))]
+
+
+@case("generative.langevin.annealed#not finite", sizes=(7,), terms=200)
+def _(on, paint, n):
+    langevin, _, score, start = setting(on, paint, n)
+    return [failure_of(langevin.annealed, on.rng(1), failing(score, after, 2), start, sigmas=LEVELS, step_size=0.02, n_steps=4,
+                       denoise=True, every=3) for after in (1, 4, 5, 12, 13)]
+
+
+@case("generative.langevin.metropolis#not finite", sizes=(7,), terms=400, dtypes=("float64",),
+      note="a proposal is taken or not by comparing two numbers")
+def _(on, paint, n):
+    langevin, log_prob, score, start = setting(on, paint, n)
+    return [failure_of(langevin.metropolis, on.rng(1), log_prob, failing(score, after, 2), start, step_size=0.3, n_steps=120, every=2)
+            for after in (1, 2, 4, 108)]
+
+
+@case("generative.langevin.annealed#bad input", sizes=(7,))
+def _(on, paint, n):
+    langevin, log_prob, score, start = setting(on, paint, n)
+    right = {"sigmas": LEVELS, "step_size": 0.1, "n_steps": 3}
+    bad = [{"sigmas": (1.0, 1.0)}, {"sigmas": (1.0, 2.0, 0.5)}, {"sigmas": (1.0, 0.0)}, {"sigmas": ()}, {"sigmas": 1.0},
+           {"sigmas": (np.nan, 1.0)}, {"step_size": 0.0}, {"step_size": np.inf}, {"n_steps": 0}, {"every": 0}]
+    others = [(score, start[0]), (score, start + np.inf), (lambda x, sigma: score(x, sigma)[:, :2], start)]
+    return ([error_of(langevin.annealed, on.rng(), score, start, **right | change) for change in bad],
+            [error_of(langevin.annealed, on.rng(), s, x, **right) for s, x in others],
+            error_of(langevin.unadjusted, on.rng(), score, start, step_size=0.1, n_steps=3, sigma=-1.0),
+            error_of(langevin.metropolis, on.rng(), score, score, start, step_size=0.1, n_steps=3),
+            error_of(langevin.metropolis, on.rng(), log_prob, score, start, step_size=-0.1, n_steps=3))
