@@ -1,0 +1,218 @@
+"""Evidence lower bound: what a decoder and an approximate posterior say about log p(x), from below.
+
+The mathematics is in `reference.generative.elbo`. Same values; columns of both networks are feature-major, the sample z is written
+where the decoder reads it, and rows are taken in blocks whose work arrays are kept with the packed parameters. The weights of
+(7) are decoded many draws at a time and added up as they come, by a log-sum-exp that moves its maximum M,
+
+    T ← T e^{M − M′} + ∑ₛ e^{log wₛ − M′},   M′ = max(M, log wₛ),        bound = M + log T − log S
+
+so that the memory does not grow with S.
+"""
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from accel.core import checks, nets
+from accel.core.tree import packed
+from accel.density import flows
+from accel.device import array_module
+from accel.generative.likelihoods import GAUSSIAN, B
+
+__all__ = ["Encoded", "ElboTerms", "encode", "decode", "elbo_terms", "elbo", "importance_weighted_bound"]
+
+COLUMNS = 1024                                                        # evaluated at a time on a CPU: the work stays in cache
+COLUMNS_ON_DEVICE = 1 << 16
+
+
+class Encoded(NamedTuple):
+    """q(z|x, c): its mean μ and log-variance ℓ, (N, L) each."""
+    mean: np.ndarray
+    log_var: np.ndarray
+
+
+class ElboTerms(NamedTuple):
+    """The two terms of (6) for each sample, (N,) each: log p(x|z, c) at the z of (3), and KL."""
+    log_likelihood: np.ndarray
+    kl: np.ndarray
+
+
+def sizes(params):
+    """D, L and C, from the shapes of the layers."""
+    n_latent = params["encoder"][-1].shape[1] // 2
+    return params["decoder"][-1].shape[1], n_latent, len(params["decoder"][0]) - 1 - n_latent
+
+
+def encode(params, x, context=None):
+    """q(z|x, c)."""
+    (x, context), params = check_x(params, x, context), packed(params)
+    mean, log_var = (empty(params, len(x), sizes(params)[1]) for _ in range(2))
+    for rows, work in blocks(params, x, context):
+        encode_columns(work)
+        mean[rows], log_var[rows] = work.mean.T, work.log_var.T
+    return Encoded(mean, log_var)
+
+
+def decode(params, z, context=None):
+    """The decoder's outputs f, (N, D): what they mean is up to the likelihood."""
+    dim, n_latent, context_dim = sizes(params)
+    z = checks.as_array("z", z, ("N", n_latent))
+    (z, context), params = flows.check_inputs(z, context, n_latent, context_dim), packed(params)
+    z, f = array_module(params.flat).asarray(z, dtype=params.flat.dtype), empty(params, len(z), dim)
+    for rows in slices(params, len(z)):
+        tape = decoder_tape(params, len(z[rows]))
+        fill(tape, z[rows], context if context is None else context[rows])
+        f[rows] = nets.forward(params["decoder"], tape).T
+    return f
+
+
+def elbo_terms(params, x, noise, context=None, *, likelihood=GAUSSIAN):
+    """Both terms of the bound (6), apart."""
+    (x, context), params = check_x(params, x, context), packed(params)
+    noise = check_noise(params, noise, (len(x), sizes(params)[1]))
+    log_likelihood, kl = empty(params, len(x)), empty(params, len(x))
+    for rows, work in blocks(params, x, context):
+        encode_columns(work)
+        draw_columns(work, noise[rows].T)
+        f = nets.forward(params["decoder"], work.decoder)
+        log_likelihood[rows] = likelihood.log_prob(work.x, f, params.get("log_var"))
+        kl[rows] = kl_columns(work)
+    return ElboTerms(log_likelihood, kl)
+
+
+def elbo(params, x, noise, context=None, *, likelihood=GAUSSIAN):
+    """The bound, estimated with one ε for each sample, (N,)."""
+    log_likelihood, kl = elbo_terms(params, x, noise, context, likelihood=likelihood)
+    log_likelihood -= kl
+    return log_likelihood
+
+
+def importance_weighted_bound(params, x, noise, context=None, *, likelihood=GAUSSIAN):
+    """The bound (7) for each sample, (N,), from S draws of ε, noise (S, N, L)."""
+    (x, context), params = check_x(params, x, context), packed(params)
+    noise = check_noise(params, noise, ("S", len(x), sizes(params)[1]))
+    n_draws = checks.check_count("noise: number of importance samples", len(noise))
+    xp, bound = array_module(params.flat), empty(params, len(x))
+    for rows, work in blocks(params, x, context):
+        encode_columns(work)
+        n = work.x.shape[1]
+        top, total = xp.full(n, -math.inf, work.x.dtype), xp.zeros(n, work.x.dtype)
+        at_once = max(1, limit(params) // n)
+        for first in range(0, n_draws, at_once):
+            log_w = log_weights(work, noise[first:first + at_once, rows].transpose(2, 0, 1), likelihood)
+            higher = xp.maximum(top, log_w.max(axis=0))
+            log_w -= higher
+            total *= xp.exp(top - higher)
+            total += xp.exp(log_w, out=log_w).sum(axis=0)
+            top = higher
+        bound[rows] = top + xp.log(total) - math.log(n_draws)
+    return bound
+
+
+def log_weights(work, eps, likelihood):
+    """log w for draws ε (L, s, n), (s, n), of the n columns that are encoded in work."""
+    params, (_, s, n) = work.params, eps.shape
+    tape, xp = decoder_tape(params, s * n), array_module(eps)
+    inputs = tape.inputs[0].reshape(-1, s, n)
+    inputs[1:1 + len(work.context)] = work.context[:, None]
+    z = inputs[1 + len(work.context):]
+    xp.multiply(work.sigma[:, None], eps, out=z)
+    z += work.mean[:, None]
+    f = nets.forward(params["decoder"], tape).reshape(-1, s, n)
+    log_w = xp.einsum("l...,l...->...", eps, eps)
+    log_w -= xp.einsum("l...,l...->...", z, z)
+    log_w += work.log_var.sum(axis=0)
+    log_w *= 0.5
+    log_w += likelihood.log_prob(work.x[:, None], f, params.get("log_var"))
+    return log_w
+
+
+class Work:
+    """The work arrays of both networks for n columns; the rows of a network's input are one, the context, and x or z."""
+
+    def __init__(self, params, n):
+        xp, dtype, (_, n_latent, context_dim) = array_module(params.flat), params.flat.dtype, sizes(params)
+        self.params = params
+        self.encoder, self.decoder = (nets.Tape(xp, params[name], n, dtype) for name in ("encoder", "decoder"))
+        self.context, self.x = self.encoder.inputs[0][1:1 + context_dim], self.encoder.inputs[0][1 + context_dim:]
+        self.z = self.decoder.inputs[0][1 + context_dim:]
+        self.mean, self.a = self.encoder.out[:n_latent], self.encoder.out[n_latent:]
+        self.bound, self.log_var, self.sigma, self.excess, self.moved = (xp.empty((n_latent, n), dtype) for _ in range(5))
+        self.dout = xp.empty_like(self.encoder.out)
+
+
+def fill_columns(work, x, context):
+    """x (n, D) and the context (n, C) where the networks read them."""
+    work.x[...] = x.T
+    if context is not None:
+        work.context[...] = context.T
+        work.decoder.inputs[0][1:1 + len(work.context)] = work.context
+
+
+def encode_columns(work):
+    """(2): μ, ℓ, and with them e^{ℓ/2} and e^ℓ − 1, into work."""
+    xp = array_module(work.x)
+    nets.forward(work.params["encoder"], work.encoder)
+    xp.multiply(work.a, 1 / B, out=work.bound)
+    xp.tanh(work.bound, out=work.bound)
+    xp.multiply(work.bound, B, out=work.log_var)
+    xp.multiply(work.log_var, 0.5, out=work.sigma)
+    xp.exp(work.sigma, out=work.sigma)
+    xp.expm1(work.log_var, out=work.excess)
+
+
+def draw_columns(work, noise):
+    """(3), for ε (L, n): z where the decoder reads it, and e^{ℓ/2} ⊙ ε beside it."""
+    xp = array_module(work.x)
+    xp.multiply(work.sigma, noise, out=work.moved)
+    xp.add(work.mean, work.moved, out=work.z)
+
+
+def kl_columns(work):
+    """(5), (n,)."""
+    terms = work.excess - work.log_var
+    terms += work.mean * work.mean
+    return 0.5 * terms.sum(axis=0)
+
+
+def blocks(params, x, context):
+    """For a block of rows at a time: which they are, and work arrays in which they and their context stand."""
+    for rows in slices(params, len(x)):
+        n = len(x[rows])
+        work = params.scratch("evaluate", lambda n=n: Work(params, n), size=n)
+        fill_columns(work, x[rows], context if context is None else context[rows])
+        yield rows, work
+
+
+def slices(params, n):
+    step = limit(params)
+    return [slice(start, min(start + step, n)) for start in range(0, n, step)]
+
+
+def limit(params):
+    return COLUMNS if array_module(params.flat) is np else COLUMNS_ON_DEVICE
+
+
+def decoder_tape(params, n):
+    return params.scratch("decoder", lambda: nets.Tape(array_module(params.flat), params["decoder"], n, params.flat.dtype), size=n)
+
+
+def fill(tape, z, context):
+    split = 1 if context is None else 1 + context.shape[1]
+    tape.inputs[0][split:] = z.T
+    if context is not None:
+        tape.inputs[0][1:split] = context.T
+
+
+def empty(params, *shape):
+    return array_module(params.flat).empty(shape, params.flat.dtype)
+
+
+def check_x(params, x, context):
+    dim, _, context_dim = sizes(params)
+    return flows.check_inputs(x, context, dim, context_dim)
+
+
+def check_noise(params, noise, shape):
+    """ε of that shape, where the parameters live and in their dtype, wherever it was drawn."""
+    return array_module(params.flat).asarray(checks.as_array("noise", noise, shape), dtype=params.flat.dtype)

@@ -1,0 +1,119 @@
+"""Evidence lower bound: what a decoder and an approximate posterior say about log p(x), from below.
+
+    (1)  p(x|c) = ∫ p(x|z, c) N(z; 0, I) dz                        the model, with a context c where it is conditional
+    (2)  q(z|x, c) = N(z; μ, diag e^ℓ),   (μ, a) = e(c, x),   ℓ = B tanh(a/B)            encoder
+    (3)  z = μ + e^{ℓ/2} ⊙ ε,   ε ~ N(0, I)                        a sample of q, through which a gradient goes
+    (4)  p(x|z, c): a likelihood of f = d(c, z)                    decoder, see `generative.likelihoods`
+    (5)  KL = ½ ∑ₖ (μₖ² + e^{ℓₖ} − ℓₖ − 1)                         of q(z|x, c) from N(0, I)
+    (6)  log p(x|c) ≥ ELBO = E[log p(x|z, c)] − KL                 equal where q is the posterior of z
+    (7)  log p(x|c) ≥ E log (1/S) ∑ₛ wₛ,   wₛ = p(x|zₛ, c) N(zₛ; 0, I)/q(zₛ|x, c)     (6) at S = 1; rises with S to log p(x|c)
+
+Shapes        N samples, D features, L latents, C context, S importance samples; x (N, D), z and ε (N, L), context (N, C).
+              Encoder (C + D) → 2L and decoder (C + L) → D are networks as in `core.nets`; L, D and C follow from their shapes.
+Conventions   nats. The expectation of (6) is estimated from the one ε of each sample; KL is exact.
+Source        "Auto-encoding variational Bayes", Kingma and Welling, 2014, eqs. 3, 4 and 10; (7) "Importance weighted autoencoders",
+              Burda, Grosse and Salakhutdinov, 2016, eq. 8; the context "Learning structured output representation using deep
+              conditional generative models", Sohn, Lee and Yan, 2015; lecture S1, slides "Variational AutoEncoder (VAE)".
+Departures    S0, S2 and S4 print −ELBO = ⟨log P(x|z)⟩ + KL: the first term lacks its minus sign. ℓ is bounded smoothly, between
+              −16 and 16, so that no exponential of it overflows.
+"""
+from typing import NamedTuple
+
+import autograd.numpy as np
+
+from reference.core import checks, nets
+from reference.density import flows
+from reference.generative.likelihoods import GAUSSIAN, bounded
+
+__all__ = ["Encoded", "ElboTerms", "encode", "decode", "elbo_terms", "elbo", "importance_weighted_bound"]
+
+
+class Encoded(NamedTuple):
+    """q(z|x, c): its mean μ and log-variance ℓ, (N, L) each."""
+    mean: np.ndarray
+    log_var: np.ndarray
+
+
+class ElboTerms(NamedTuple):
+    """The two terms of (6) for each sample, (N,) each: log p(x|z, c) at the z of (3), and KL."""
+    log_likelihood: np.ndarray
+    kl: np.ndarray
+
+
+def sizes(params):
+    """D, L and C, from the shapes of the layers."""
+    n_latent = params["encoder"][-1].shape[1] // 2
+    return params["decoder"][-1].shape[1], n_latent, len(params["decoder"][0]) - 1 - n_latent
+
+
+def network(layers, context, h):
+    return nets.mlp(layers, h if context is None else np.concatenate((context, h), axis=1))
+
+
+def encode(params, x, context=None):
+    """q(z|x, c).
+
+    Raises
+    ------
+    ValueError
+        If x is not (N, D), or the context is missing, not asked for, or not (N, C).
+    """
+    dim, _, context_dim = sizes(params)
+    x, context = flows.check_inputs(x, context, dim, context_dim)
+    mean, a = np.split(network(params["encoder"], context, x), 2, axis=1)
+    return Encoded(mean, bounded(a))                                  # (2)
+
+
+def decode(params, z, context=None):
+    """The decoder's outputs f, (N, D): what they mean is up to the likelihood."""
+    _, n_latent, context_dim = sizes(params)
+    z = checks.as_array("z", z, ("N", n_latent))
+    z, context = flows.check_inputs(z, context, n_latent, context_dim)
+    return network(params["decoder"], context, z)
+
+
+def elbo_terms(params, x, noise, context=None, *, likelihood=GAUSSIAN):
+    """Both terms of the bound (6), apart.
+
+    Parameters
+    ----------
+    x : (N, D) float
+    noise : (N, L) float
+        ε, standard normal.
+    context : (N, C) float, optional
+    likelihood : Likelihood
+        GAUSSIAN, FIXED_GAUSSIAN or BERNOULLI.
+
+    Raises
+    ------
+    ValueError
+        If an array has another shape.
+    """
+    mean, log_var = encode(params, x, context)
+    noise = checks.as_array("noise", noise, mean.shape)
+    z = mean + np.exp(0.5 * log_var) * noise                          # (3)
+    log_likelihood = likelihood.log_prob(x, decode(params, z, context), params.get("log_var"))                 # (4)
+    return ElboTerms(log_likelihood, 0.5 * np.sum(mean**2 + (np.expm1(log_var) - log_var), axis=1))            # (5)
+
+
+def elbo(params, x, noise, context=None, *, likelihood=GAUSSIAN):
+    """The bound, estimated with one ε for each sample, (N,)."""
+    log_likelihood, kl = elbo_terms(params, x, noise, context, likelihood=likelihood)
+    return log_likelihood - kl                                        # (6)
+
+
+def importance_weighted_bound(params, x, noise, context=None, *, likelihood=GAUSSIAN):
+    """The bound (7) for each sample, (N,), from S draws of ε, noise (S, N, L)."""
+    mean, log_var = encode(params, x, context)
+    noise = checks.as_array("noise", noise, ("S", *mean.shape))
+    checks.check_count("noise: number of importance samples", len(noise))
+    log_w = np.stack([log_weight(params, x, mean, log_var, eps, context, likelihood) for eps in noise])
+    top = np.max(log_w, axis=0)
+    return top + np.log(np.mean(np.exp(log_w - top), axis=0))         # (7)
+
+
+def log_weight(params, x, mean, log_var, eps, context, likelihood):
+    """log w for one draw of ε, (N,); the constants of the two normal densities cancel."""
+    z = mean + np.exp(0.5 * log_var) * eps
+    log_likelihood = likelihood.log_prob(x, decode(params, z, context), params.get("log_var"))
+    return log_likelihood + 0.5 * np.sum(eps**2 + log_var - z**2, axis=1)
