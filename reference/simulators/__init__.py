@@ -1,5 +1,5 @@
 """Forward models with a known answer."""
 
-from reference.simulators import gaussian_linear, global_signal, grid, power_law, two_moons
+from reference.simulators import galaxy_anomaly, galaxy_image, gaussian_linear, global_signal, grid, point_spread, power_law, two_moons
 
-__all__ = ["gaussian_linear", "global_signal", "grid", "power_law", "two_moons"]
+__all__ = ["galaxy_anomaly", "galaxy_image", "gaussian_linear", "global_signal", "grid", "point_spread", "power_law", "two_moons"]
