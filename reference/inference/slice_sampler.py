@@ -1,0 +1,117 @@
+"""Slice sampling, one parameter after the other, all chains side by side: no step size to choose, no gradient needed.
+
+For each chain at u and each parameter i in turn, p the target's density along uᵢ, and V, V′ … ~ U(0, 1):
+
+    (1)  y = V p(u)                                        the level: (u, y) is uniform below the curve
+    (2)  L = uᵢ − V′ w,  R = L + w                          an interval of width w around uᵢ
+    (3)  J = ⌊V″ m⌋;  L ← L − w while p(L) > y, at most J times;  R ← R + w while p(R) > y, at most m − 1 − J times
+    (4)  u′ = L + V‴ (R − L);  accepted if p(u′) > y;  else L ← u′ if u′ < uᵢ, R ← u′ if not, and again
+    (5)  w ← the mean, over chains and warm-up so far, of R − L at acceptance;  kept as it is after the warm-up
+
+Each update leaves the target invariant for any w; w decides only what it costs. The ends L and R of all chains are evaluated
+together as one batch, and so are their candidates u′, until the last chain has accepted.
+
+Shapes        C chains, d′ parameters; u (C, d′).
+Conventions   nats; m = MAX_STEPS. An interval that has shrunk to nothing (MAX_SHRINKS) leaves the chain where it is.
+Source        "Slice sampling", Neal, 2003, figures 3 and 5; (5) as common in likelihood-free inference: "Sequential neural likelihood",
+              Papamakarios, Sterratt and Murray, 2019.
+"""
+import itertools
+
+import numpy as np
+
+from reference.core import checks
+from reference.inference import chains
+from reference.inference.chains import State
+
+__all__ = ["sample"]
+
+MAX_STEPS, MAX_SHRINKS = 10, 200
+
+
+def sample(rng, target, start, *, n_samples, n_warmup=200, width=1.0, progress=False):
+    """Run the chains.
+
+    Parameters
+    ----------
+    rng : Generator
+    target
+        Has `log_prob(u)` → (N,) for u (N, d′): a `mcmc.Target`.
+    start : (C, d′) float
+        Where the chains start, unconstrained, inside the target's support.
+    n_samples, n_warmup : int
+        Iterations to keep, and before that to adapt the widths and to forget the start; one is a sweep over all parameters.
+    width : float
+        w at the start, for every parameter.
+    progress : bool
+        Show a progress bar (tqdm).
+
+    Returns
+    -------
+    Chains
+
+    Raises
+    ------
+    ValueError
+        If start is no finite (C, d′) array or lies outside the support, or a setting is out of range.
+    NonFiniteTargetError
+        If the log-density is NaN or +inf somewhere on the way.
+    """
+    start, width = chains.check_start(start), checks.check_positive("width", width)
+    return chains.collect("slice_sampler", walk(rng, target, start, n_warmup, width), n_samples=n_samples, n_warmup=n_warmup,
+                          progress=progress)
+
+
+def walk(rng, target, u, n_warmup, width):
+    """The states of the chains, sweep by sweep."""
+    widths, log_prob = np.full(u.shape[1], width), target.log_prob(u)
+    chains.check_supported(log_prob)
+    for sweep in itertools.count(1):
+        draws = rng.random((u.shape[1], 3, len(u)))
+        for i in range(u.shape[1]):
+            level = log_prob + np.log1p(-draws[i, 0])                                                # (1)
+            low, high = step_out(target, u, i, level, widths[i], draws[i, 1], draws[i, 2])
+            u, log_prob, length = shrink(rng, target, u, i, level, log_prob, low, high)
+            if sweep <= n_warmup:
+                widths[i] += (np.mean(length) - widths[i]) / sweep                                   # (5)
+        yield State(u, log_prob)
+
+
+def step_out(target, u, i, level, width, place, share):
+    """L and R of (3), (C,) each."""
+    low = u[:, i] - place * width                                                                    # (2)
+    high = low + width
+    left = np.floor(share * MAX_STEPS)
+    right = MAX_STEPS - 1 - left
+    while True:
+        log_probs = target.log_prob(np.concatenate((moved(u, i, low), moved(u, i, high)))).reshape(2, -1)
+        chains.check_finite_log_prob(log_probs)
+        grow_left, grow_right = (log_probs > level) & (np.stack((left, right)) > 0)                  # (3)
+        if not (grow_left.any() or grow_right.any()):
+            return low, high
+        low, left = low - width * grow_left, left - grow_left
+        high, right = high + width * grow_right, right - grow_right
+
+
+def shrink(rng, target, u, i, level, log_prob, low, high):
+    """u and its log-density after (4), and the length of the interval that was left, (C,)."""
+    accepted, place, reached = np.zeros(len(u), bool), u[:, i].copy(), log_prob
+    for _ in range(MAX_SHRINKS):
+        candidate = low + rng.random(len(u)) * (high - low)                                          # (4)
+        place = np.where(accepted, place, candidate)
+        log_probs = target.log_prob(moved(u, i, place))
+        chains.check_finite_log_prob(log_probs)
+        reached, accepted = np.where(accepted, reached, log_probs), accepted | (log_probs > level)
+        if accepted.all():
+            break
+        below = place < u[:, i]
+        low, high = np.where(~accepted & below, place, low), np.where(~accepted & ~below, place, high)
+    place, reached = np.where(accepted, place, u[:, i]), np.where(accepted, reached, log_prob)
+    return moved(u, i, place), reached, high - low
+
+
+def moved(u, i, place):
+    """u with parameter i at another place, a copy."""
+    u = u.copy()
+    u[:, i] = place
+    return u
