@@ -1,5 +1,5 @@
 """Whether to trust a posterior."""
 
-from accel.validation import c2st, convergence, corner, coverage, mean_log_prob, pit, rank_histogram
+from accel.validation import c2st, convergence, corner, coverage, mean_log_prob, pit, rank_histogram, roc
 
-__all__ = ["c2st", "convergence", "corner", "coverage", "mean_log_prob", "pit", "rank_histogram"]
+__all__ = ["c2st", "convergence", "corner", "coverage", "mean_log_prob", "pit", "rank_histogram", "roc"]
