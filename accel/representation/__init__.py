@@ -1,5 +1,5 @@
 """Fewer numbers that keep what matters."""
 
-from accel.representation import autoencoder, conv_autoencoder, pca
+from accel.representation import autoencoder, clusters, conv_autoencoder, pca
 
-__all__ = ["autoencoder", "conv_autoencoder", "pca"]
+__all__ = ["autoencoder", "clusters", "conv_autoencoder", "pca"]

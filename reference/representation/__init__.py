@@ -1,5 +1,5 @@
 """Fewer numbers that keep what matters."""
 
-from reference.representation import autoencoder, conv_autoencoder, pca
+from reference.representation import autoencoder, clusters, conv_autoencoder, pca
 
-__all__ = ["autoencoder", "conv_autoencoder", "pca"]
+__all__ = ["autoencoder", "clusters", "conv_autoencoder", "pca"]
