@@ -17,14 +17,18 @@ import numpy as np
 from accel.core.tree import tree_map
 from accel.device import array_module
 
-__all__ = ["Activation", "TANH", "RELU", "IDENTITY", "init_dense", "init_mlp", "dense", "masked_dense", "mlp", "mlp_vjp"]
+__all__ = ["Activation", "TANH", "RELU", "LEAKY_RELU", "IDENTITY", "activation_named", "init_dense", "init_mlp", "dense",
+           "masked_dense", "mlp", "mlp_vjp"]
+
+LEAK = 0.2
 
 
 class Activation(NamedTuple):
-    """A function applied to each unit, and its slope written in terms of the function's value; both take out=."""
+    """A function applied to each unit, and its slope and curvature written in terms of the function's value; all take out=."""
     name: str
     value: Callable
     slope: Callable
+    curvature: Callable | None
 
 
 def _tanh_slope(h, out=None):
@@ -32,9 +36,31 @@ def _tanh_slope(h, out=None):
     return array_module(h).subtract(1, out, out=out)
 
 
-TANH = Activation("tanh", lambda a, out=None: array_module(a).tanh(a, out=out), _tanh_slope)
-RELU = Activation("relu", lambda a, out=None: array_module(a).maximum(a, 0, out=out), lambda h, out=None: array_module(h).sign(h, out=out))
-IDENTITY = Activation("identity", lambda a, out=None: a, lambda h, out=None: array_module(h).ones_like(h))
+def _tanh_curvature(h, out=None):
+    out = _tanh_slope(h, out)
+    out *= h
+    out *= -2
+    return out
+
+
+def _leaky_relu_slope(h, out=None):
+    xp = array_module(h)
+    out = xp.greater(h, 0, out=xp.empty_like(h) if out is None else out)
+    out *= 1 - LEAK
+    out += LEAK
+    return out
+
+
+TANH = Activation("tanh", lambda a, out=None: array_module(a).tanh(a, out=out), _tanh_slope, _tanh_curvature)
+RELU = Activation("relu", lambda a, out=None: array_module(a).maximum(a, 0, out=out), lambda h, out=None: array_module(h).sign(h, out=out),
+                  None)
+LEAKY_RELU = Activation("leaky_relu", lambda a, out=None: array_module(a).maximum(a, LEAK * a, out=out), _leaky_relu_slope, None)
+IDENTITY = Activation("identity", lambda a, out=None: a, lambda h, out=None: array_module(h).ones_like(h), None)
+
+
+def activation_named(name):
+    """The activation that has this name, as a saved model remembers it."""
+    return {activation.name: activation for activation in (TANH, RELU, LEAKY_RELU, IDENTITY)}[name]
 
 
 def init_dense(rng, n_in, n_out, *, gain=1.0):
@@ -108,11 +134,13 @@ def forward(layers, tape, activation=TANH):
 
 
 def backward(layers, tape, dout, dlayers, activation=TANH, *, need_dx=False):
-    """Write the gradients into dlayers; return the input's, (n_in, N), or None where nobody needs it."""
+    """Write the gradients into dlayers, unless that is None, for a network that is frozen; return the input's, (n_in, N), or
+    None where nobody needs it."""
     xp = array_module(dout)
     for k in range(len(layers) - 1, -1, -1):
         h = tape.inputs[k]
-        xp.matmul(h, dout.T, out=dlayers[k])
+        if dlayers is not None:
+            xp.matmul(h, dout.T, out=dlayers[k])
         if k == 0 and not need_dx:
             return None
         dh = xp.matmul(layers[k][1:], dout, out=tape.cotangents[k])

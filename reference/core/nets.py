@@ -9,7 +9,8 @@ A layer is one array that holds weights and bias, because a bias is the weight o
 Shapes        N samples; x (N, n_in); layer (n_in + 1, n_out), its first row the bias; M (n_in, n_out) of zeros and ones.
 Conventions   weights start as N(0, 1/n_in), biases at zero, so that activations keep the variance of their input.
 Source        "Efficient BackProp", LeCun, Bottou, Orr and Müller, 1998, section 4.6 (the initial variance).
-Departures    an activation knows its slope as a function of its own output, which is all that a backward pass needs.
+Departures    an activation knows its slope, and its curvature, as functions of its own output, which is all that a backward pass
+              needs, and one through a gradient.
 """
 from collections.abc import Callable
 from typing import NamedTuple
@@ -18,22 +19,35 @@ import autograd.numpy as np
 from autograd import make_vjp
 from autograd.extend import defvjp, primitive
 
-__all__ = ["Activation", "TANH", "RELU", "IDENTITY", "init_dense", "init_mlp", "dense", "masked_dense", "mlp", "mlp_vjp"]
+__all__ = ["Activation", "TANH", "RELU", "LEAKY_RELU", "IDENTITY", "activation_named", "init_dense", "init_mlp", "dense",
+           "masked_dense", "mlp", "mlp_vjp"]
+
+LEAK = 0.2
 
 
 class Activation(NamedTuple):
-    """A function applied to each unit, and its slope written in terms of the function's value."""
+    """A function applied to each unit; its slope and curvature (first and second derivative) in terms of the function's value.
+    The curvature of a piecewise linear function is None: zero wherever it exists."""
     name: str
     value: Callable
     slope: Callable
+    curvature: Callable | None
 
 
 _relu = primitive(lambda a: np.maximum(a, 0.0))
 defvjp(_relu, lambda h, a: lambda g: g * (h > 0))                     # 0 at the kink, where autograd's maximum says ½
+_leaky_relu = primitive(lambda a: np.maximum(a, LEAK * a))
+defvjp(_leaky_relu, lambda h, a: lambda g: g * np.where(h > 0, 1.0, LEAK))
 
-TANH = Activation("tanh", np.tanh, lambda h: 1 - h * h)
-RELU = Activation("relu", _relu, lambda h: 1.0 * (h > 0))
-IDENTITY = Activation("identity", lambda a: a, lambda h: np.ones_like(h))
+TANH = Activation("tanh", np.tanh, lambda h: 1 - h * h, lambda h: -2 * h * (1 - h * h))
+RELU = Activation("relu", _relu, lambda h: 1.0 * (h > 0), None)
+LEAKY_RELU = Activation("leaky_relu", _leaky_relu, lambda h: np.where(h > 0, 1.0, LEAK), None)
+IDENTITY = Activation("identity", lambda a: a, lambda h: np.ones_like(h), None)
+
+
+def activation_named(name):
+    """The activation that has this name, as a saved model remembers it."""
+    return {activation.name: activation for activation in (TANH, RELU, LEAKY_RELU, IDENTITY)}[name]
 
 
 def init_dense(rng, n_in, n_out, *, gain=1.0):

@@ -1,6 +1,6 @@
 import numpy as np
 
-from tests.agreement.registry import case, painted
+from tests.agreement.registry import case, error_of, painted
 
 SIZES = (4, 6, 5, 3)
 
@@ -35,7 +35,7 @@ def _(on, paint, n):
     return on.package.core.nets.mlp(on.put(layers(paint)), on.put(painted(paint, (n, 4))))
 
 
-for name in ("TANH", "RELU", "IDENTITY"):
+for name in ("TANH", "RELU", "LEAKY_RELU", "IDENTITY"):
     @case(f"core.nets.mlp_vjp#{name}", terms=lambda n: n + 20)
     def _(on, paint, n, name=name):
         nets = on.package.core.nets
@@ -48,3 +48,10 @@ def _(on, paint, n):
     nets, layers = on.package.core.nets, [painted(paint, (n_in + 1, n_out)) for n_in, n_out in ((4, 6), (6, 3))]
     layers[0][0] = 0                                           # no bias and no input: every unit gets exactly zero
     return nets.mlp_vjp(on.put(layers), on.put(np.zeros((n, 4))), on.put(painted(paint, (n, 3))), activation=nets.RELU)
+
+
+@case("core.nets.activation_named", sizes=(1,))
+def _(on, paint, n):
+    nets, a = on.package.core.nets, on.put(painted(paint, (5,)))
+    values = [nets.activation_named(name).value(a) for name in ("tanh", "relu", "leaky_relu", "identity")]
+    return values, error_of(nets.activation_named, "sine")
