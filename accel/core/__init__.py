@@ -1,6 +1,7 @@
 """The pieces that every algorithm stands on."""
 
-from accel.core import checks, conv, nets, optim, persistence, priors, progress, regression, scaling, simulation, training, tree
+from accel.core import (adversarial, checks, conv, gradient_penalty, nets, optim, persistence, priors, progress,
+                        regression, scaling, simulation, training, tree)
 
-__all__ = ["checks", "conv", "nets", "optim", "persistence", "priors", "progress", "regression",
-           "scaling", "simulation", "training", "tree"]
+__all__ = ["adversarial", "checks", "conv", "gradient_penalty", "nets", "optim", "persistence", "priors", "progress",
+           "regression", "scaling", "simulation", "training", "tree"]
