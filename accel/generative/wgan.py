@@ -1,0 +1,144 @@
+"""Wasserstein GAN with gradient penalty: a generator of samples, taught by a critic that measures how far they are from the data.
+
+The mathematics is in `accel.generative.wgan`. Same values; data and samples go through the critic side by side in one tape
+(as in `generative.gan`), and the penalty's second-order gradient, derived by hand in `core.gradient_penalty`, is added to what
+
+    df(x̃) = 1/N,   df(x) = −1/N            for L_C
+    df(x̃) = −1/N                           for L_G, carried on to the generator
+
+leave on the critic's layers. x̂ is held while the critic learns.
+"""
+from functools import partial
+from types import SimpleNamespace
+from typing import NamedTuple
+
+import numpy as np
+
+from accel.core import adversarial, checks, gradient_penalty, nets, optim, persistence
+from accel.core.tree import packed
+from accel.device import array_module
+from accel.generative import anomaly, gan
+from accel.representation.autoencoder import like, moments, scaled
+
+__all__ = ["Wgan", "init_params", "draw_noise", "critic", "critic_loss", "critic_loss_and_grad", "generator_loss",
+           "generator_loss_and_grad", "sample", "fit", "load"]
+
+
+class Wgan(NamedTuple):
+    """A trained WGAN, on the device and in the dtype of the data."""
+    params: dict
+    mean: np.ndarray
+    scale: float
+    activation: nets.Activation
+    history: dict
+
+    def sample(self, rng, n):
+        """n draws, (n, D), in the units of the data."""
+        x = sample(self.params, rng, n, activation=self.activation)
+        x *= self.scale
+        x += self.mean
+        return x
+
+    def reconstruct(self, x, rng, *, balance=0.9, n_starts=4, n_steps=200, learning_rate=0.1):
+        """The best reconstruction of each object x (M, D), in its units, see `generative.anomaly`; rng draws the starts."""
+        x = checks.as_array("x", x, ("M", len(self.mean)))
+        first = self.params["generator"][0]
+        start = rng.standard_normal((len(x), checks.check_count("n_starts", n_starts), len(first) - 1))
+        found = anomaly.search(self.params, scaled(x, self.mean, self.scale), array_module(first).asarray(start, dtype=first.dtype),
+                               balance=balance, n_steps=n_steps, learning_rate=learning_rate, activation=self.activation)
+        return found._replace(x=self.mean + self.scale * found.x)
+
+    def anomaly_score(self, x, rng, *, balance=0.9, n_starts=4, n_steps=200, learning_rate=0.1):
+        """The score of that reconstruction, (M,), in units of the data's scale s."""
+        return self.reconstruct(x, rng, balance=balance, n_starts=n_starts, n_steps=n_steps, learning_rate=learning_rate).score
+
+    def save(self, path):
+        """Write to a .npz file that either package loads."""
+        persistence.save(path, "wgan", {**self._asdict(), "activation": self.activation.name})
+
+
+def load(path):
+    """The WGAN that `Wgan.save` wrote."""
+    saved = persistence.load(path, "wgan")
+    return Wgan(**{**saved, "activation": nets.activation_named(saved["activation"])})
+
+
+def init_params(rng, *, dim, n_latent, hidden=(128, 128)):
+    """Both networks with random weights; the critic has the generator's hidden layers, at least one, in reverse."""
+    checks.check_count("hidden: number of layers", len(hidden))
+    params = gan.init_params(rng, dim=dim, n_latent=n_latent, hidden=hidden)
+    return {"generator": params["generator"], "critic": params["discriminator"]}
+
+
+def draw_noise(params, rng, n):
+    """z (n, K) for the samples and u (n, 1) for what lies between them and the data, where params live."""
+    z = gan.draw_noise(params, rng, n)
+    return z, array_module(z).asarray(rng.random((n, 1)), dtype=z.dtype)
+
+
+def critic(params, x, *, activation=nets.LEAKY_RELU):
+    """f(x), (N,)."""
+    x = checks.as_array("x", x, ("N", len(params["critic"][0]) - 1))
+    return nets.mlp(params["critic"], x, activation=activation)[:, 0]
+
+
+def critic_loss(params, x, z, u, *, penalty=10.0, activation=nets.LEAKY_RELU):
+    """L_C for data x (N, D), noise z (N, K) and u (N, 1); penalty is λ."""
+    x, fakes = checks.as_array("x", x, (len(z), len(params["critic"][0]) - 1)), gan.generate(params, z, activation=activation)
+    value = critic(params, fakes, activation=activation).mean() - critic(params, x, activation=activation).mean()
+    mixed = x - fakes
+    mixed *= checks.as_array("u", u, (len(z), 1))
+    mixed += fakes
+    return value + penalty * gradient_penalty.gradient_penalty(params["critic"], mixed, target=1.0, activation=activation)
+
+
+def generator_loss(params, z, *, activation=nets.LEAKY_RELU):
+    """L_G for noise z (n, K)."""
+    return -critic(params, gan.generate(params, z, activation=activation), activation=activation).mean()
+
+
+def critic_loss_and_grad(params, x, z, u, *, penalty=10.0, activation=nets.LEAKY_RELU):
+    """L_C and its gradient, {"critic": …}, of second order in the penalty; the generator is frozen."""
+    params, n = packed(params), len(z)
+    layers, grads = params["critic"], gan.gradient_of(params, "critic")
+    x, u = checks.as_array("x", x, (n, len(layers[0]) - 1)), checks.as_array("u", u, (n, 1))
+    tape, _ = gan.feed(params, "critic", z, n, activation)
+    data, fakes = tape.inputs[0][1:, :n], tape.inputs[0][1:, n:]
+    data[...] = x.T
+    out = nets.forward(layers, tape, activation)
+    value = out[0, n:].mean() - out[0, :n].mean()
+    out[0, :n], out[0, n:] = -1 / n, 1 / n                            # out is df from here on
+    nets.backward(layers, tape, out, grads["critic"], activation)
+
+    xp = array_module(params.flat)
+    work = params.scratch("penalty", lambda: gradient_penalty.Work(xp, layers, n, params.flat.dtype), size=n)
+    xp.subtract(data, fakes, out=work.x)
+    work.x *= u.T
+    work.x += fakes
+    return value + penalty * gradient_penalty.add_gradient(layers, work, grads["critic"], penalty, 1.0, activation), grads
+
+
+def generator_loss_and_grad(params, z, *, activation=nets.LEAKY_RELU):
+    """L_G and its gradient, {"generator": …}; the critic is frozen."""
+    return gan.generator_backward(params, "critic", z, activation, lambda f: (-f.mean(), -1 / len(z)))
+
+
+def sample(params, rng, n, *, activation=nets.LEAKY_RELU):
+    """n draws of x′, (n, D)."""
+    return gan.sample(params, rng, n, activation=activation)
+
+
+def fit(x, *, rng, n_latent=16, hidden=(128, 128), activation=nets.LEAKY_RELU, penalty=10.0, n_critic=5, averaging=0.99,
+        learning_rate=1e-3, beta1=0.5, beta2=0.9, batch_size=64, n_epochs=200, schedule=optim.cosine, checkpoint=None, progress=False):
+    """A WGAN trained on x, which decides the device and the dtype."""
+    x = checks.as_array("x", x, ("N", "D"))
+    penalty, (mean, scale) = checks.check_positive("penalty", penalty), moments(x)
+    params = like(x, init_params(rng, dim=x.shape[1], n_latent=n_latent, hidden=hidden))
+    model = SimpleNamespace(critic_loss_and_grad=partial(critic_loss_and_grad, penalty=penalty, activation=activation),
+                            generator_loss_and_grad=partial(generator_loss_and_grad, activation=activation),
+                            critic_noise=lambda rng, n: draw_noise(params, rng, n),
+                            generator_noise=lambda rng, n: (gan.draw_noise(params, rng, n),))
+    trained = adversarial.train(model, params, scaled(x, mean, scale), rng=rng, n_critic=n_critic, averaging=averaging,
+                                learning_rate=learning_rate, beta1=beta1, beta2=beta2, batch_size=batch_size, n_epochs=n_epochs,
+                                schedule=schedule, checkpoint=checkpoint, progress=progress)
+    return Wgan(trained.params, mean, scale, activation, trained.history)
