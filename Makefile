@@ -6,6 +6,7 @@ JOBS   ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu 2>/dev/null || echo 1)
 VENV   := .venv
 PY     := $(VENV)/bin/python
 READY  := $(VENV)/.ready
+PEERS  := .venv-peers
 PIP    := $(PY) -m pip --disable-pip-version-check install --quiet -c constraints.txt
 
 # A GPU machine may have a Python of its own that holds CuPy: it is taken as it is, and nothing is installed into it.
@@ -33,7 +34,8 @@ experiments: setup  ## run every experiment into OUT (results), JOBS (cores) sid
 
 records: $(READY)  ## keep the records of the last full run in git and renew the tables in the README
 	@mkdir -p experiments/results && cp $(OUT)/*.json experiments/results/
-	@if ls $(OUT)/bench/*.json >/dev/null 2>&1; then mkdir -p experiments/results/bench && cp $(OUT)/bench/*.json experiments/results/bench/; fi
+	@if ls $(OUT)/bench/*.json >/dev/null 2>&1; then mkdir -p experiments/results/bench && cp $(OUT)/bench/*.json experiments/results/bench/ \
+	  && $(PY) -m experiments.bench.tables experiments/results/bench; fi
 	@$(PY) -m experiments.readme
 
 lint: $(READY)  ## check the style of the source
@@ -43,8 +45,9 @@ audit: $(READY)  ## measure the disagreement of the two packages and renew the t
 	@$(PY) -m tests.agreement.audit
 	@$(PY) -m experiments.readme
 
-bench: setup  ## measure speed on the CPU
-	@$(PY) -m experiments.bench run all --device cpu --out $(OUT)/bench
+bench: $(PEERS)/.ready  ## measure speed on the CPU, against the peers, which get an environment of their own
+	@$(PEERS)/bin/python -m experiments.bench run all --device cpu --out $(OUT)/bench
+	@$(PEERS)/bin/python -m experiments.bench.tables $(OUT)/bench
 
 test-gpu:  ## the agreement tests on CUDA; fails where none ran on a device
 	@$(GPU_PY) -c 'import cupy' 2>/dev/null || { $(NO_CUPY); exit 1; }
@@ -55,8 +58,8 @@ bench-gpu:  ## measure speed on CUDA
 	@$(GPU_PY) -c 'import cupy' 2>/dev/null || { $(NO_CUPY); exit 1; }
 	@$(GPU_PY) -m experiments.bench run all --device cuda --out $(OUT)/bench
 
-clean:  ## remove what make made: .venv, caches, results
-	@rm -rf $(VENV) results build dist *.egg-info .pytest_cache .ruff_cache .hypothesis
+clean:  ## remove what make made: environments, caches, results
+	@rm -rf $(VENV) $(PEERS) results build dist *.egg-info .pytest_cache .ruff_cache .hypothesis
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(READY): pyproject.toml constraints.txt
@@ -69,4 +72,12 @@ $(READY): pyproject.toml constraints.txt
 	@$(PIP) setuptools
 	@$(PIP) --no-build-isolation -e '.[test,experiments]'
 	@$(PY) -m pip check >/dev/null || { $(PY) -m pip check; exit 1; }
+	@touch $@
+
+$(PEERS)/.ready: experiments/bench/peers.txt constraints.txt
+	@echo "setting up $(PEERS) with torch, sbi, jax and others, some minutes …"
+	@$(PYTHON) -m venv --clear $(PEERS)
+	@$(PEERS)/bin/python -m pip --disable-pip-version-check install --quiet setuptools $$(grep '^torch==' experiments/bench/peers.txt)
+	@$(PEERS)/bin/python -m pip --disable-pip-version-check install --quiet -r experiments/bench/peers.txt
+	@$(PEERS)/bin/python -m pip --disable-pip-version-check install --quiet --no-build-isolation -e '.[experiments]'
 	@touch $@

@@ -13,7 +13,7 @@ __all__ = ["describe", "versions", "commit", "machine", "blas", "found"]
 
 PACKAGES = ("diptych", "numpy", "scipy", "autograd", "matplotlib", "scikit-learn")
 CUPY = ("cupy", "cupy-cuda12x", "cupy-cuda13x")
-PEERS = ("torch", "sbi", "zuko", "jax", "flowjax")                        # of a benchmark, where one was imported
+PEERS = ("torch", "sbi", "zuko", "nflows", "jax", "flowjax", "pyabc")                    # of a benchmark, where one was imported
 
 
 def describe(xp=np):

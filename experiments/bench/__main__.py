@@ -15,6 +15,7 @@ from experiments import bench, framework, provenance
 from experiments.__main__ import Parser
 
 UNSET = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
+ON_A_DEVICE = ("twins",)                               # the others are held against peers on the CPU
 ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1",
               "XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false"}
 
@@ -34,6 +35,9 @@ def main(words=None):
         return 0
     if unknown := [name for name in arguments.names if name not in (*known, "all")] or not arguments.names:
         parser.error(f"expected benchmarks, got {unknown if arguments.names else 'none'} (choose from {', '.join((*known, 'all'))})")
+    able = known if arguments.device == "cpu" else ON_A_DEVICE
+    if unable := [name for name in arguments.names if name not in (*able, "all")]:
+        parser.error(f"{', '.join(unable)} can be measured on the cpu alone")
     try:
         xp = device.module(arguments.device)
     except RuntimeError as error:
@@ -42,7 +46,7 @@ def main(words=None):
         return _measure(arguments.names[0], known, xp, arguments)
     environment = {key: value for key, value in os.environ.items() if key not in UNSET} | ONE_THREAD
     failed = []
-    for name in list(known) if "all" in arguments.names else arguments.names:
+    for name in list(able) if "all" in arguments.names else arguments.names:
         print(f"{name}: {known[name]}", flush=True)
         words = ["measure", name, "--device", arguments.device, "--out", arguments.out] + ["--quick"] * arguments.quick
         if subprocess.run([sys.executable, "-m", "experiments.bench", *words], env=environment).returncode:
@@ -55,7 +59,11 @@ def main(words=None):
 def _measure(name, known, xp, arguments):
     """Run one benchmark in this process, write DIR/NAME-DEVICE.json and print its rows."""
     start = time.perf_counter()
-    rows = importlib.import_module(f"experiments.bench.{name}").run(xp, arguments.quick)
+    try:
+        rows = importlib.import_module(f"experiments.bench.{name}").run(xp, arguments.quick)
+    except ModuleNotFoundError as error:
+        print(f"{name}: {error.name} is not installed; make bench installs what is measured against", file=sys.stderr)
+        return 1
     record = {"name": name, "title": known[name], "device": arguments.device, "quick": arguments.quick,
               "seconds": round(time.perf_counter() - start, 2), **provenance.describe(xp),
               "environment": ONE_THREAD | dict.fromkeys(UNSET), "rows": rows}

@@ -4,7 +4,6 @@ The flow is that of the benchmarks to come: θ 3, context 10, hidden 50-50; five
 Each round runs every side once, in turn; a round follows another until each side has had a second or SLOWEST rounds. The results
 are compared first: float64 within rounding of the sum's length, float32 within a thousandth of a percent of the scale.
 """
-import time
 from types import SimpleNamespace
 
 import numpy as np
@@ -12,9 +11,9 @@ import numpy as np
 import accel
 import reference
 from accel import device
+from experiments.bench import timing
 
 DIM, CONTEXT = 3, 10
-ROUNDS, SECONDS, FEWEST = 200, 1.0, 5
 TOLERANCE = {"float64": 1e-10, "float32": 1e-5}
 
 
@@ -84,18 +83,11 @@ def _row(xp, work, steps, results, quick):
         allowed = TOLERANCE[key.rpartition(" ")[2]] if key != "reference" else 0
         if gap > allowed:
             raise AssertionError(f"{work}: {key} differs from the reference by {gap:.1e} of the scale, {allowed:.0e} is allowed")
-    seconds, start = {key: [] for key in steps}, time.perf_counter()
-    budget = (0.05 if quick else SECONDS) * len(steps)
-    while len(seconds["reference"]) < FEWEST or (time.perf_counter() - start < budget and len(seconds["reference"]) < ROUNDS):
-        for key, step in steps.items():
-            begun = time.perf_counter()
-            step()
-            wait()
-            seconds[key].append(time.perf_counter() - begun)
-    row = {"work": work, "rounds": len(seconds["reference"])}
-    for key, values in seconds.items():
-        row[f"{key} [ms]"] = round(1e3 * float(np.median(values)), 3)
-        row[f"{key} min–max [ms]"] = f"{1e3 * min(values):.3g}–{1e3 * max(values):.3g}"
+    taken, rounds = timing.interleaved(steps, quick=quick, wait=wait)
+    row = {"work": work, "rounds": rounds}
+    for key, seconds in taken.items():
+        row[f"{key} [ms]"] = round(1e3 * seconds[0], 3)
+        row[f"{key} min–max [ms]"] = timing.spread(seconds, 1e3)
     for key in list(steps)[1:]:
         row[f"reference / {key}"] = round(row["reference [ms]"] / row[f"{key} [ms]"], 1)
     return row

@@ -1,8 +1,12 @@
-"""The benchmark of the twins: it compares before it times, and its rows hold what the table needs."""
+"""The benchmarks: they compare before they time, every side in turn, and a row where we lose stays in the table."""
+import sys
+import time
+
 import numpy as np
 import pytest
 
-from experiments.bench import twins
+from experiments.bench import tables, timing, twins
+from experiments.bench.__main__ import main
 
 
 def test_rows_are_complete():
@@ -19,3 +23,47 @@ def test_sides_that_disagree_are_not_timed():
     results = {"reference": np.ones(3), "accel float64": np.array([1.0, 1.0, 1.001])}
     with pytest.raises(AssertionError, match="accel float64 differs from the reference by 1.0e-03 of the scale, 1e-10 is allowed"):
         twins._row(np, "work", dict.fromkeys(results, step), results, quick=True)
+
+
+def test_every_side_is_timed_in_turn_and_by_its_pieces():
+    order = []
+
+    def side(name, seconds):
+        def step():
+            order.append(name)
+            time.sleep(seconds)
+        return step
+    taken, rounds = timing.interleaved({"ours": side("ours", 0.002), "peer": side("peer", 0.02)}, quick=False, seconds=0.02, fewest=5,
+                                       per_call={"ours": 1, "peer": 10})
+    assert rounds >= 5 and order == ["ours", "peer"] * (rounds + 1)               # once untimed
+    assert all(low <= median <= high for median, low, high in taken.values())
+    assert taken["ours"][0] >= 0.002 and 0.002 <= taken["peer"][0] < 0.02         # one sleeps ten times as long, over ten pieces
+    row, = timing.against("work", taken, rounds, targets={"peer": 3}, compared={"peer": "both slept"})
+    assert row["ratio"] == pytest.approx(row["peer [ms]"] / row["ours [ms]"], rel=0.02) and row["target"] == 3
+
+
+RECORD = {"versions": {"python": "3.12.1"}, "machine": {"processor": "A | processor"}, "rows": [
+    {"work": "met", "peer": "sbi", "ratio": 12.0, "target": 10, "ours [ms]": 1.0, "peer [ms]": 12.0, "compared": "loss"},
+    {"work": "lost", "peer": "flowjax", "ratio": 0.5, "target": 1.3, "ours [s]": 2.0, "peer [s]": 1.0, "compared": "loss"},
+    {"work": "never there", "peer": "sbi", "ratio": None, "target": 30, "compared": "mean log q"},
+    {"work": "reported", "peer": "pyabc", "ratio": 9000, "target": None, "ours [µs]": 0.06, "peer [µs]": 540.0, "compared": "accepted"}],
+    "blas": [{"library": "openblas", "version": "0.3", "kernel": "Haswell"}]}
+
+
+def test_the_table_keeps_rows_that_lose_and_the_figure_draws(tmp_path):
+    lines = tables.markdown([RECORD, {**RECORD, "rows": [{"work": "twins"}]}]).splitlines()
+    cells = {line.split(" | ")[0].strip("| "): line.split(" | ") for line in lines if line.startswith("|")}
+    assert {name: row[6].strip() for name, row in cells.items() if name in ("met", "lost", "never there", "reported")} == {
+        "met": "✓", "lost": "✗", "never there": "✗", "reported": ""}
+    assert cells["lost"][2:5] == ["2 s", "1 s", "0.5"] and cells["never there"][2:5] == ["–", "–", "–"] and "twins" not in cells
+    tables.figure([RECORD]).savefig(tmp_path / "ratios.png")
+    assert (tmp_path / "ratios.png").stat().st_size > 5000
+
+
+def test_what_cannot_be_measured_says_why(tmp_path, capsys, monkeypatch):
+    with pytest.raises(SystemExit):
+        main(["run", "maf", "--device", "cuda"])
+    assert "maf can be measured on the cpu alone" in capsys.readouterr().err
+    monkeypatch.setitem(sys.modules, "experiments.bench.maf", None)
+    assert main(["measure", "maf", "--out", str(tmp_path)]) == 1
+    assert "make bench installs what is measured against" in capsys.readouterr().err and not list(tmp_path.iterdir())

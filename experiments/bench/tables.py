@@ -1,0 +1,94 @@
+"""The records of the benchmarks as one table and one figure: python -m experiments.bench.tables DIR
+
+Writes RESULTS.md and ratios.png beside this file, from every record NAME-cpu.json in DIR that has rows against peers. A row where we
+lose stays.
+"""
+import json
+import sys
+from pathlib import Path
+
+from experiments.framework import shown
+
+__all__ = ["rows", "markdown", "figure"]
+
+HERE = Path(__file__).parent
+MARKERS = {"sbi": "o", "zuko": "s", "flowjax": "^", "nflows": "v", "torch": "P", "JAX": "X", "scikit-learn": "D", "NumPy": "p",
+           "pyabc": "*"}
+
+
+def main(words):
+    if len(words) != 1 or not Path(words[0]).is_dir():
+        print("experiments.bench.tables: expected the folder of the records", file=sys.stderr)
+        return 2
+    records = [json.loads(path.read_text("utf-8")) for path in sorted(Path(words[0]).glob("*-cpu.json"))]
+    records = [record for record in records if any("peer" in row for row in record["rows"])]
+    if not records:
+        print(f"no record of a benchmark against peers in {words[0]}")
+        return 0
+    (HERE / "RESULTS.md").write_text(markdown(records), "utf-8")
+    figure(records).savefig(HERE / "ratios.png", metadata={"Software": None})
+    print(f"{HERE / 'RESULTS.md'}, {HERE / 'ratios.png'}")
+    return 0
+
+
+def rows(records):
+    """Every row against a peer, in the order of the records."""
+    return [row for record in records for row in record["rows"] if "peer" in row]
+
+
+def markdown(records):
+    """The table, headed by where and with what it was measured."""
+    versions = {name: version for record in records for name, version in record["versions"].items()}
+    kernels = {f"{entry['library']} {entry['version']}, kernel {entry['kernel']}" for record in records for entry in record["blas"]}
+    lines = ["# Speed on a CPU", "",
+             "The peer's time over ours, so that more is better; both measured in one run, in turn, medians. One BLAS thread, float32.",
+             "What the sides compute was compared first: see the last column. `make bench` writes this page from its records.", "",
+             f"{records[0]['machine']['processor']}; {'; '.join(sorted(kernels))}; "
+             + ", ".join(f"{name} {version}" for name, version in versions.items()) + ".", "",
+             "| work | peer | ours | peer's | ratio | target | | compared |", "|---|---|---|---|---|---|---|---|"]
+    for row in rows(records):
+        ratio, target = row.get("ratio"), row.get("target")
+        mark = "" if target is None else "✓" if ratio is not None and ratio >= target else "✗"
+        numbers = ["–" if ratio is None else shown(ratio), "" if target is None else shown(target), mark]
+        cells = [row["work"], row["peer"], _amount(row, "ours"), _amount(row, "peer"), *numbers, row["compared"]]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+def _amount(row, side):
+    """The number with its unit, whichever that is, and the spread where there is one."""
+    found = [(key, value) for key, value in row.items() if key.startswith(f"{side} [") and value is not None]
+    if not found:
+        return "–"
+    (key, value), extent = found[0], row.get(f"{side} min–max")
+    return f"{shown(value)} {key.partition('[')[2].rstrip(']')}" + (f" ({extent})" if extent else "")
+
+
+def figure(records):
+    """Every ratio on a logarithmic scale, a line for each kind of work, with its target."""
+    from experiments import figures
+    kept = [row for row in rows(records) if row.get("ratio")]
+    works = list(dict.fromkeys(row["work"] for row in kept))
+    with figures.style():
+        drawn = figures.new(11, 0.34 * len(works) + 1.6)
+        axes = drawn.subplots()
+        colours = dict(zip(MARKERS, list(figures.COLOURS.values()) * 2))
+        for peer, marker in MARKERS.items():
+            mine = [row for row in kept if row["peer"] == peer]
+            if mine:
+                at = [works.index(row["work"]) for row in mine]
+                axes.scatter([row["ratio"] for row in mine], at, marker=marker, s=55, color=colours[peer], label=peer, zorder=3)
+                asked = [(row["target"], place) for row, place in zip(mine, at) if row["target"]]
+                if asked:
+                    axes.scatter(*zip(*asked), marker="|", s=130, color=colours[peer], zorder=2)
+        axes.axvline(1, color="black", linewidth=1)
+        axes.set_xscale("log")
+        axes.set_yticks(range(len(works)), works)
+        axes.set_ylim(len(works) - 0.4, -0.6)
+        axes.set_xlabel("peer's time / ours (right of 1 we are faster); a bar in the peer's colour is the target")
+        axes.legend(loc="lower right")
+    return drawn
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
