@@ -7,7 +7,7 @@ import reference
 from tests.agreement.comparator import assert_close
 
 PACKAGES = [pytest.param(reference, id="reference"), pytest.param(accel, id="accel")]
-ACTIVATIONS = ("TANH", "RELU", "IDENTITY")
+ACTIVATIONS = ("TANH", "RELU", "LEAKY_RELU", "IDENTITY")
 
 # Two inputs, two hidden units, one output; the first row of a layer is the bias.
 FIRST = np.array([[1.0, -1.0], [2.0, 0.5], [0.0, 3.0]])
@@ -22,9 +22,10 @@ def test_a_layer_is_its_bias_plus_the_product(package):
 
 @pytest.mark.parametrize("package", PACKAGES)
 @pytest.mark.parametrize(("activation", "expected"), [("IDENTITY", [[-7.75], [2.25]]), ("RELU", [[-7.75], [0.25]]),
-                                                      ("TANH", [[-0.75487844], [1.29870235]])])
+                                                      ("LEAKY_RELU", [[-7.75], [0.65]]), ("TANH", [[-0.75487844], [1.29870235]])])
 def test_a_network_of_two_layers_by_hand(package, activation, expected):
-    """IDENTITY: 0.25 + 3 − 2·5.5 and 0.25 − 1 + 2·1.5; RELU: the second sample reaches no unit; TANH: 0.25 + tanh 3 − 2 tanh 5.5, …"""
+    """IDENTITY: 0.25 + 3 − 2·5.5 and 0.25 − 1 + 2·1.5; RELU: the second sample reaches no unit, LEAKY_RELU: a
+    fifth of it, 0.25 − 0.2 + 2·0.3; TANH: 0.25 + tanh 3 − 2 tanh 5.5, …"""
     nets = package.core.nets
     np.testing.assert_allclose(nets.mlp([FIRST, SECOND], X, activation=getattr(nets, activation)), expected, atol=1e-8)
 
@@ -84,10 +85,12 @@ def test_nan_goes_through_every_activation(package):
 
 
 @pytest.mark.parametrize("package", PACKAGES)
-@pytest.mark.parametrize(("name", "value", "slope"), [("TANH", 0.46211716, 0.78644773), ("RELU", 0.5, 1.0), ("IDENTITY", 0.5, 1.0)])
+@pytest.mark.parametrize(("name", "value", "slope"), [("TANH", 0.46211716, 0.78644773), ("RELU", 0.5, 1.0), ("LEAKY_RELU", 0.5, 1.0),
+                                                      ("IDENTITY", 0.5, 1.0)])
 def test_an_activation_and_its_slope_at_one_half(package, name, value, slope):
-    """tanh ½ = (e − 1)/(e + 1), and its slope 1 − tanh² = 4e/(e + 1)²."""
+    """tanh ½ = (e − 1)/(e + 1), and its slope 1 − tanh² = 4e/(e + 1)²; each is found by its name."""
     activation = getattr(package.core.nets, name)
+    assert package.core.nets.activation_named(name.lower()) is activation
     h = activation.value(np.array([0.5]))
     np.testing.assert_allclose(h, value, atol=1e-8)
     np.testing.assert_allclose(activation.slope(h), slope, atol=1e-8)
