@@ -1,5 +1,5 @@
 """Models that generate: from noise to data."""
 
-from reference.generative import anomaly, elbo, gan, langevin, likelihoods, vae, wgan
+from reference.generative import anomaly, elbo, gan, langevin, likelihoods, score_matching, vae, wgan
 
-__all__ = ["anomaly", "elbo", "gan", "langevin", "likelihoods", "vae", "wgan"]
+__all__ = ["anomaly", "elbo", "gan", "langevin", "likelihoods", "score_matching", "vae", "wgan"]
