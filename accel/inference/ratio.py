@@ -1,0 +1,204 @@
+"""The ratio of a likelihood to its evidence, as the logit of a classifier that tells matched pairs (θ, x) from mismatched ones.
+
+The mathematics is in `reference.inference.ratio`. Same values; arrays are feature-major, allocated once for each batch size, and
+the first layer, which is linear in [u, s] and in [c, m], is computed once for each row and then added for each pair. With W_u, W_v and W_c
+the blocks of its weights:
+
+    aⱼₖ = tⱼ₊ₖ + dⱼ,    t = W_uᵀ u + W_vᵀ s,    d = b + W_cᵀ c − W_vᵀ m
+
+Backward, from df through the layers above to da, and then
+
+    df_k = [k < K] exp(f_k − log(K + ∑ₗ₌₀ᴷ⁻¹ exp fₗ)) + [k > 0] exp(f_k − log(K + ∑ₗ₌₁ᴷ exp fₗ)) − [k = 0],   all over 2N
+    dtⱼ = ∑ₖ daⱼ₋ₖ,ₖ,    ddⱼ = ∑ₖ daⱼₖ
+    dW_u = u dtᵀ,    dW_v = s dtᵀ − m ddᵀ,    dW_c = c ddᵀ,    db = ∑ⱼ ddⱼ
+
+With respect to a row of θ the gradient of f is du = W_u da, ds = W_v da − v, dg = 1, since log r₀ = g − ½‖s − m‖².
+"""
+import math
+
+import numpy as np
+
+from accel.core import checks, nets
+from accel.core.tree import empty_like, packed
+from accel.device import array_module
+
+__all__ = ["init_params", "theta_rows_of", "x_rows_of", "linear_log_ratio", "log_ratio", "log_ratio_and_grad", "loss", "loss_and_grad"]
+
+BLOCK = 2048                                                          # pairs evaluated at a time on a CPU: the work stays in cache
+BLOCK_ON_DEVICE = 1 << 17
+
+
+def init_params(rng, *, dim, context_dim, hidden=(64, 64, 64)):
+    """Weights N(0, 1/n_in); the last layer is zero, so that training starts from (3)."""
+    checks.check_count("hidden: number of layers", len(hidden))
+    layers = nets.init_mlp(rng, (2 * dim + context_dim, *hidden))
+    return {"layers": [*layers, array_module(layers[0]).zeros((hidden[-1] + 1, 1), dtype=layers[0].dtype)]}
+
+
+def theta_rows_of(prior, regression, u):
+    """[u, s, g] for u (N, P): (N, 2P + 1)."""
+    xp, (n, dim) = array_module(u), u.shape
+    rows = xp.empty((n, 2 * dim + 1), u.dtype)
+    rows[:, :dim] = u
+    rows[:, dim:-1] = u @ xp.linalg.inv(regression.factor).T
+    rows[:, -1] = regression.log_det - 0.5 * dim * math.log(2 * math.pi)
+    rows[:, -1] -= prior.unconstrained_log_prob(u)
+    return rows
+
+
+def x_rows_of(regression, c):
+    """[c, m] for c (N, C): (N, C + P)."""
+    xp, inverse = array_module(c), array_module(c).linalg.inv(regression.factor)
+    return xp.concatenate((c, regression.mean(c) @ inverse.T), axis=1)
+
+
+def linear_log_ratio(theta_rows, x_rows):
+    """log r₀ of each pair, (N,), and v, (N, P), for theta_rows (N, 2P + 1) and x_rows (N, C + P), or one row of them."""
+    dim = theta_rows.shape[1] // 2
+    v = theta_rows[:, dim:-1] - x_rows[:, -dim:]
+    log_r0 = array_module(v).einsum("ij,ij->i", v, v)
+    log_r0 *= -0.5
+    log_r0 += theta_rows[:, -1]
+    return log_r0, v
+
+
+def log_ratio(params, theta_rows, x_rows):
+    """The logit f of each pair, (N,), for theta_rows (N, 2P + 1) and x_rows (N, C + P), or (1, C + P) for one observation."""
+    params = packed(params)
+    xp = array_module(params.flat)
+    f, step = xp.empty(len(theta_rows), params.flat.dtype), BLOCK if xp is np else BLOCK_ON_DEVICE
+    for block in (slice(start, start + step) for start in range(0, len(f), step)):
+        rows, of_x = theta_rows[block], x_rows if len(x_rows) == 1 else x_rows[block]
+        f[block] = forward(params["layers"], work_arrays(params, "evaluate", 1, rows), rows, of_x)[0]
+    return f
+
+
+def log_ratio_and_grad(params, theta_rows, x_rows):
+    """The logit of each pair, (N,), and its gradient with respect to its own theta_rows, (N, 2P + 1)."""
+    params = packed(params)
+    layers, work, n_u = params["layers"], work_arrays(params, "gradient", 1, theta_rows), theta_rows.shape[1] - 1
+    f = forward(layers, work, theta_rows, x_rows)[0].copy()
+    da = input_gradient(layers[1:], work.tape)
+    xp, drows = array_module(f), array_module(f).empty_like(theta_rows)
+    xp.matmul(da.T, layers[0][1:1 + n_u].T, out=drows[:, :-1])
+    drows[:, n_u // 2:-1] -= linear_log_ratio(theta_rows, x_rows)[1]
+    drows[:, -1] = 1
+    return f, drows
+
+
+def loss(params, theta_rows, x_rows, *, n_contrastive=5, balance=0.0):
+    """(6), and (7) with λ = balance, for matched rows, in nats."""
+    xp, n_pairs = array_module(theta_rows), count_pairs(theta_rows, n_contrastive)
+    f = xp.stack([log_ratio(params, xp.roll(theta_rows, -k, axis=0), x_rows) for k in range(n_pairs)])
+    return cross_entropy(f, balance)
+
+
+def loss_and_grad(params, theta_rows, x_rows, *, n_contrastive=5, balance=0.0):
+    """The loss and its gradient, in the tree of params."""
+    params = packed(params)
+    grads = params.scratch("grads", lambda: empty_like(params))
+    layers, n_u = params["layers"], theta_rows.shape[1] - 1
+    work = work_arrays(params, "train", count_pairs(theta_rows, n_contrastive), theta_rows)
+    f = forward(layers, work, theta_rows, x_rows)
+    value = cross_entropy(f, balance, work.df)
+    da = backward(layers, work, grads["layers"])
+    xp, n, dt, dd = array_module(f), len(theta_rows), work.of_theta, work.of_x
+    dt[...] = 0
+    for k in range(len(f)):
+        dt[:, k:k + n] += da[:, :, k]
+    dt[:, :len(f) - 1] += dt[:, n:]
+    da.sum(axis=2, out=dd)
+    first, p = grads["layers"][0], n_u // 2
+    dd.sum(axis=1, out=first[0])
+    xp.matmul(theta_rows[:, :-1].T, dt[:, :n].T, out=first[1:1 + n_u])
+    by_x = x_rows.T @ dd.T
+    first[1 + p:1 + n_u] -= by_x[-p:]
+    first[1 + n_u:] = by_x[:-p]
+    return value, grads
+
+
+def count_pairs(theta_rows, n_contrastive):
+    """K + 1; K is lowered to N − 1, the number of other rows."""
+    return min(n_contrastive + 1, checks.check_count("theta_rows: number of rows", len(theta_rows), least=2))
+
+
+class Work:
+    """The work arrays for n rows, each in n_pairs pairs: the first layer's two sides and its units, the tape of the layers above.
+
+    The pairs of one row stand side by side, so that what a matched and a mismatched pair add to a gradient, which nearly cancels, does so
+    at once: in float32 the gradients are then several times closer to those of float64.
+    """
+
+    def __init__(self, xp, layers, n, n_pairs, dtype):
+        hidden = layers[0].shape[1]
+        self.tape = nets.Tape(xp, layers[1:], n_pairs * n, dtype)
+        self.units = self.tape.inputs[0][1:].reshape(hidden, n, n_pairs)
+        self.of_theta, self.of_x = xp.empty((hidden, n + n_pairs - 1), dtype), xp.empty((hidden, n), dtype)
+        self.f, self.df = xp.empty((n_pairs, n), dtype), xp.empty((n_pairs, n), dtype)
+
+
+def work_arrays(params, role, n_pairs, rows):
+    def make():
+        return Work(array_module(params.flat), params["layers"], len(rows), n_pairs, params.flat.dtype)
+    return params.scratch(role, make, size=(len(rows), n_pairs))
+
+
+def forward(layers, work, theta_rows, x_rows):
+    """The logits of row j of x with row j + k of θ, (n_pairs, n)."""
+    xp, first, n, n_u = array_module(theta_rows), layers[0], len(theta_rows), theta_rows.shape[1] - 1
+    p, (n_pairs, _) = n_u // 2, work.f.shape
+    t = xp.matmul(first[1:1 + n_u].T, theta_rows[:, :-1].T, out=work.of_theta[:, :n])
+    work.of_theta[:, n:] = t[:, :n_pairs - 1]
+    d = first[1 + n_u:].T @ x_rows[:, :-p].T
+    d -= first[1 + p:1 + n_u].T @ x_rows[:, -p:].T
+    d += first[0][:, None]
+    for k in range(n_pairs):
+        xp.add(work.of_theta[:, k:k + n], d, out=work.units[:, :, k])
+    xp.tanh(work.units, out=work.units)
+    work.f[...] = nets.forward(layers[1:], work.tape).reshape(n, n_pairs).T
+    for k in range(n_pairs):
+        work.f[k] += linear_log_ratio(xp.roll(theta_rows, -k, axis=0) if k else theta_rows, x_rows)[0]
+    return work.f
+
+
+def backward(layers, work, dlayers):
+    """From work.df to da, (H, n, n_pairs), writing the gradients of all layers above the first."""
+    da = nets.backward(layers[1:], work.tape, work.df.T.reshape(1, -1), dlayers[1:], need_dx=True)
+    da *= nets.TANH.slope(work.tape.inputs[0][1:], out=work.tape.slopes[0])
+    return da.reshape(work.units.shape)
+
+
+def input_gradient(layers, tape):
+    """The gradient of the output with respect to what the activations were fed below these layers, (H, n)."""
+    xp, da = array_module(tape.out), array_module(tape.out).ones_like(tape.out)
+    for layer, h, out, slope in reversed(list(zip(layers, tape.inputs, tape.cotangents, tape.slopes))):
+        da = xp.matmul(layer[1:], da, out=out)
+        da *= nets.TANH.slope(h[1:], out=slope)
+    return da
+
+
+def cross_entropy(f, balance, df=None):
+    """(6) + λ (7) for f (K + 1, N); its gradient is written into df where that is given."""
+    xp, (n_pairs, n) = array_module(f), f.shape
+    log_k = math.log(n_pairs - 1)
+    shared = xp.full_like(f[0], log_k)
+    for row in f[1:-1]:
+        xp.logaddexp(shared, row, out=shared)
+    with_matched, without = xp.logaddexp(shared, f[0]), xp.logaddexp(shared, f[-1])
+    value = 0.5 * ((with_matched - f[0]).mean() + (without - log_k).mean())
+    if df is not None:
+        xp.subtract(f, without, out=df)
+        xp.exp(df, out=df)
+        xp.expm1(f[0] - with_matched, out=df[0])                      # the matched one's own −1 included, which would cancel
+        df[1:-1] += xp.exp(f[1:-1] - with_matched)
+        df *= 0.5 / n
+    if balance:
+        tanh = xp.tanh(0.5 * f)
+        imbalance = 0.5 * (tanh[0].mean() + tanh[1:].mean())
+        value = value + balance * imbalance**2
+        if df is not None:
+            slope = 1 - tanh * tanh                                    # of tanh(f/2), twice
+            slope *= 0.5 * balance * imbalance / n
+            slope[1:] /= n_pairs - 1
+            df += slope
+    return value
