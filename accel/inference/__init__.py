@@ -1,4 +1,4 @@
 """From simulations to a posterior."""
-from accel.inference import chains, ensemble, importance, mcmc, npe, nre, ratio, rejection_abc, slice_sampler
+from accel.inference import chains, ensemble, importance, mcmc, nle, npe, nre, ratio, rejection_abc, slice_sampler
 
-__all__ = ["chains", "ensemble", "importance", "mcmc", "npe", "nre", "ratio", "rejection_abc", "slice_sampler"]
+__all__ = ["chains", "ensemble", "importance", "mcmc", "nle", "npe", "nre", "ratio", "rejection_abc", "slice_sampler"]

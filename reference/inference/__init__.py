@@ -1,4 +1,4 @@
 """From simulations to a posterior."""
-from reference.inference import chains, ensemble, importance, mcmc, npe, nre, ratio, rejection_abc, slice_sampler
+from reference.inference import chains, ensemble, importance, mcmc, nle, npe, nre, ratio, rejection_abc, slice_sampler
 
-__all__ = ["chains", "ensemble", "importance", "mcmc", "npe", "nre", "ratio", "rejection_abc", "slice_sampler"]
+__all__ = ["chains", "ensemble", "importance", "mcmc", "nle", "npe", "nre", "ratio", "rejection_abc", "slice_sampler"]
