@@ -3,6 +3,7 @@
 Each round starts a new interpreter that imports the library, loads a saved posterior (sbi: its pickle) and draws one sample for one
 observation. Sizes are the files of a package and of everything that it requires, in this environment.
 """
+import contextlib
 import importlib.metadata
 import re
 import subprocess
@@ -23,7 +24,7 @@ SBI = ("import pickle, torch; torch.set_num_threads(1); posterior = pickle.load(
 
 
 def run(xp, quick):
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):       # sbi writes logs where it is called
         commands = {"ours": OURS.format(path=save_ours(f"{folder}/ours.npz")), "sbi": SBI.format(path=save_sbi(f"{folder}/sbi.pkl"))}
 
         def fresh(code):

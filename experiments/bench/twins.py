@@ -1,8 +1,7 @@
 """Accel against the reference: the same work, the same numbers, and how much sooner
 
-The flow is that of the benchmarks to come: θ 3, context 10, hidden 50-50; five transforms for the MAF, three for the spline flow.
-Each round runs every side once, in turn; a round follows another until each side has had a second or SLOWEST rounds. The results
-are compared first: float64 within rounding of the sum's length, float32 within a thousandth of a percent of the scale.
+The flow is that of the benchmark against peers: θ 3, context 10, hidden 50-50; five transforms for the MAF, three for the spline flow.
+The results are compared first: float64 within rounding of the sum's length, float32 within a thousandth of a percent of the scale.
 """
 from types import SimpleNamespace
 
