@@ -1,4 +1,7 @@
 """From simulations to a posterior."""
-from reference.inference import chains, ensemble, importance, mcmc, nle, npe, nre, ratio, rejection_abc, slice_sampler
+from reference.inference import (
+    chains, ensemble, hmc, importance, mcmc, nle, npe, nre, ratio, rejection_abc, slice_sampler,
+)
 
-__all__ = ["chains", "ensemble", "importance", "mcmc", "nle", "npe", "nre", "ratio", "rejection_abc", "slice_sampler"]
+__all__ = ["chains", "ensemble", "hmc", "importance", "mcmc", "nle", "npe", "nre", "ratio", "rejection_abc",
+           "slice_sampler"]
