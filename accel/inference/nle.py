@@ -17,7 +17,7 @@ from accel.core.scaling import Scaling, fit_scaling
 from accel.core.tree import packed
 from accel.density import maf
 from accel.device import array_module, put
-from accel.inference import mcmc, npe, slice_sampler
+from accel.inference import hmc, mcmc, npe
 from accel.representation import pca
 
 __all__ = ["Posterior", "fit", "load"]
@@ -66,7 +66,7 @@ class Posterior:
         return mcmc.Target(self.prior, lambda u: self._terms(u, rest[:, None], slopes)[0],
                            lambda u: self._terms(u, rest[:, None], slopes, slope=True))
 
-    def sample(self, rng, n, x, *, iid=False, sampler=slice_sampler, n_chains=50, n_warmup=200, thin=10, n_candidates=10_000,
+    def sample(self, rng, n, x, *, iid=False, sampler=hmc, n_chains=50, n_warmup=200, thin=10, n_candidates=10_000,
                progress=False):
         """n draws of θ for one observation x (D,), or T of one θ with iid=True: (n, P); for M of them, x (M, D): (M, n, P)."""
         x, single = npe.check_observation(x, npe.data_moments(self))

@@ -27,7 +27,7 @@ from reference.core import checks, optim, persistence, priors, training
 from reference.core.regression import Regression, fit_regression
 from reference.core.scaling import Scaling, fit_scaling
 from reference.density import maf
-from reference.inference import mcmc, npe, slice_sampler
+from reference.inference import hmc, mcmc, npe
 from reference.representation import pca
 
 __all__ = ["Posterior", "fit", "load"]
@@ -106,7 +106,7 @@ class Posterior:
         return mcmc.Target(self.prior, lambda u: sum(self._terms(u, one)[0] for one in y),
                            lambda u: tuple(map(sum, zip(*(self._terms(u, one, slope=True) for one in y)))))
 
-    def sample(self, rng, n, x, *, iid=False, sampler=slice_sampler, n_chains=50, n_warmup=200, thin=10, n_candidates=10_000,
+    def sample(self, rng, n, x, *, iid=False, sampler=hmc, n_chains=50, n_warmup=200, thin=10, n_candidates=10_000,
                progress=False):
         """n draws of θ for one observation x (D,): (n, P); for M of them, x (M, D), one after another: (M, n, P).
 
@@ -114,7 +114,9 @@ class Posterior:
         ----------
         iid : bool
             Whether the rows of x (T, D) are independent observations of one θ, answered together: (n, P).
-        sampler, n_chains, n_warmup, thin, n_candidates, progress
+        sampler : module
+            `hmc`, which uses (6), or another of `mcmc.sample`'s.
+        n_chains, n_warmup, thin, n_candidates, progress
             As in `mcmc.sample`.
         """
         x, single = npe.check_observation(x, npe.data_moments(self))

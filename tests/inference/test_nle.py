@@ -82,15 +82,15 @@ def test_the_posterior_has_the_closed_form_moments(package):
         assert fits(seen if iid else seen[:1]) and not fits(seen[:1] if iid else seen)
 
 
-def test_every_sampler_serves_and_observations_are_asked_one_after_another():
+def test_other_samplers_serve_and_observations_are_asked_one_after_another():
     prior, theta, x = gaussian(accel, 2000)
     posterior = accel.inference.nle.fit(prior, theta, x, rng=np.random.default_rng(1), **{**SMALL, "n_transforms": 1})
     seen = gaussian(accel, 2, seed=8)[2]
-    drawn = posterior.sample(np.random.default_rng(2), 2000, seen, sampler=accel.inference.slice_sampler, **QUICK)
-    assert drawn.shape == (2, 2000, 2)
+    drawn = posterior.sample(np.random.default_rng(2), 1000, seen, sampler=accel.inference.slice_sampler, **QUICK | {"n_chains": 50})
+    assert drawn.shape == (2, 1000, 2)
     for one, samples in zip(seen, drawn):
         mean, cov = exact_posterior(one[None])
-        assert np.abs((samples.mean(axis=0) - mean) / np.sqrt(np.diag(cov))).max() < 0.12
+        assert np.abs((samples.mean(axis=0) - mean) / np.sqrt(np.diag(cov))).max() < 0.2
 
 
 @BOTH
@@ -139,6 +139,7 @@ def test_it_is_a_density_of_the_data_and_zero_outside_the_prior(package):
     assert np.array_equal(posterior.log_prob(outside, x[0]), [-np.inf] * 3)
 
 
+@pytest.mark.filterwarnings("ignore:hmc. the chains have not mixed")                        # 205 iterations, on purpose
 def test_no_sample_is_outside_the_prior_whatever_the_observation():
     prior, theta, x = box(accel, 400)
     for dtype in (np.float64, np.float32):
