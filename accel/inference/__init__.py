@@ -1,5 +1,8 @@
 """From simulations to a posterior."""
-from accel.inference import chains, ensemble, hmc, importance, mcmc, nle, npe, nre, ratio, rejection_abc, slice_sampler
+from accel.inference import (
+    chains, ensemble, ensemble_sampler, hmc, importance, mcmc, nested_sampler, nle, npe, nre, ratio,
+    rejection_abc, slice_sampler,
+)
 
-__all__ = ["chains", "ensemble", "hmc", "importance", "mcmc", "nle", "npe", "nre", "ratio", "rejection_abc",
-           "slice_sampler"]
+__all__ = ["chains", "ensemble", "ensemble_sampler", "hmc", "importance", "mcmc", "nested_sampler", "nle", "npe",
+           "nre", "ratio", "rejection_abc", "slice_sampler"]

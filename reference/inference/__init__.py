@@ -1,7 +1,8 @@
 """From simulations to a posterior."""
 from reference.inference import (
-    chains, ensemble, hmc, importance, mcmc, nle, npe, nre, ratio, rejection_abc, slice_sampler,
+    chains, ensemble, ensemble_sampler, hmc, importance, mcmc, nested_sampler, nle, npe, nre, ratio,
+    rejection_abc, slice_sampler,
 )
 
-__all__ = ["chains", "ensemble", "hmc", "importance", "mcmc", "nle", "npe", "nre", "ratio", "rejection_abc",
-           "slice_sampler"]
+__all__ = ["chains", "ensemble", "ensemble_sampler", "hmc", "importance", "mcmc", "nested_sampler", "nle", "npe",
+           "nre", "ratio", "rejection_abc", "slice_sampler"]
