@@ -66,13 +66,13 @@ def draw_noise(params, rng, n):
     return array_module(first).asarray(rng.standard_normal((n, len(first) - 1)), dtype=first.dtype)
 
 
-def generate(params, z, *, activation=nets.LEAKY_RELU):
+def generate(params, z, *, activation=nets.TANH):
     """G(z), (n, D)."""
     z = checks.as_array("z", z, ("n", len(params["generator"][0]) - 1))
     return nets.mlp(params["generator"], z, activation=activation)
 
 
-def logits(params, x, *, activation=nets.LEAKY_RELU):
+def logits(params, x, *, activation=nets.TANH):
     """ℓ(x), (N,)."""
     x = checks.as_array("x", x, ("N", len(params["discriminator"][0]) - 1))
     return nets.mlp(params["discriminator"], x, activation=activation)[:, 0]
@@ -87,23 +87,23 @@ def sigmoid(t):
     return array_module(t).exp(-softplus(-t))
 
 
-def discriminator_loss(params, x, z, *, activation=nets.LEAKY_RELU):
+def discriminator_loss(params, x, z, *, activation=nets.TANH):
     """−E[log D(x)] − E[log(1 − D(G(z)))] for data x (N, D) and noise z (n, K), in nats."""
     fakes = generate(params, z, activation=activation)
     return softplus(-logits(params, x, activation=activation)).mean() + softplus(logits(params, fakes, activation=activation)).mean()
 
 
-def generator_loss(params, z, *, activation=nets.LEAKY_RELU):
+def generator_loss(params, z, *, activation=nets.TANH):
     """−E[log D(G(z))] for noise z (n, K), in nats."""
     return softplus(-logits(params, generate(params, z, activation=activation), activation=activation)).mean()
 
 
-def minimax_generator_loss(params, z, *, activation=nets.LEAKY_RELU):
+def minimax_generator_loss(params, z, *, activation=nets.TANH):
     """E[log(1 − D(G(z)))] for noise z (n, K), in nats."""
     return -softplus(logits(params, generate(params, z, activation=activation), activation=activation)).mean()
 
 
-def discriminator_loss_and_grad(params, x, z, *, activation=nets.LEAKY_RELU):
+def discriminator_loss_and_grad(params, x, z, *, activation=nets.TANH):
     """The loss and its gradient, {"discriminator": …}; the generator is frozen."""
     params = packed(params)
     x = checks.as_array("x", x, ("N", len(params["discriminator"][0]) - 1))
@@ -119,14 +119,14 @@ def discriminator_loss_and_grad(params, x, z, *, activation=nets.LEAKY_RELU):
     return value, grads
 
 
-def generator_loss_and_grad(params, z, *, activation=nets.LEAKY_RELU):
+def generator_loss_and_grad(params, z, *, activation=nets.TANH):
     """The loss and its gradient, {"generator": …}; the discriminator is frozen."""
     def value_and_slope(logit):
         return softplus(-logit).mean(), -sigmoid(-logit) / len(z)
     return generator_backward(params, "discriminator", z, activation, value_and_slope)
 
 
-def minimax_generator_loss_and_grad(params, z, *, activation=nets.LEAKY_RELU):
+def minimax_generator_loss_and_grad(params, z, *, activation=nets.TANH):
     """The loss and its gradient, {"generator": …}; the discriminator is frozen."""
     def value_and_slope(logit):
         return -softplus(logit).mean(), -sigmoid(logit) / len(z)
@@ -161,13 +161,13 @@ def feed(params, opponent, z, n_data, activation):
     return tape, made
 
 
-def sample(params, rng, n, *, activation=nets.LEAKY_RELU):
+def sample(params, rng, n, *, activation=nets.TANH):
     """n draws of x′, (n, D)."""
     return generate(params, draw_noise(params, rng, checks.check_count("n", n, least=0)), activation=activation)
 
 
-def fit(x, *, rng, n_latent=16, hidden=(128, 128), activation=nets.LEAKY_RELU, n_critic=1, averaging=0.99, learning_rate=1e-3, beta1=0.5,
-        beta2=0.99, batch_size=256, n_epochs=200, schedule=optim.cosine, checkpoint=None, progress=False):
+def fit(x, *, rng, n_latent=16, hidden=(128, 128), activation=nets.TANH, n_critic=1, averaging=0.99, learning_rate=2e-3, beta1=0.5,
+        beta2=0.9, batch_size=64, n_epochs=200, schedule=optim.cosine, checkpoint=None, progress=False):
     """A GAN trained on x, which decides the device and the dtype."""
     x = checks.as_array("x", x, ("N", "D"))
     mean, scale = moments(x)

@@ -4,8 +4,8 @@
     (2)  P = (1/N) ∑ₙ (‖g(xₙ)‖ − c)²
     (3)  ‖g‖ = √(∑ⱼ gⱼ² + ε²)                              ε = 10⁻¹², so that a slope of exactly zero has a derivative
 
-c = 1 makes f a critic whose differences are distances (`generative.wgan`), c = 0 keeps a discriminator from growing steep where the
-data are (`generative.gan`). The gradient of P with respect to the weights is of second order: here autograd goes through itself.
+c = 1 makes f a critic whose differences are distances (`generative.wgan`), c = 0 keeps f from growing steep where the x are. The
+gradient of P with respect to the weights is of second order: here autograd goes through itself.
 
 Shapes        N samples, D inputs; x (N, D); layers as in `core.nets`, the last one (n_in + 1, 1).
 Source        "Improved Training of Wasserstein GANs", Gulrajani et al., 2017, eq. 3 (c = 1); "Which Training Methods for GANs do

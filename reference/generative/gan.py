@@ -82,13 +82,13 @@ def draw_noise(params, rng, n):
     return rng.standard_normal((n, len(params["generator"][0]) - 1))
 
 
-def generate(params, z, *, activation=nets.LEAKY_RELU):
+def generate(params, z, *, activation=nets.TANH):
     """G(z), (n, D)."""
     z = checks.as_array("z", z, ("n", len(params["generator"][0]) - 1))
     return nets.mlp(params["generator"], z, activation=activation)                                 # (1)
 
 
-def logits(params, x, *, activation=nets.LEAKY_RELU):
+def logits(params, x, *, activation=nets.TANH):
     """ℓ(x) of (2), (N,)."""
     x = checks.as_array("x", x, ("N", len(params["discriminator"][0]) - 1))
     return nets.mlp(params["discriminator"], x, activation=activation)[:, 0]
@@ -98,19 +98,19 @@ def softplus(t):
     return np.logaddexp(0.0, t)                                                                    # (6)
 
 
-def discriminator_loss(params, x, z, *, activation=nets.LEAKY_RELU):
+def discriminator_loss(params, x, z, *, activation=nets.TANH):
     """(3) for data x (N, D) and noise z (n, K), in nats."""
     fakes = generate(params, z, activation=activation)
     return np.mean(softplus(-logits(params, x, activation=activation))) \
         + np.mean(softplus(logits(params, fakes, activation=activation)))                          # (3)
 
 
-def generator_loss(params, z, *, activation=nets.LEAKY_RELU):
+def generator_loss(params, z, *, activation=nets.TANH):
     """(4) for noise z (n, K), in nats."""
     return np.mean(softplus(-logits(params, generate(params, z, activation=activation), activation=activation)))   # (4)
 
 
-def minimax_generator_loss(params, z, *, activation=nets.LEAKY_RELU):
+def minimax_generator_loss(params, z, *, activation=nets.TANH):
     """(5) for noise z (n, K), in nats."""
     return -np.mean(softplus(logits(params, generate(params, z, activation=activation), activation=activation)))   # (5)
 
@@ -120,28 +120,28 @@ def value_and_own_grad(loss, name, params):
     return value_and_grad(lambda own: loss({**params, **own}))({name: params[name]})
 
 
-def discriminator_loss_and_grad(params, x, z, *, activation=nets.LEAKY_RELU):
+def discriminator_loss_and_grad(params, x, z, *, activation=nets.TANH):
     """(3) and its gradient, {"discriminator": …}; the generator is frozen."""
     return value_and_own_grad(lambda p: discriminator_loss(p, x, z, activation=activation), "discriminator", params)
 
 
-def generator_loss_and_grad(params, z, *, activation=nets.LEAKY_RELU):
+def generator_loss_and_grad(params, z, *, activation=nets.TANH):
     """(4) and its gradient, {"generator": …}; the discriminator is frozen."""
     return value_and_own_grad(lambda p: generator_loss(p, z, activation=activation), "generator", params)
 
 
-def minimax_generator_loss_and_grad(params, z, *, activation=nets.LEAKY_RELU):
+def minimax_generator_loss_and_grad(params, z, *, activation=nets.TANH):
     """(5) and its gradient, {"generator": …}; the discriminator is frozen."""
     return value_and_own_grad(lambda p: minimax_generator_loss(p, z, activation=activation), "generator", params)
 
 
-def sample(params, rng, n, *, activation=nets.LEAKY_RELU):
+def sample(params, rng, n, *, activation=nets.TANH):
     """n draws of x′, (n, D)."""
     return generate(params, draw_noise(params, rng, checks.check_count("n", n, least=0)), activation=activation)
 
 
-def fit(x, *, rng, n_latent=16, hidden=(128, 128), activation=nets.LEAKY_RELU, n_critic=1, averaging=0.99, learning_rate=1e-3, beta1=0.5,
-        beta2=0.99, batch_size=256, n_epochs=200, schedule=optim.cosine, checkpoint=None, progress=False):
+def fit(x, *, rng, n_latent=16, hidden=(128, 128), activation=nets.TANH, n_critic=1, averaging=0.99, learning_rate=2e-3, beta1=0.5,
+        beta2=0.9, batch_size=64, n_epochs=200, schedule=optim.cosine, checkpoint=None, progress=False):
     """A GAN trained on x; the settings that are not named here are those of `core.adversarial.train`.
 
     Parameters
