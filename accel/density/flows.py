@@ -31,6 +31,12 @@ def check_inputs(x, context, dim, context_dim):
 
 def draw_base(rng, n, dim, context_dim, context):
     """Standard normal draws, (n, D) or (M·n, D), the context repeated for each, and the shape of the answer."""
+    z, context, shape = draw(rng, n, dim, context_dim, context)
+    return z, context if context is None else array_module(context).repeat(context, n, axis=0), shape
+
+
+def draw(rng, n, dim, context_dim, context):
+    """The same, the context as it is, (M, C)."""
     checks.check_count("n", n, least=0)
     if context_dim == 0:
         if context is not None:
@@ -40,7 +46,7 @@ def draw_base(rng, n, dim, context_dim, context):
         raise ValueError(f"context: expected shape (M, {context_dim}), got none")
     context = checks.as_array("context", context, ("M", context_dim))
     m = len(context)
-    return rng.standard_normal((m * n, dim)), array_module(context).repeat(context, n, axis=0), (m, n, dim)
+    return rng.standard_normal((m * n, dim)), context, (m, n, dim)
 
 
 def chain_of(params):
@@ -58,18 +64,32 @@ def work_arrays(params, role, n, context, work_of):
     return works
 
 
-def in_blocks(function, params, x, context, work_of):
-    """function(works, columns (D, n)) → (D, n), (n,), applied to a block of rows of x at a time: (N, D) and (N,)."""
+def in_blocks(function, params, x, context, work_of, *, each=1):
+    """function(works, columns (D, n)) → (D, n), (n,), applied to a block of rows of x at a time: (N, D) and (N,).
+
+    The context has N / each rows, each of which stands for `each` rows of x in a row; every work.each says for how many columns of a
+    block one stands, so that what depends on the context alone can be computed once.
+    """
     xp, dtype, n = array_module(params.flat), params.flat.dtype, len(x)
     x = xp.asarray(x, dtype=dtype)
     out, log_det = xp.empty(x.shape, dtype), xp.empty(n, dtype)
-    step = COLUMNS if xp is np else COLUMNS_ON_DEVICE
-    for rows in (slice(start, start + step) for start in range(0, n, step)):
-        columns = x[rows].T
-        works = work_arrays(params, "evaluate", columns.shape[1], None if context is None else context[rows], work_of)
+    for rows in blocks(n, each, COLUMNS if xp is np else COLUMNS_ON_DEVICE):
+        columns, repeated = x[rows].T, min(each, rows.stop - rows.start)
+        seen = None if context is None else context[rows.start // each:-(-rows.stop // each)]
+        seen = seen if repeated == 1 or seen is None else xp.repeat(seen, repeated, axis=0)
+        works = work_arrays(params, "evaluate", columns.shape[1], seen, work_of)
+        for work in works:
+            work.each = repeated
         moved, log_det[rows] = function(works, columns)
         out[rows] = moved.T
     return out, log_det
+
+
+def blocks(n, each, most):
+    """Slices that cut n rows, which come in groups of `each`, into blocks of whole groups, or of a part of one; `most` rows at most."""
+    step, group = (most, each) if each > most else (most - most % max(each, 1), max(n, 1))
+    starts = [(first, start) for first in range(0, n, group) for start in range(first, first + group, step)]
+    return [slice(start, min(start + step, first + group)) for first, start in starts]
 
 
 def base_loss(z, sum_log_sigma):

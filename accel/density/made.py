@@ -13,6 +13,8 @@ Backward through (4) to (6), with dz the gradient of the loss with respect to z 
 
 and at the top dz = z/N, dℓ = −1/N, since loss = mean(½‖z‖² + …) − mean(log_det).
 """
+import functools
+
 import numpy as np
 
 from accel.core import checks, nets
@@ -66,6 +68,13 @@ def _degrees(dim, context_dim, hidden):
     return [inputs, *(lowest + np.arange(n) * (dim - lowest) // n for n in hidden)]
 
 
+@functools.lru_cache(maxsize=64)
+def _places(dim, context_dim, hidden):
+    """For each degree from 0 to D − 1, where its units start and end in each hidden layer."""
+    degrees = _degrees(dim, context_dim, hidden)[1:]
+    return [[tuple(np.searchsorted(units, (i, i + 1)).tolist()) for units in degrees] for i in range(dim)]
+
+
 def _masks(dim, context_dim, hidden, n_each=2):
     degrees = _degrees(dim, context_dim, hidden)
     outputs = np.tile(np.arange(1, dim + 1), n_each)
@@ -93,12 +102,17 @@ def forward(params, x, context=None):
 
 def inverse(params, z, context=None):
     """Gaussian to data: x (N, D) and log|det ∂x/∂z| (N,)."""
+    return invert(params, z, context)
+
+
+def invert(params, z, context, each=1):
+    """The same, a row of the context standing for `each` rows of z."""
     params = masked(params)
 
     def block(works, columns):
         x = from_gaussian(params["layers"], works[0], columns)
         return x, works[0].log_sigma.sum(axis=0)
-    return flows.in_blocks(block, params, z, context, Work)
+    return flows.in_blocks(block, params, z, context, Work, each=each)
 
 
 def log_prob(params, x, context=None):
@@ -109,8 +123,8 @@ def log_prob(params, x, context=None):
 
 def sample(params, rng, n, context=None):
     """n draws, (n, D); with a context of M rows, n draws for each: (M, n, D)."""
-    z, context, shape = flows.draw_base(rng, n, *sizes(params["layers"])[:2], context)
-    return inverse(params, z, context)[0].reshape(shape)
+    z, context, shape = flows.draw(rng, n, *sizes(params["layers"])[:2], context)
+    return invert(params, z, context, n)[0].reshape(shape)
 
 
 def loss(params, x, context=None):
@@ -202,22 +216,26 @@ def from_gaussian(layers, work, z):
 def outputs(layers, work):
     """For each i in turn, the network's outputs for dimension i, (n_each, n), where work.x[i] is set before the next is asked for.
 
-    Each hidden unit is computed once, as soon as what it sees is known.
+    Each hidden unit is computed once, as soon as what it sees is known; one that sees the context alone, once for each context.
     """
     xp = array_module(work.z)
     dim, context_dim, hidden = sizes(layers)
-    degrees, layers = _degrees(dim, context_dim, hidden), flat(layers)
-    inputs = work.tape.inputs
-    for i in range(dim):
-        seen = 1 + context_dim + i                                    # the constant, the context and x₁ … xᵢ
-        for below, above, layer, units in zip(inputs, inputs[1:], layers, degrees[1:]):
-            start, end = np.searchsorted(units, (i, i + 1)).tolist()  # the units of degree i
+    layers, inputs = flat(layers), work.tape.inputs
+    for i, places in enumerate(_places(dim, context_dim, hidden)):    # where the units of degree i are
+        seen, each = 1 + context_dim + i, 1 if i else work.each       # seen: the constant, the context and x₁ … xᵢ
+        for below, above, layer, (start, end) in zip(inputs, inputs[1:], layers, places):
             if end > start:
                 new = above[1 + start:1 + end]
-                xp.matmul(layer[:seen, start:end].T, below[:seen], out=new)
-                xp.tanh(new, out=new)
+                if each == 1:
+                    xp.matmul(layer[:seen, start:end].T, below[:seen], out=new)
+                    xp.tanh(new, out=new)
+                else:
+                    few = layer[:seen, start:end].T @ below[:seen, ::each]
+                    xp.tanh(few, out=few)
+                    new.reshape(len(new), -1, each)[...] = few[:, :, None]
             seen = 1 + end
-        yield i, xp.matmul(layers[-1][:seen, i::dim].T, inputs[-1][:seen])              # the columns i and D + i: μ and a
+        out = layers[-1][:seen, i::dim].T @ inputs[-1][:seen, ::each]                   # the columns i and D + i: μ and a
+        yield i, out if each == 1 else xp.repeat(out, each, axis=1)
 
 
 def affine_inverse(work, i, out, z):

@@ -53,6 +53,11 @@ def walk_back(params, works, dz, dlog_det, grads, dcontext):
 
 def inverse(params, z, context=None):
     """Gaussian to data: x (N, D) and log|det ∂x/∂z| (N,)."""
+    return invert(params, z, context)
+
+
+def invert(params, z, context, each=1):
+    """The same, a row of the context standing for `each` rows of z."""
     params = made.masked(params)
 
     def block(works, columns):
@@ -62,7 +67,7 @@ def inverse(params, z, context=None):
             log_det = log_det + works[k].log_sigma.sum(axis=0)
             columns = columns[::-1] if k else columns
         return columns, log_det
-    return flows.in_blocks(block, params, z, context, made.Work)
+    return flows.in_blocks(block, params, z, context, made.Work, each=each)
 
 
 def log_prob(params, x, context=None):
@@ -84,8 +89,8 @@ def log_prob_and_grad(params, x, context=None):
 
 def sample(params, rng, n, context=None):
     """n draws, (n, D); with a context of M rows, n draws for each: (M, n, D)."""
-    z, context, shape = flows.draw_base(rng, n, *made.sizes(params["mades"][0])[:2], context)
-    return inverse(params, z, context)[0].reshape(shape)
+    z, context, shape = flows.draw(rng, n, *made.sizes(params["mades"][0])[:2], context)
+    return invert(params, z, context, n)[0].reshape(shape)
 
 
 def loss(params, x, context=None):

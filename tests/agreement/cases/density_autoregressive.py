@@ -55,6 +55,11 @@ for name in SHAPES:
                error_of(density.sample, plain, on.rng(), -1)]
         return density.sample(params, on.rng(1), n, context), density.sample(plain, on.rng(2), n), bad
 
+    @case(f"density.{name}.sample#blocks", sizes=(0, 1, 300, 1100), terms=10 * CHAIN)
+    def _(on, paint, n, name=name):
+        density, context = getattr(on.package.density, name), on.put(painted(paint, (4, CONTEXT)))
+        return density.sample(parameters(on, paint, name), on.rng(1), n, context)
+
     @case(f"density.{name}.loss", terms=lambda n: n + CHAIN)
     def _(on, paint, n, name=name):
         return getattr(on.package.density, name).loss(parameters(on, paint, name), *map(on.put, both(paint, n)))
