@@ -1,7 +1,11 @@
 """The 21-cm global signal: an absorption trough in the sky's temperature against redshift, in 100 bins with normal noise.
 
 The mathematics is in `reference.simulators.global_signal`. Same values; each row's trough is computed once and turned into the
-residual in place, over blocks of rows that stay in cache. The grid of the exact posterior is laid on the host in float64; samples
+residual in place, over blocks of rows that stay in cache. With t = (z − z_c)/σ and q = dm g the gradient with respect to θ is
+
+    dA = −∑ q,   dz_c = −(A/σ) ∑ q t,   dσ = −(A/σ) ∑ q t²
+
+one product after the other in one array. The grid of the exact posterior is laid on the host in float64; samples
 and densities are computed where the observation and θ live.
 """
 import math
@@ -15,7 +19,7 @@ from accel.core.priors.constants import like, special
 from accel.device import array_module, to_host
 from accel.simulators.grid import fit_grid
 
-__all__ = ["prior", "signal", "simulate", "log_likelihood", "exact_posterior_sample", "exact_posterior_log_prob"]
+__all__ = ["prior", "signal", "signal_vjp", "simulate", "log_likelihood", "exact_posterior_sample", "exact_posterior_log_prob"]
 
 REDSHIFT = np.linspace(5.0, 30.0, 100)
 REDSHIFT.setflags(write=False)
@@ -31,6 +35,27 @@ def signal(theta):
         trough(theta[rows, 1:], out=mean[rows])
         mean[rows] *= -theta[rows, :1]
     return mean
+
+
+def signal_vjp(theta, dm):
+    """dtheta (N, 3): the gradient dm (N, 100) with respect to the signal, carried back to θ (N, 3)."""
+    theta = checks.as_array("theta", theta, ("N", 3))
+    dm = checks.as_array("dm", dm, (len(theta), len(REDSHIFT)))
+    xp, dtheta = array_module(theta), array_module(theta).empty_like(theta)
+    for rows in blocks(theta):
+        t = like(theta, REDSHIFT) - theta[rows, 1:2]
+        t /= theta[rows, 2:]
+        q = t * t
+        q *= -0.5
+        xp.exp(q, out=q)
+        q *= dm[rows]
+        dtheta[rows, 0] = q.sum(axis=1)
+        for k in (1, 2):
+            q *= t
+            dtheta[rows, k] = q.sum(axis=1)
+    xp.negative(dtheta, out=dtheta)
+    dtheta[:, 1:] *= theta[:, :1] / theta[:, 2:]
+    return dtheta
 
 
 def simulate(rng, theta, *, noise=0.025):

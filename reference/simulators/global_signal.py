@@ -3,6 +3,7 @@
     (1)  A ~ U(0.01, 0.3) K,  z_c ~ U(10, 20),  σ ~ U(5, 10)         θ = (A, z_c, σ): depth, centre, width
     (2)  T(z) = −A g(z),  g(z) = exp(−½ (z − z_c)²/σ²)
     (3)  xᵢ = T(zᵢ) + N(0, noise²),  z = 5 … 30                       noise = 0.025 K
+    (7)  ∂T/∂A = −g,  ∂T/∂z_c = −A g (z − z_c)/σ²,  ∂T/∂σ = −A g (z − z_c)²/σ³
 
 The exact posterior. A enters linearly, so that given (z_c, σ) it is normal, cut to its range, and integrates in closed form:
 
@@ -24,7 +25,7 @@ from reference.core.priors import BoxUniform
 from reference.core.priors.box_uniform import strictly_inside
 from reference.simulators.grid import fit_grid
 
-__all__ = ["prior", "signal", "simulate", "log_likelihood", "exact_posterior_sample", "exact_posterior_log_prob"]
+__all__ = ["prior", "signal", "signal_vjp", "simulate", "log_likelihood", "exact_posterior_sample", "exact_posterior_log_prob"]
 
 REDSHIFT = np.linspace(5.0, 30.0, 100)
 REDSHIFT.setflags(write=False)
@@ -36,6 +37,15 @@ def signal(theta):
     """T (N, 100) in kelvin for θ (N, 3), without noise."""
     theta = checks.as_array("theta", theta, ("N", 3))
     return -theta[:, :1] * trough(theta[:, 1:])                                                       # (2)
+
+
+def signal_vjp(theta, dm):
+    """dtheta (N, 3): the gradient dm (N, 100) with respect to the signal, carried back to θ (N, 3)."""
+    theta = checks.as_array("theta", theta, ("N", 3))
+    dm, g = checks.as_array("dm", dm, (len(theta), len(REDSHIFT))), trough(theta[:, 1:])
+    depth, distance, width = theta[:, :1], REDSHIFT - theta[:, 1:2], theta[:, 2:]
+    slopes = -g, -depth * g * distance / width**2, -depth * g * distance**2 / width**3                # (7)
+    return np.stack([np.sum(dm * slope, axis=1) for slope in slopes], axis=1)
 
 
 def simulate(rng, theta, *, noise=0.025):

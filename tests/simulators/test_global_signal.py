@@ -49,6 +49,17 @@ def test_signal_by_hand():
     assert signal.min() == pytest.approx(-0.2, abs=0.2 * 0.5 * (0.13 / 5)**2)
 
 
+@BOTH
+def test_gradient_is_that_of_central_differences(package):
+    rng, h = np.random.default_rng(8), 1e-4
+    theta, dm = global_signal.prior.sample(rng, 20), rng.standard_normal((20, 100))
+    gradient = package.simulators.global_signal.signal_vjp(theta, dm)
+    for k, scale in enumerate((0.1, 1.0, 1.0)):
+        step = h * scale * np.eye(3)[k]
+        slope = (global_signal.signal(theta + step) - global_signal.signal(theta - step)) / (2 * h * scale)
+        np.testing.assert_allclose(gradient[:, k], np.sum(dm * slope, axis=1), atol=1e-8)
+
+
 def test_noise_is_25_millikelvin_in_every_bin():
     theta = np.tile([[0.1, 12.0, 8.0]], (2000, 1))
     deviation = global_signal.simulate(np.random.default_rng(1), theta) - global_signal.signal(theta)

@@ -23,6 +23,12 @@ def _(on, paint, n):
     return on.package.simulators.global_signal.signal(on.put(theta(paint, n)))
 
 
+@case("simulators.global_signal.signal_vjp", sizes=(1, 31, 1500), terms=100)
+def _(on, paint, n):
+    signal_vjp, at, dm = on.package.simulators.global_signal.signal_vjp, theta(paint, n), paint.standard_normal((n, 100))
+    return signal_vjp(on.put(at), on.put(dm)), error_of(signal_vjp, on.put(at), on.put(dm[:, 1:]))
+
+
 @case("simulators.global_signal.simulate", sizes=(1, 31, 2500), terms=10)
 def _(on, paint, n):
     simulate, at = on.package.simulators.global_signal.simulate, on.put(theta(paint, n))
