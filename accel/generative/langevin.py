@@ -118,7 +118,7 @@ def metropolis(rng, log_prob, score, start, *, step_size, n_steps, every=None, p
     good = _finite_rows(log_p, s)
     chains.finite &= good.all()
     _check_proposed(chains, good, taken, at_start=True)
-    back = xp.empty_like(start)
+    back, below_one = xp.empty_like(start), 1 - float(np.finfo(start.dtype).epsneg)       # what float32 rounds a draw up to is 1
     try:
         for step in range(1, n_steps + 1):
             z = chains.noise(rng)
@@ -132,7 +132,7 @@ def metropolis(rng, log_prob, score, start, *, step_size, n_steps, every=None, p
             log_ratio = log_p_new - log_p
             log_ratio += 0.5 * xp.square(z, out=z).sum(axis=1)
             log_ratio -= xp.square(back, out=back).sum(axis=1) / (2 * step_size)
-            u = xp.asarray(rng.random(len(start)), dtype=start.dtype)
+            u = xp.minimum(xp.asarray(rng.random(len(start)), dtype=start.dtype), below_one)
             xp.copyto(good, refused | _finite_rows(log_p_new, s_new), where=chains.finite)       # of the step that failed, from then on
             take = xp.log1p(-u) < log_ratio
             chains.take(good.all(), where=take[:, None])
