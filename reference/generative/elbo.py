@@ -12,7 +12,7 @@ Shapes        N samples, D features, L latents, C context, S importance samples;
               Encoder (C + D) → 2L and decoder (C + L) → D are networks as in `core.nets`; L, D and C follow from their shapes.
 Conventions   nats. The expectation of (6) is estimated from the one ε of each sample; KL is exact.
 Source        "Auto-encoding variational Bayes", Kingma and Welling, 2014, eqs. 3, 4 and 10; (7) "Importance weighted autoencoders",
-              Burda, Grosse and Salakhutdinov, 2016, eq. 8; the context "Learning structured output representation using deep
+              Burda, Grosse and Salakhutdinov, 2016, eq. 8 and theorem 1; the context "Learning structured output representation using deep
               conditional generative models", Sohn, Lee and Yan, 2015; lecture S1, slides "Variational AutoEncoder (VAE)".
 Departures    S0, S2 and S4 print −ELBO = ⟨log P(x|z)⟩ + KL: the first term lacks its minus sign. ℓ is bounded smoothly, between
               −16 and 16, so that no exponential of it overflows.

@@ -7,8 +7,8 @@
 Either way ∂ log p/∂f = (x − mean)/σ², with σ = 1 for Bernoulli: all that a backward pass needs.
 
 Shapes        N samples, D features; x, f (N, D); log p (N,); a (1,), one σ for all features.
-Conventions   nats. The constant of (1) is kept, so that a bound on log p(x) is one. x of (2) is in [0, 1]: with a fraction (2) is the
-              mean of the two log-probabilities, weighted by x.
+Conventions   nats. The constant of (1) is kept, so that a bound on log p(x) is one. x of (2) is 0 or 1, or between: (2) is then the
+              mean of both log-probabilities, weighted by x, and no density of x.
 Source        "Auto-encoding variational Bayes", Kingma and Welling, 2014, appendix C; lecture S1, slides "VAE loss".
 Departures    (3) bounds log σ² smoothly: data that a decoder restores exactly would drive σ to zero and log p to infinity. Where a
               is small (3) is a, to third order.
