@@ -102,7 +102,7 @@ def travel(target, start, here, epsilon, variance, n_steps):
     if n_broken:
         raise NotFinite("log_prob or its gradient", n_broken)
     acceptance = xp.exp(-xp.maximum(change, 0))
-    return Point(u, p, log_prob, grad), xp.where(alive, acceptance, like(acceptance, 0.0)), xp.logical_not(alive)
+    return Point(u, p, log_prob, grad), xp.where(alive, acceptance, 0.0), xp.logical_not(alive)
 
 
 class Tuning(NamedTuple):

@@ -35,7 +35,7 @@ class Target:
         log_likelihood = checks.as_array("log_likelihood(u)", self.log_likelihood(u), (len(u),))
         log_prob = like(log_likelihood, self.prior.unconstrained_log_prob(u))
         log_prob += log_likelihood
-        return array_module(log_prob).where(like_mask(log_prob, within_reach(u)), log_prob, like(log_prob, -np.inf))
+        return array_module(log_prob).where(like_mask(log_prob, within_reach(u)), log_prob, -np.inf)
 
     def log_prob_and_grad(self, u):
         """log p(u|x) up to a constant, (N,), and its gradient (N, d′)."""
@@ -49,7 +49,7 @@ class Target:
         log_prob += log_likelihood
         grad += slope
         xp, inside = array_module(log_prob), like_mask(log_prob, within_reach(u))
-        return xp.where(inside, log_prob, like(log_prob, -np.inf)), xp.where(inside[:, None], grad, like(grad, 0.0))
+        return xp.where(inside, log_prob, -np.inf), xp.where(inside[:, None], grad, 0.0)
 
 
 def within_reach(u):
@@ -141,6 +141,6 @@ def diagnosed(chains, name):
     known = to_host(r_hat)
     if not np.all(known <= R_HAT_LIMIT):                              # NaN too
         worst = int(np.argmax(np.where(np.isnan(known), np.inf, known)))
-        warnings.warn(f"{name}: the chains have not mixed: R-hat = {known[worst]:.4g} in unconstrained parameter {worst}, expected at most "
+        warnings.warn(f"{name}: the chains have not mixed: R-hat = {known[worst]:.5g} in unconstrained parameter {worst}, expected at most "
                       f"{R_HAT_LIMIT}; raise thin or n_warmup, or use another sampler", stacklevel=3)
     return r_hat, ess

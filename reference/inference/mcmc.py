@@ -131,7 +131,8 @@ def sample(rng, target, n, *, sampler=slice_sampler, n_chains=50, n_warmup=200, 
     Warns
     -----
     UserWarning
-        If the chains have not mixed, with the largest R̂; if trajectories diverged; if the run was interrupted.
+        If the chains have not mixed, with the largest R̂; if trajectories diverged; if the run was interrupted (Ctrl-C), which returns
+        what was drawn until then, fewer than n draws perhaps.
     """
     n, thin, n_least = checks.check_count("n", n), checks.check_count("thin", thin), checks.check_count("n_least", n_least)
     if start is None:
@@ -192,6 +193,6 @@ def diagnosed(chains, name):
     r_hat, ess = convergence.r_hat(chains.u), convergence.effective_sample_size(chains.u)
     if not np.all(r_hat <= R_HAT_LIMIT):                                                              # (4); NaN too
         worst = int(np.argmax(np.where(np.isnan(r_hat), np.inf, r_hat)))
-        warnings.warn(f"{name}: the chains have not mixed: R-hat = {r_hat[worst]:.4g} in unconstrained parameter {worst}, expected at most "
+        warnings.warn(f"{name}: the chains have not mixed: R-hat = {r_hat[worst]:.5g} in unconstrained parameter {worst}, expected at most "
                       f"{R_HAT_LIMIT}; raise thin or n_warmup, or use another sampler", stacklevel=3)
     return r_hat, ess

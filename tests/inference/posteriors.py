@@ -29,12 +29,12 @@ def features(theta):
 
 
 @functools.cache
-def known():
-    """The posterior's expectation of every feature, and the log-evidence, by Gauss and Legendre with 400 nodes a side."""
+def known(power=1.0):
+    """Every feature's expectation, and the log-evidence, of the likelihood to a power: by Gauss and Legendre, 400 nodes a side."""
     node, weight = leggauss(400)
     sides = [(low + high) / 2 + (high - low) / 2 * node for low, high in zip(LOW, HIGH)]
     theta = np.stack(np.meshgrid(*sides, indexing="ij"), axis=-1).reshape(-1, 2)
-    mass = np.outer(weight, weight).reshape(-1) / 4 * np.exp(log_likelihood(theta))
+    mass = np.outer(weight, weight).reshape(-1) / 4 * np.exp(power * log_likelihood(theta))
     return mass @ features(theta) / mass.sum(), np.log(mass.sum())
 
 
@@ -48,9 +48,9 @@ def target(package, slope=gradient):
     return package.inference.mcmc.Target(prior, lambda u: log_likelihood(prior.to_constrained(u)[0]), log_likelihood_and_grad)
 
 
-def gaps(draws, package):
+def gaps(draws, package, power=1.0):
     """By how many standard errors each feature's mean over all chains misses what is known, (8,); the errors from its own ESS."""
     prior, (n_chains, n, dim) = package.core.priors.BoxUniform(LOW, HIGH), draws.chains.u.shape
     values = features(prior.to_constrained(draws.chains.u.reshape(-1, dim))[0])
     ess = package.validation.convergence.effective_sample_size(values.reshape(n_chains, n, -1))
-    return (values.mean(axis=0) - known()[0]) / (values.std(axis=0) / np.sqrt(ess))
+    return (values.mean(axis=0) - known(power)[0]) / (values.std(axis=0) / np.sqrt(ess))

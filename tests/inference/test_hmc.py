@@ -29,18 +29,7 @@ def test_moments_of_a_bent_and_skewed_posterior(seed):
     assert (draws.r_hat < 1.01).all() and draws.chains.n_divergent == 0
     gaps = posteriors.gaps(draws, reference)
     assert np.abs(gaps).max() < 4, gaps
-
-
-def test_the_comparison_of_moments_can_fail(seed):
-    """The same likelihood a tenth wider is told apart."""
-    known = posteriors.target(accel)
-
-    def wider(u):
-        value, slope = known.log_likelihood_and_grad(u)
-        return value / 1.2, slope / 1.2
-    target = accel.inference.mcmc.Target(known.prior, lambda u: wider(u)[0], wider)
-    draws = accel.inference.mcmc.sample(np.random.default_rng(seed), target, 1000, sampler=accel.inference.hmc, n_chains=40, thin=16)
-    assert np.abs(posteriors.gaps(draws, accel)).max() > 5
+    assert np.abs(posteriors.gaps(draws, reference, power=1 / 1.2)).max() > 6, "the check cannot see a likelihood a tenth wider"
 
 
 def test_dirichlet_posterior_of_counts(seed):
@@ -172,7 +161,8 @@ def test_divergences_are_counted_and_reported(package):
         grad = np.concatenate((5 * (0.5 * np.sum(rest * scaled, axis=1) - 2.5)[:, None], -scaled + rest), axis=1)
         return -0.5 * np.sum(rest * scaled, axis=1) - 2.5 * v + 0.5 * np.sum(rest**2, axis=1), grad
     target = package.inference.mcmc.Target(prior, lambda u: log_likelihood_and_grad(u)[0], log_likelihood_and_grad)
-    with pytest.warns(UserWarning, match=r"hmc: \d+ of \d+ trajectories diverged; part of the posterior may be missing"):
+    diverged = r"hmc: \d+ of \d+ trajectories diverged; part of the posterior may be missing"
+    with pytest.warns(UserWarning, match="R-hat"), pytest.warns(UserWarning, match=diverged):
         with np.errstate(over="ignore", invalid="ignore"):
             draws = package.inference.mcmc.sample(np.random.default_rng(3), target, 50, sampler=package.inference.hmc, n_chains=20,
                                                   n_warmup=40, n_least=50)

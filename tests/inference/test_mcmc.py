@@ -7,6 +7,7 @@ from scipy import stats
 
 import accel
 import reference
+from tests.agreement.backends import accel_backends, uses_cuda
 from tests.inference import posteriors
 
 BOTH = pytest.mark.parametrize("package", [reference, accel])
@@ -174,3 +175,24 @@ def test_a_likelihood_that_is_never_finite_is_named_at_once(package):
         package.inference.mcmc.sample(np.random.default_rng(8), normal_target(package, lambda u: u[:, 0] * np.nan), 10)
     with pytest.raises(ValueError, match="n_candidates: expected at least 50 prior draws with a likelihood, one for each chain, got 0"):
         package.inference.mcmc.sample(np.random.default_rng(8), normal_target(package, lambda u: u[:, 0] - np.inf), 10)
+
+
+# on a device
+
+@pytest.mark.skipif(uses_cuda(), reason="the stand-in and CuPy share a name")
+@pytest.mark.parametrize(("module", "settings", "syncs"), [("hmc", (0.8, 3.0), 1.0), ("slice_sampler", (1.0,), 60.0)])
+def test_chains_stay_on_the_device(module, settings, syncs):
+    """After the warm-up nothing is uploaded or widened, and the host waits once for a trajectory, and a few times for each batch."""
+    from tests.strict_cupy import counted
+    on = accel_backends()["strict-float32"]
+    middle, prior = on.put(np.array([0.4, -0.7])), accel.core.priors.BoxUniform([-1.0, 2.0], [3.0, 2.5])
+    target = accel.inference.mcmc.Target(prior, lambda u: -2.0 * ((u - middle)**2).sum(axis=1),
+                                         lambda u: (-2.0 * ((u - middle)**2).sum(axis=1), -4.0 * (u - middle)))
+    rng, start = accel.device.generator(3, on.xp, "float32"), on.put(np.random.default_rng(0).normal(size=(10, 2)))
+    walk = getattr(accel.inference, module).walk(rng, target, start, 8, *settings)
+    for _ in range(10):
+        next(walk)
+    with counted() as spent:
+        for _ in range(10):
+            next(walk)
+    assert spent["upload"] == spent["upcast"] == 0 and spent["sync"] <= 10 * syncs

@@ -14,6 +14,7 @@ from tests.inference import posteriors
 BOTH = pytest.mark.parametrize("package", [reference, accel])
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:ensemble_sampler. the chains have not mixed")
 def test_ensemble_moments_of_a_bent_and_skewed_posterior(seed):
     draws = mcmc.sample(np.random.default_rng(seed), posteriors.target(reference), 400, sampler=ensemble_sampler, n_chains=40, thin=120)
@@ -34,6 +35,7 @@ def test_nested_moments_and_evidence_of_a_bent_and_skewed_posterior(seed):
     assert np.isnan(draws.r_hat).all()
 
 
+@pytest.mark.slow
 def test_evidence_of_counts(seed):
     """A flat prior on the simplex and counts n: ∫ ∏ θₖ^nₖ p(θ) dθ = Γ(4) ∏ Γ(nₖ + 1)/Γ(∑ nₖ + 4)."""
     prior, counts = reference.core.priors.Dirichlet(np.ones(4)), np.array([1.0, 4.0, 0.0, 12.0])

@@ -12,32 +12,25 @@ BOTH = pytest.mark.parametrize("package", [reference, accel])
 
 
 def test_moments_of_a_bent_and_skewed_posterior(seed):
-    draws = reference.inference.mcmc.sample(np.random.default_rng(seed), posteriors.target(reference), 1000, n_chains=40, n_warmup=100,
-                                            thin=32)
+    draws = reference.inference.mcmc.sample(np.random.default_rng(seed), posteriors.target(reference), 500, n_chains=20, n_warmup=100,
+                                            thin=30)
     assert (draws.r_hat < 1.01).all()
     gaps = posteriors.gaps(draws, reference)
     assert np.abs(gaps).max() < 4, gaps
-
-
-def test_the_comparison_of_moments_can_fail(seed):
-    """The same likelihood a tenth wider is told apart."""
-    target = posteriors.target(accel)
-    wider = accel.inference.mcmc.Target(target.prior, lambda u: target.log_likelihood(u) / 1.2)
-    draws = accel.inference.mcmc.sample(np.random.default_rng(seed), wider, 1000, n_chains=40, n_warmup=100, thin=32)
-    assert np.abs(posteriors.gaps(draws, accel)).max() > 5
+    assert np.abs(posteriors.gaps(draws, reference, power=1 / 1.2)).max() > 6, "the check cannot see a likelihood a tenth wider"
 
 
 def test_dirichlet_posterior_of_counts(seed):
     """A flat prior on the simplex and counts (1, 4, 0, 12): the posterior is Dirichlet(2, 5, 1, 13)."""
     prior, counts = accel.core.priors.Dirichlet(np.ones(4)), np.array([1.0, 4.0, 0.0, 12.0])
     target = accel.inference.mcmc.Target(prior, lambda u: np.log(prior.to_constrained(u)[0]) @ counts)
-    draws = accel.inference.mcmc.sample(np.random.default_rng(seed), target, 3000, n_chains=100, n_warmup=100, thin=10)
+    draws = accel.inference.mcmc.sample(np.random.default_rng(seed), target, 2000, n_chains=50, n_warmup=100, thin=10)
     exact = stats.dirichlet(counts + 1)
-    assert (draws.r_hat < 1.01).all() and draws.ess.min() > 3000
-    assert np.abs((draws.theta.mean(axis=0) - exact.mean()) / np.sqrt(exact.var() / 3000)).max() < 4
-    for k, column in enumerate(draws.theta.T):                        # every third draw: 30 iterations apart
-        assert stats.kstest(column[::3], stats.beta(counts[k] + 1, 20 - counts[k]).cdf).pvalue > 1e-3
-        assert stats.kstest(column[::3], stats.beta(counts[k] + 2, 20 - counts[k]).cdf).pvalue < 1e-3, "the check cannot see a count"
+    assert (draws.r_hat < 1.01).all() and draws.ess.min() > 2000
+    assert np.abs((draws.theta.mean(axis=0) - exact.mean()) / np.sqrt(exact.var() / 2000)).max() < 4
+    for k, column in enumerate(draws.theta.T):
+        assert stats.kstest(column, stats.beta(counts[k] + 1, 20 - counts[k]).cdf).pvalue > 1e-3
+        assert stats.kstest(column, stats.beta(counts[k] + 2, 20 - counts[k]).cdf).pvalue < 1e-3, "the check cannot see a count"
 
 
 def test_steps_out_to_the_ends_of_a_slice_by_hand():

@@ -84,3 +84,28 @@ def _(on, paint, n):
     return [error_of(sample, **ask) for ask in (dict(n=0), dict(thin=0), dict(n_chains=0), dict(n_candidates=3), dict(start=outside),
                                                 dict(start=flat), dict(target=nowhere), dict(target=broken), dict(n_warmup=-1),
                                                 dict(n_least=0))]
+
+
+@case("inference.mcmc.sample#any dtype", sizes=(6,))
+def _(on, paint, n):
+    """Draws are inside the prior, in the dtype and where the values of the likelihood are, wherever the starts are born."""
+    found = []
+    for sampler in (on.package.inference.slice_sampler, on.package.inference.hmc):
+        for rng in (on.rng(n), np.random.default_rng(n)):
+            target = located(on, slanted(on))
+            with warnings.catch_warnings(record=True):
+                warnings.simplefilter("always")
+                draws = on.package.inference.mcmc.sample(rng, target, n, sampler=sampler, n_chains=4, n_warmup=6, thin=1, n_least=8,
+                                                         n_candidates=30)
+            numbers = (draws.theta, draws.log_prob, draws.r_hat, draws.ess, draws.chains.u, draws.chains.log_prob)
+            found.append([str(a.dtype) == on.dtype for a in numbers])
+            found.append([target.prior.contains(draws.theta), on.xp.isfinite(draws.log_prob)])
+    return found
+
+
+def located(on, target):
+    """The target with likelihoods that bring u to where they live, as those of a trained model do."""
+    def there(u):
+        return on.put(u) if isinstance(u, np.ndarray) else u
+    return on.package.inference.mcmc.Target(target.prior, lambda u: target.log_likelihood(there(u)),
+                                            lambda u: target.log_likelihood_and_grad(there(u)))
