@@ -1,6 +1,6 @@
 """From a cold interpreter to the first posterior sample of a saved model, and installed sizes, against sbi
 
-Each round starts a new interpreter that imports the library, loads a saved posterior (sbi: its pickle) and draws one sample for one
+Each round starts a new interpreter that imports the library, loads a saved posterior (sbi: what torch saved) and draws one sample for one
 observation. Sizes are the files of a package and of everything that it requires, in this environment.
 """
 import contextlib
@@ -19,7 +19,7 @@ from experiments.bench import timing
 
 OURS = ("import numpy as np; from accel.inference import npe; posterior = npe.load({path!r}); "
         "print(posterior.sample(np.random.default_rng(0), 1, np.zeros(10)).shape)")
-SBI = ("import pickle, torch; torch.set_num_threads(1); posterior = pickle.load(open({path!r}, 'rb')); "
+SBI = ("import torch; torch.set_num_threads(1); posterior = torch.load({path!r}, weights_only=False); "
        "print(tuple(posterior.sample((1,), x=torch.zeros(10), show_progress_bars=False).shape))")
 
 
@@ -49,15 +49,12 @@ def save_ours(path):
 
 
 def save_sbi(path):
-    import pickle
-
     import torch
     from sbi.inference import NPE
     prior = torch.distributions.MultivariateNormal(torch.zeros(3), torch.eye(3))
     trainer = NPE(prior=prior, show_progress_bars=False)
     trainer.append_simulations(prior.sample((100,)), torch.randn(100, 10)).train(max_num_epochs=1)
-    with open(path, "wb") as file:
-        pickle.dump(trainer.build_posterior(), file)
+    torch.save(trainer.build_posterior(), path)
     return path
 
 
