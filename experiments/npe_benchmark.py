@@ -55,7 +55,7 @@ def _run_task(settings, name, task, offset):
         checkpoint=settings.checkpoint(name), progress=settings.progress)
     seconds = time.perf_counter() - start
 
-    observed = settings.put(_observations(settings, simulator, name, 1 if quick else task.n_observations, offset))
+    observed = settings.put(observations(settings, simulator, name, 1 if quick else task.n_observations, offset))
     ours = posterior.sample(settings.rng(offset + 3), n_samples, observed)
     exact = [simulator.exact_posterior_sample(settings.rng(offset + 10 + k), n_samples, one) for k, one in enumerate(observed)]
     c2st = [package.validation.c2st.accuracy(known, samples) for known, samples in zip(exact, ours)]
@@ -67,7 +67,7 @@ def _run_task(settings, name, task, offset):
     return c2st, gap.mean, gap.standard_error, seconds, ours[0], exact[0]
 
 
-def _observations(settings, simulator, name, n, offset):
+def observations(settings, simulator, name, n, offset):
     """n observations, from the benchmark's files where there are any, else from the prior."""
     if settings.data is None:
         from accel.device import to_host

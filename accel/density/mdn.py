@@ -115,10 +115,7 @@ def work_arrays(params, role, n, context):
 def mixture(work):
     """log π, μ, s and L of (2) to (4), into work."""
     xp = array_module(work.s)
-    for layer, h, above in zip(work.layers, work.tape.inputs, work.tape.inputs[1:]):
-        xp.matmul(layer.T, h, out=above[1:])
-        xp.tanh(above[1:], out=above[1:])
-    xp.matmul(work.heads.T, work.tape.inputs[-1], out=work.tape.out)
+    nets.forward(work.layers, work.tape)
     xp.subtract(work.alpha, work.alpha.max(axis=0), out=work.log_pi)
     work.log_pi -= xp.log(xp.exp(work.log_pi).sum(axis=0))
     xp.multiply(work.a, 1 / S, out=work.bound)
@@ -154,14 +151,12 @@ def evaluate(work, x):
 
 def log_prob(params, x, context=None):
     """log p(y|c) in nats, (N,)."""
-    x, context = flows.check_inputs(x, context, *sizes_of(params))
-    params = packed(params)
-    xp, dtype = array_module(params.flat), params.flat.dtype
-    x, log_p, step = xp.asarray(x, dtype=dtype), xp.empty(len(x), dtype), flows.COLUMNS if xp is np else flows.COLUMNS_ON_DEVICE
+    (x, context), params = flows.check_inputs(x, context, *sizes_of(params)), packed(params)
+    xp = array_module(params.flat)
+    log_p, step = xp.empty(len(x), params.flat.dtype), flows.COLUMNS if xp is np else flows.COLUMNS_ON_DEVICE
     for rows in (slice(start, start + step) for start in range(0, len(x), step)):
-        columns = x[rows].T
-        work = work_arrays(params, "evaluate", columns.shape[1], None if context is None else context[rows])
-        log_p[rows] = evaluate(work, columns)
+        work = work_arrays(params, "evaluate", len(x[rows]), None if context is None else context[rows])
+        log_p[rows] = evaluate(work, xp.asarray(x[rows], dtype=log_p.dtype).T)
     return log_p
 
 
@@ -171,7 +166,7 @@ def log_prob_and_grad(params, x, context=None):
     work = work_arrays(packed(params), "score", len(x), context)
     value = evaluate(work, x.T)
     dcontext = walk_back(work, -1, None, need_dinput=True)
-    return value, work.dmu.sum(axis=1).T * -1, None if context is None else dcontext.T.copy()
+    return value, -work.dmu.sum(axis=1).T, None if context is None else dcontext.T.copy()
 
 
 def components(params, context=None):
@@ -194,8 +189,7 @@ def components(params, context=None):
 
 def sample(params, rng, n, context=None):
     """n draws, (n, D); with a context of M rows, n draws for each: (M, n, D)."""
-    dim, context_dim = sizes_of(params)
-    params = packed(params)
+    (dim, context_dim), params = sizes_of(params), packed(params)
     r, _, shape = flows.draw_base(rng, n, dim, context_dim, context)
     xp, dtype, m = array_module(params.flat), params.flat.dtype, 1 if context is None else len(context)
     u, r = xp.asarray(rng.random(len(r)), dtype=dtype).reshape(m, n), xp.asarray(r, dtype=dtype).reshape(m, n, dim)
