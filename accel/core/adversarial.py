@@ -47,7 +47,7 @@ def train(model, params, x, *, rng, n_critic=1, averaging=0.0, learning_rate=2e-
         flat[...], sums[...] = xp.asarray(state["params"]), xp.asarray(state["sums"])
         for name, saved in state.pop("adams").items():
             adams[name] = optim.AdamState(saved["step"], *(unravel(xp.asarray(saved[key]), own[name]) for key in ("mean", "square")))
-    finished, history = result(params, own, sums, adams, averaging), state["history"]
+    finished, history = result(params, sums, adams, averaging), state["history"]
     bar, stopped = progress_bar(progress, n_epochs, unit="epoch", done=state["epoch"]), "n_epochs"
 
     def learn(name, loss, grads):
@@ -75,7 +75,7 @@ def train(model, params, x, *, rng, n_critic=1, averaging=0.0, learning_rate=2e-
                 for name in names:
                     mine = [value for value, (learner, *_) in zip(values, losses) if learner == name]
                     history[f"{name}_loss"].append(math.fsum(mine) / len(mine) if mine else math.nan)
-                finished, state["epoch"] = result(params, own, sums, adams, averaging), epoch + 1
+                finished, state["epoch"] = result(params, sums, adams, averaging), epoch + 1
                 save_checkpoint(checkpoint, identity, state, flat, adams, sums, rng)
                 bar.update(1)
     except KeyboardInterrupt:
@@ -102,7 +102,7 @@ def own_views(flat, params):
     return own
 
 
-def result(params, own, sums, adams, averaging):
+def result(params, sums, adams, averaging):
     """A copy of the parameters, the generator's averaged."""
     copy = unravel(params.flat.copy(), params)
     if adams["generator"].step:

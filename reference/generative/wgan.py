@@ -141,7 +141,8 @@ def fit(x, *, rng, n_latent=16, hidden=(128, 128), activation=nets.LEAKY_RELU, p
     activation : Activation
         From `core.nets`.
     penalty : float
-        λ.
+        λ. Where the data have few dimensions and structure much finer than s, a smaller one lets the critic get as steep as that asks
+        for: 0.03 for eight narrow modes on a ring.
 
     Raises
     ------
