@@ -6,9 +6,10 @@ the blocks of its weights:
 
     aⱼₖ = tⱼ₊ₖ + dⱼ,    t = W_uᵀ u + W_vᵀ s,    d = b + W_cᵀ c − W_vᵀ m
 
-Backward, from df through the layers above to da, and then
+Backward, from df to the outputs, through the layers above to da, and then to the first layer:
 
     df_k = [k < K] exp(f_k − log(K + ∑ₗ₌₀ᴷ⁻¹ exp fₗ)) + [k > 0] exp(f_k − log(K + ∑ₗ₌₁ᴷ exp fₗ)) − [k = 0],   all over 2N
+    dh₀ = df,    dh = c df
     dtⱼ = ∑ₖ daⱼ₋ₖ,ₖ,    ddⱼ = ∑ₖ daⱼₖ
     dW_u = u dtᵀ,    dW_v = s dtᵀ − m ddᵀ,    dW_c = c ddᵀ,    db = ∑ⱼ ddⱼ
 
@@ -32,7 +33,7 @@ def init_params(rng, *, dim, context_dim, hidden=(64, 64, 64)):
     """Weights N(0, 1/n_in); the last layer is zero, so that training starts from (3)."""
     checks.check_count("hidden: number of layers", len(hidden))
     layers = nets.init_mlp(rng, (2 * dim + context_dim, *hidden))
-    return {"layers": [*layers, array_module(layers[0]).zeros((hidden[-1] + 1, 1), dtype=layers[0].dtype)]}
+    return {"layers": [*layers, array_module(layers[0]).zeros((hidden[-1] + 1, 1 + context_dim), dtype=layers[0].dtype)]}
 
 
 def theta_rows_of(prior, regression, u):
@@ -78,7 +79,8 @@ def log_ratio_and_grad(params, theta_rows, x_rows):
     params = packed(params)
     layers, work, n_u = params["layers"], work_arrays(params, "gradient", 1, theta_rows), theta_rows.shape[1] - 1
     f = forward(layers, work, theta_rows, x_rows)[0].copy()
-    da = input_gradient(layers[1:], work.tape)
+    work.df[...] = 1
+    da = input_gradient(layers[1:], work.tape, output_gradient(work))
     xp, drows = array_module(f), array_module(f).empty_like(theta_rows)
     xp.matmul(da.T, layers[0][1:1 + n_u].T, out=drows[:, :-1])
     drows[:, n_u // 2:-1] -= linear_log_ratio(theta_rows, x_rows)[1]
@@ -135,6 +137,8 @@ class Work:
         self.units = self.tape.inputs[0][1:].reshape(hidden, n, n_pairs)
         self.of_theta, self.of_x = xp.empty((hidden, n + n_pairs - 1), dtype), xp.empty((hidden, n), dtype)
         self.f, self.df = xp.empty((n_pairs, n), dtype), xp.empty((n_pairs, n), dtype)
+        self.product = xp.empty((layers[-1].shape[1] - 1, n), dtype)
+        self.dout = xp.empty((layers[-1].shape[1], n, n_pairs), dtype)
 
 
 def work_arrays(params, role, n_pairs, rows):
@@ -149,28 +153,40 @@ def forward(layers, work, theta_rows, x_rows):
     p, (n_pairs, _) = n_u // 2, work.f.shape
     t = xp.matmul(first[1:1 + n_u].T, theta_rows[:, :-1].T, out=work.of_theta[:, :n])
     work.of_theta[:, n:] = t[:, :n_pairs - 1]
-    d = first[1 + n_u:].T @ x_rows[:, :-p].T
+    work.c = x_rows[:, :-p].T
+    d = first[1 + n_u:].T @ work.c
     d -= first[1 + p:1 + n_u].T @ x_rows[:, -p:].T
     d += first[0][:, None]
     for k in range(n_pairs):
         xp.add(work.of_theta[:, k:k + n], d, out=work.units[:, :, k])
     xp.tanh(work.units, out=work.units)
-    work.f[...] = nets.forward(layers[1:], work.tape).reshape(n, n_pairs).T
+    out = nets.forward(layers[1:], work.tape).reshape(-1, n, n_pairs)
     for k in range(n_pairs):
-        work.f[k] += linear_log_ratio(xp.roll(theta_rows, -k, axis=0) if k else theta_rows, x_rows)[0]
+        log_r0, _ = linear_log_ratio(xp.roll(theta_rows, -k, axis=0) if k else theta_rows, x_rows)
+        xp.multiply(out[1:, :, k], work.c, out=work.product)
+        xp.sum(work.product, axis=0, out=work.f[k])
+        work.f[k] += out[0, :, k]
+        work.f[k] += log_r0
     return work.f
+
+
+def output_gradient(work):
+    """From work.df to the gradient with respect to the network's outputs, (1 + C, n · n_pairs)."""
+    work.dout[0] = work.df.T
+    array_module(work.df).multiply(work.df.T[None], work.c[:, :, None], out=work.dout[1:])
+    return work.dout.reshape(len(work.dout), -1)
 
 
 def backward(layers, work, dlayers):
     """From work.df to da, (H, n, n_pairs), writing the gradients of all layers above the first."""
-    da = nets.backward(layers[1:], work.tape, work.df.T.reshape(1, -1), dlayers[1:], need_dx=True)
+    da = nets.backward(layers[1:], work.tape, output_gradient(work), dlayers[1:], need_dx=True)
     da *= nets.TANH.slope(work.tape.inputs[0][1:], out=work.tape.slopes[0])
     return da.reshape(work.units.shape)
 
 
-def input_gradient(layers, tape):
-    """The gradient of the output with respect to what the activations were fed below these layers, (H, n)."""
-    xp, da = array_module(tape.out), array_module(tape.out).ones_like(tape.out)
+def input_gradient(layers, tape, da):
+    """From the outputs' gradient to that of what the activations below these layers were fed, (H, n)."""
+    xp = array_module(da)
     for layer, h, out, slope in reversed(list(zip(layers, tape.inputs, tape.cotangents, tape.slopes))):
         da = xp.matmul(layer[1:], da, out=out)
         da *= nets.TANH.slope(h[1:], out=slope)

@@ -77,7 +77,7 @@ def test_loss_is_least_at_the_exact_ratio(package, k):
 
     def loss(adds):
         """With a network that adds a linear function: a tanh of small numbers."""
-        return ratio.loss({"layers": [1e-3 * np.array(adds), np.array([[0.0], [1e3]])]}, *rows, n_contrastive=k)
+        return ratio.loss({"layers": [1e-3 * np.array(adds), np.array([[0.0, 0.0], [1e3, 0.0]])]}, *rows, n_contrastive=k)
     least = loss([[0.0]] * 4)
     for shift, of_u, of_v, of_c in ((0.3, 0, 0, 0), (-0.3, 0, 0, 0), (0, 0.2, 0, 0), (0, 0, 0.3, 0), (0, 0, -0.3, 0), (0, 0.1, 0, 0.1)):
         assert loss([[shift], [of_u], [of_v], [of_c]]) > least + 1e-3
@@ -151,7 +151,7 @@ def test_balance_punishes_one_sided_classifiers_alone(package, seed):
         slope = 0.0 if width == 1.0 else 0.8
         fitted = core.regression.Regression(np.array([[0.0], [slope]]), np.array([[width]]))
         rows = ratio.theta_rows_of(core.priors.Normal([0.0], [1.0]), fitted, u), ratio.x_rows_of(fitted, x)
-        params = {"layers": [np.zeros((4, 1)), np.zeros((2, 1))]}
+        params = {"layers": [np.zeros((4, 1)), np.zeros((2, 2))]}
         penalties.append(ratio.loss(params, *rows, n_contrastive=1, balance=1.0) - ratio.loss(params, *rows, n_contrastive=1))
     standard_error = 1 / np.sqrt(20_000)
     assert penalties[0] < (4 * standard_error)**2 and penalties[1] < 1e-12 and penalties[2] > 0.1**2
