@@ -14,9 +14,9 @@ from experiments.framework import Metric, Outcome
 WEIGHTS, MEANS = np.array([0.8, 0.2]), np.array([[-4.0, 0.0], [4.0, 0.5]])
 COVARIANCES = np.array([[[1.2, 0.5], [0.5, 0.7]], [[0.5, -0.2], [-0.2, 0.9]]])
 SIGMA_MAX, SIGMA_MIN, N_LEVELS = 8.0, 0.3, 16
-N_SAMPLES, N_CHAINS, N_STEPS = 30_000, 10_000, 160                    # steps at each level; the others take as many in all
+N_SAMPLES, N_CHAINS, N_STEPS = 60_000, 10_000, 120                    # steps at each level; the others take as many in all
 FEWER = 5                                                             # and have a fifth of the chains: what they miss is plain to see
-NETWORK = {"hidden": (64, 64), "learning_rate": 1e-2, "batch_size": 1000, "max_epochs": 60, "validation_fraction": 0.0}
+NETWORK = {"hidden": (64, 64, 64), "learning_rate": 4e-3, "batch_size": 1000, "max_epochs": 50, "validation_fraction": 0.0}
 RELATIVE_STEP, PLAIN_STEP = 0.2, 0.1
 QUICK = {"n_samples": 1000, "n_chains": 300, "n_steps": 10, "max_epochs": 2}
 WINDOW = ((-10.0, 10.0), (-6.5, 6.5))
