@@ -154,8 +154,8 @@ def draw_examples(axes, kind, x, made, sigma):
         for i, colours in enumerate((light((x[k] + 0.2) / 2.2), light((made[k] + 0.2) / 2.2), difference((x[k] - made[k]) / 1.2 + 0.5))):
             tiles[33 * i:33 * i + 32, 33 * j:33 * j + 32] = colours.reshape(32, 32, 4)[::-1]
     axes.imshow(tiles, interpolation="nearest")
-    axes.set_xticks(33 * np.arange(3) + 15.5, [f"{sigma[k]:.1f} σ".replace("-", "−") for k in chosen])
-    axes.set_yticks(33 * np.arange(3) + 15.5, ("image", "WGAN", "difference, ± 0.6") if kind == "ordinary" else [])
+    axes.set_xticks(33 * np.arange(3) + 15.5, [f"{round(float(sigma[k]), 1) + 0.0:.1f} σ".replace("-", "−") for k in chosen])
+    axes.set_yticks(33 * np.arange(3) + 15.5, ("image", "WGAN", "difference\n(± 0.6)") if kind == "ordinary" else [])
     axes.tick_params(length=0)
     axes.grid(False)
     axes.spines[:].set_visible(False)
@@ -194,8 +194,8 @@ def draw_histograms(rows, sigma):
         axes.text(0.99, 0.95, f"{plural(kind)}: {100 * np.mean(values > 3):.0f} % above 3 σ", ha="right", va="top",
                   transform=axes.transAxes, bbox={"facecolor": "white", "alpha": 0.85, "edgecolor": "none", "pad": 1.5})
         axes.set_yticks([])
-    rows[0].set_title("The WGAN's score")
-    rows[-1].set_xlabel("σ above the mean of other ordinary galaxies; last bin: 9 and more")
+    rows[0].set_title("The WGAN's score (last bin: all above)")
+    rows[-1].set_xlabel("σ above the mean of ordinary galaxies")
 
 
 def plural(kind):
