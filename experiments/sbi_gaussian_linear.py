@@ -76,11 +76,12 @@ def _figure(draws, observation, c2st):
     for axis, value, title in ((left, 0, "shift of the mean [exact widths]"), (middle, 1, "width / exact width")):
         axis.axhline(value, color="black", linewidth=0.8)
         axis.set(xticks=place, xlabel="parameter", title=title)
-    left.set_ylim(-0.4, 0.4)
-    middle.set_ylim(0.85, 1.15)
+    left.set_ylim(-0.2, 0.2)
+    middle.set_ylim(0.9, 1.1)
     left.legend(loc="upper left", ncols=3, title="bars: two standard errors of the draws", alignment="left")
     for k, (name, value) in enumerate(c2st.items()):
         right.bar(k, value - 0.5, 0.5, bottom=0.5, color=figures.COLOURS[COLOURS[name]])
+        right.annotate(f"{value:.3f}", (k, max(value, 0.5)), (0, 3), textcoords="offset points", ha="center")
         right.hlines(TARGETS[name], k - 0.35, k + 0.35, color="black", linestyle="--", label=None if k else "published")
     right.set(xticks=range(len(c2st)), xticklabels=list(c2st), ylim=(0.5, 0.6), title="C2ST (0.5: cannot be told apart)")
     right.legend(loc="upper right")

@@ -24,7 +24,7 @@ from experiments.framework import Metric, Outcome
 METHODS = {"ABC": "grey", "NPE": "blue", "NLE": "orange", "NRE": "green"}
 SIZES = {1_000: {"batch_size": 50, "max_epochs": 40}, 5_000: {"batch_size": 100, "max_epochs": 40},
          25_000: {"batch_size": 200, "max_epochs": 40}}
-QUICK = {200: {"batch_size": 50, "max_epochs": 2}, 400: {"batch_size": 50, "max_epochs": 2}}
+QUICK = {300: {"batch_size": 50, "max_epochs": 2}}
 N_SAMPLES, N_ACCEPTED, N_CANDIDATES = 2_000, 100, 400_000
 CHAINS, QUICK_CHAINS = {"n_chains": 200, "n_warmup": 100}, {"n_chains": 20, "n_warmup": 10, "thin": 1}
 
@@ -80,7 +80,7 @@ def run(settings):
             data, asked = (x, observation) if pca is None else (pca.transform(x), pca.transform(observation[None])[0])
             for method in METHODS:
                 draws, seconds, note = answer(settings, method, task, simulator.prior, theta, data, asked, n, training, offset)
-                c2st = settings.package.validation.c2st.accuracy(exact[name], draws, n_jobs=1)
+                c2st = settings.package.validation.c2st.accuracy(exact[name], draws, n_folds=2 if settings.quick else 5, n_jobs=1)
                 answers[name, method, size] = Answer(to_host(draws), seconds, c2st, note)
     exact, last = {name: to_host(draws) for name, draws in exact.items()}, max(sizes)
     metrics = {f"{name}, {method}, {size:,} simulations: C2ST": Metric(found.c2st, note=found.note)
