@@ -205,17 +205,18 @@ def test_bad_input_is_refused(package, tmp_path):
         gan.load(tmp_path / "none.npz")
 
 
-RING = {"n_latent": 2, "hidden": (64, 64), "activation": accel.core.nets.TANH, "learning_rate": 4e-3, "batch_size": 256, "n_epochs": 250}
+RING = {"n_latent": 2, "hidden": (64, 64), "activation": accel.core.nets.TANH, "learning_rate": 6e-3, "averaging": 0.9995,
+        "batch_size": 256, "n_epochs": 400}
 
 
 @pytest.mark.slow
 def test_all_modes_of_a_ring(seed):
-    """Eight narrow Gaussians on a circle: every one is made, and most samples lie within 3σ of one (nine in ten of a WGAN's, see
-    there)."""
+    """Eight narrow Gaussians on a circle: every one is made, and nine samples in ten lie within 3σ of one. It takes the mean of the
+    generator's weights over the last steps, since the weights themselves go round."""
     gan, rng = accel.generative.gan, np.random.default_rng([seed, 0])
     fitted = gan.fit(ring(rng, 5000).astype(np.float32), rng=rng, **RING)
     good, modes = covered(fitted.sample(rng, 10_000))
-    assert modes == 8 and good >= 0.7
+    assert modes == 8 and good >= 0.9
 
 
 def test_a_generator_that_collapses_fails_the_ring():
