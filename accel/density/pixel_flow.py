@@ -110,7 +110,7 @@ def load(path):
                                "scaling": Scaling(**tree["scaling"]), "context_scaling": Scaling(**tree["context_scaling"])})
 
 
-def fit(x, *, rng, levels, context=None, order=None, alpha=1e-3, density=realnvp, n_transforms=None, hidden=(128,), learning_rate=3e-3,
+def fit(x, *, rng, levels, context=None, order=None, alpha=1e-3, density=realnvp, n_transforms=None, hidden=(128,), learning_rate=2e-3,
         batch_size=64, max_epochs=100, patience=50, validation_fraction=0.1, clip_norm=5.0, schedule=optim.cosine, checkpoint=None,
         progress=False):
     """Train a flow on images, which decide the device and the dtype."""
