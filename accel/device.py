@@ -21,7 +21,8 @@ __all__ = ["array_module", "module", "put", "to_host", "generator", "shared_gene
 def array_module(*arrays):
     """CuPy if any of the arrays is a device array, else NumPy."""
     for array in arrays:
-        if type(array).__module__.partition(".")[0] == "cupy":
+        kind = type(array)
+        if kind is not np.ndarray and kind.__module__.partition(".")[0] == "cupy":
             return sys.modules["cupy"]
     return np
 

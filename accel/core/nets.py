@@ -114,37 +114,43 @@ def mlp_vjp(layers, x, cotangent, *, activation=TANH):
 
 
 class Tape:
-    """The work arrays of one network for N samples: what each layer was fed, its output, and room for cotangents."""
+    """The work arrays of one network for N samples: what each layer was fed, its output, and room for cotangents.
+
+    The room is three arrays of the widest layer: two that cotangents take in turn, and one for slopes. Tapes that are walked back
+    one after another can share it.
+    """
 
     def __init__(self, xp, layers, n, dtype):
         self.inputs = [xp.ones((len(layer), n), dtype) for layer in layers]          # the first row stays one
+        self.fed = [h[1:] for h in self.inputs]
         self.out = xp.empty((layers[-1].shape[1], n), dtype)
-        self.cotangents = [xp.empty((len(layer) - 1, n), dtype) for layer in layers]
-        self.slopes = [xp.empty_like(a) for a in self.cotangents]
+        self.use(xp.empty((3, max(a.size for a in self.fed)), dtype))
+
+    def use(self, room):
+        """Keep cotangents and slopes in this room, (3, size), where it is large enough."""
+        if room.shape[1] >= max(a.size for a in self.fed):
+            self.room = room
+            self.cotangents = [room[k % 2, :a.size].reshape(a.shape) for k, a in enumerate(self.fed)]
+            self.slopes = [room[2, :a.size].reshape(a.shape) for a in self.fed]
 
 
 def forward(layers, tape, activation=TANH):
     """The output, (n_out, N), of the network fed with tape.inputs[0]; it is tape.out."""
     xp = array_module(tape.out)
-    for layer, h, above in zip(layers, tape.inputs, tape.inputs[1:]):
-        a = above[1:]
-        xp.matmul(layer.T, h, out=a)
-        activation.value(a, out=a)
+    for layer, h, a in zip(layers, tape.inputs, tape.fed[1:]):
+        activation.value(xp.matmul(layer.T, h, out=a), out=a)
     return xp.matmul(layers[-1].T, tape.inputs[-1], out=tape.out)
 
 
-def backward(layers, tape, dout, dlayers, activation=TANH, *, need_dx=False):
-    """Write the gradients into dlayers, unless that is None, for a network that is frozen; return the input's, (n_in, N), or
-    None where nobody needs it."""
+def backward(layers, tape, dout, dlayers, activation=TANH, *, need_dx=False, first=0):
+    """Write the gradients into dlayers, unless that is None, for a network that is frozen; return the input's, from its row
+    `first` on, (n_in − first, N), or None where nobody needs it."""
     xp = array_module(dout)
-    for k in range(len(layers) - 1, -1, -1):
-        h = tape.inputs[k]
+    for k in range(len(layers) - 1, 0, -1):
         if dlayers is not None:
-            xp.matmul(h, dout.T, out=dlayers[k])
-        if k == 0 and not need_dx:
-            return None
-        dh = xp.matmul(layers[k][1:], dout, out=tape.cotangents[k])
-        if k:
-            dh *= activation.slope(h[1:], out=tape.slopes[k])
-        dout = dh
-    return dh
+            xp.matmul(tape.inputs[k], dout.T, out=dlayers[k])
+        dout = xp.matmul(layers[k][1:], dout, out=tape.cotangents[k])
+        dout *= activation.slope(tape.fed[k], out=tape.slopes[k])
+    if dlayers is not None:
+        xp.matmul(tape.inputs[0], dout.T, out=dlayers[0])
+    return xp.matmul(layers[0][1 + first:], dout, out=tape.cotangents[0][first:]) if need_dx else None

@@ -57,10 +57,18 @@ def chain_of(params):
 def work_arrays(params, role, n, context, work_of):
     """The work of every transform for n columns, with the context in place."""
     xp, dtype = array_module(params.flat), params.flat.dtype
-    works = params.scratch(role, lambda: [work_of(xp, layers, n, dtype) for layers in chain_of(params)], size=n)
+
+    def make():
+        works = [work_of(xp, layers, n, dtype) for layers in chain_of(params)]
+        for work in works[1:]:
+            work.tape.use(works[0].tape.room)
+        return works
+    works = params.scratch(role, make, size=n)
     if context is not None:
-        for work in works:
-            work.context[...] = context.T
+        rows = works[0].context
+        rows[...] = context.T
+        for work in works[1:]:
+            work.context[...] = rows
     return works
 
 

@@ -185,8 +185,9 @@ def to_gaussian(layers, work, x):
     return work.z
 
 
-def to_gaussian_backward(layers, work, dz, dlog_det, dlayers, *, need_dinput=False):
-    """Write dlayers (masked entries too); return the gradients of x, (D, n), and of the context, (C, n), where asked for.
+def to_gaussian_backward(layers, work, dz, dlog_det, dlayers, *, need_dx=False, need_dcontext=False):
+    """Write dlayers (masked entries too); return the gradients of x, (D, n), and of the context, (C, n), None where not asked for;
+    the latter is asked for beside the former alone.
 
     Rows of work.dout beyond the first 2D, where there are outputs besides μ and a, are set by the caller.
     """
@@ -199,11 +200,11 @@ def to_gaussian_backward(layers, work, dz, dlog_det, dlayers, *, need_dinput=Fal
     xp.multiply(work.bound, work.bound, out=work.slope)
     xp.subtract(work.slope, 1, out=work.slope)
     xp.multiply(da, work.slope, out=da)                               # both signs turned: −ds ⊙ −(1 − tanh²)
-    dinput = nets.backward(layers, work.tape, work.dout, dlayers, need_dx=need_dinput)
+    context_dim = len(work.context)
+    dinput = nets.backward(layers, work.tape, work.dout, dlayers, need_dx=need_dx, first=0 if need_dcontext else context_dim)
     if dinput is None:
         return None, None
-    context_dim = len(dinput) - dim
-    return xp.subtract(dinput[context_dim:], dmu, out=work.dx), dinput[:context_dim]
+    return xp.subtract(dinput[-dim:], dmu, out=work.dx), dinput[:context_dim] if need_dcontext else None
 
 
 def from_gaussian(layers, work, z):

@@ -44,7 +44,7 @@ def walk_back(params, works, dz, dlog_det, grads, dcontext):
     """From dz to dx, both (D, n); gradients go into grads and dcontext (C, n), unless these are None. dx comes with dcontext alone."""
     for k in range(len(works) - 1, -1, -1):
         dx, dc = made.to_gaussian_backward(params["mades"][k], works[k], dz, dlog_det, None if grads is None else grads["mades"][k],
-                                           need_dinput=k > 0 or dcontext is not None)
+                                           need_dx=k > 0 or dcontext is not None, need_dcontext=dcontext is not None)
         if dcontext is not None:
             dcontext += dc
         dz = dx[::-1] if k else dx

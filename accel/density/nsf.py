@@ -67,7 +67,7 @@ def walk_back(params, works, dz, dlog_det, grads, dcontext):
         du = spline_backward(works[k], dz, dlog_det)
         dx, dc = made.to_gaussian_backward(made.flat(params["mades"][k]), works[k], du, dlog_det,
                                            None if grads is None else made.flat(grads["mades"][k]),
-                                           need_dinput=k > 0 or dcontext is not None)
+                                           need_dx=k > 0 or dcontext is not None, need_dcontext=dcontext is not None)
         if dcontext is not None:
             dcontext += dc
         dz = dx[::-1] if k else dx
