@@ -1,4 +1,4 @@
-"""The affine-invariant ensemble sampler of emcee, behind the same call as the samplers of this library.
+"""Affine-invariant ensemble sampling by emcee: behind the same call as the samplers of this library.
 
 The mathematics is in `reference.inference.ensemble_sampler`. Same draws; emcee moves its walkers on the host in float64, and half of them
 at a time are brought to where the target lives, evaluated there as one batch, and their log-densities fetched: two transfers for each half.

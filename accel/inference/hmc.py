@@ -1,4 +1,4 @@
-"""Hamiltonian Monte Carlo, all chains side by side: proposals that travel far along the gradient and are still accepted.
+"""Hamiltonian Monte Carlo: all chains side by side, proposals that travel far along the gradient and are still accepted.
 
 The mathematics is in `reference.inference.hmc`. Same draws; positions and momenta are advanced in place, in work arrays of all chains,
 and a step is one call of the target. Nothing within a trajectory depends on a number on the host: a chain that has diverged is put back

@@ -1,4 +1,4 @@
-"""Nested sampling by dynesty, behind the same call as the samplers of this library: independent draws, and the evidence.
+"""Nested sampling by dynesty: independent draws and the evidence, behind the same call as the samplers of this library.
 
 The mathematics is in `reference.inference.nested_sampler`. Same draws; dynesty runs on the host and asks for one point at a time, which
 is brought to where the likelihood lives: on a device that is two transfers a point, and a CPU may be faster.

@@ -1,4 +1,4 @@
-"""The ratio of a likelihood to its evidence, as the logit of a classifier that tells matched pairs (θ, x) from mismatched ones.
+"""Likelihood-to-evidence ratio: the logit of a classifier that tells matched pairs (θ, x) from mismatched ones.
 
 The mathematics is in `reference.inference.ratio`. Same values; arrays are feature-major, allocated once for each batch size, and
 the first layer, which is linear in [u, s] and in [c, m], is computed once for each row and then added for each pair. With W_u, W_v and W_c

@@ -1,4 +1,4 @@
-"""Slice sampling, one parameter after the other, all chains side by side: no step size to choose, no gradient needed.
+"""Slice sampling: one parameter after the other, all chains side by side, no step size to choose, no gradient needed.
 
 The mathematics is in `reference.inference.slice_sampler`. Same draws; the chains and both ends of their intervals are kept in work
 arrays of which each update touches one column, and a batch holds only the ends that still grow or the chains that have not accepted: in all

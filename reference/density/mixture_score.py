@@ -8,8 +8,8 @@ It is what a score network learns from samples of the mixture, so that the netwo
 
 Shapes        N samples, D features, K components; x (N, D); r (N, K).
 Conventions   nats per unit of x. A mixture is a `density.gmm.GaussianMixture`, fitted or written down.
-Source        (3) is the gradient of the log of (1); "A connection between score matching and denoising autoencoders", Vincent,
-              2011, section 4 (why q_σ and not p); lecture S1, slides "denoising score matching".
+Source        "A connection between score matching and denoising autoencoders", Vincent, 2011, section 4 (why q_σ and not p); (3) is
+              the gradient of the log of (1); lecture S1, slides "denoising score matching".
 """
 import numpy as np
 

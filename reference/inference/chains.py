@@ -5,7 +5,7 @@ keeps what it yields from then on, and loses nothing that was kept: an interrupt
 gradient that is NaN or +inf raises NonFiniteTargetError, which carries it. A log-density of −inf is legal: outside the support.
 
 Shapes        C chains, n kept iterations, d′ unconstrained parameters; u (C, n, d′).
-Source        the generator as a random process; "stop and say so" is a rule of this library.
+Source        the loop is known to all; "stop and say so" is a rule of this library.
 """
 import warnings
 from typing import NamedTuple

@@ -1,4 +1,4 @@
-"""The affine-invariant ensemble sampler of emcee, behind the same call as the samplers of this library.
+"""Affine-invariant ensemble sampling by emcee: behind the same call as the samplers of this library.
 
 Half of the walkers move along lines to walkers of the other half, all in one batch (Goodman and Weare's stretch move), so that a posterior
 that is narrow in an oblique direction costs no more than a round one:

@@ -1,4 +1,4 @@
-"""Hamiltonian Monte Carlo, all chains side by side: proposals that travel far along the gradient and are still accepted.
+"""Hamiltonian Monte Carlo: all chains side by side, proposals that travel far along the gradient and are still accepted.
 
 With π the target's density, u its parameters and p a momentum for each, drawn anew for every trajectory:
 

@@ -10,8 +10,9 @@ The chains start from (3): places that the posterior knows, all different.
 Shapes        n draws, C chains, P parameters, d′ of them unconstrained; θ (n, P), u (C, …, d′).
 Conventions   nats. A u beyond FARTHEST in any direction counts as outside the support: θ has reached its bound there to the last digit.
               A log-likelihood of −inf is outside the support too; NaN and +inf stop the run (NonFiniteTargetError).
-Source        (2) change of variables; (3) "Gumbel-top-k", Kool, van Hoof and Welling, 2019, proposition 1, for the resampling of Rubin,
-              1987; (4) the limit of Vehtari, Gelman, Simpson, Carpenter and Bürkner, 2021.
+Source        "Equation of state calculations by fast computing machines", Metropolis et al., 1953, the idea; (2) change of variables;
+              (3) "Stochastic beams and where to find them: the Gumbel-top-k trick", Kool, van Hoof and Welling, 2019, for the
+              resampling of Rubin, 1987; (4) the limit of Vehtari, Gelman, Simpson, Carpenter and Bürkner, 2021.
 """
 import warnings
 from collections.abc import Callable

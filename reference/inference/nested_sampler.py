@@ -1,4 +1,4 @@
-"""Nested sampling by dynesty, behind the same call as the samplers of this library: independent draws, and the evidence.
+"""Nested sampling by dynesty: independent draws and the evidence, behind the same call as the samplers of this library.
 
     (1)  Z = ∫ L(u) p(u) du = ∫₀¹ L(X) dX                  X(λ): the prior's mass where L > λ
     (2)  live points inside L > λ; the worst is dropped, X shrinks by e^(−1/n_live), and a new point is drawn above it

@@ -1,4 +1,4 @@
-"""The ratio of a likelihood to its evidence, as the logit of a classifier that tells matched pairs (θ, x) from mismatched ones.
+"""Likelihood-to-evidence ratio: the logit of a classifier that tells matched pairs (θ, x) from mismatched ones.
 
     (1)  log r(x, θ) = log p(x, θ)/(p(x) p(θ)) = log p(θ|x) − log p(θ)
     (2)  v = L⁻¹ (u − [1, c] A)                               what a linear regression of u on c leaves (core.regression)

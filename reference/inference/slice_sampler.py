@@ -1,4 +1,4 @@
-"""Slice sampling, one parameter after the other, all chains side by side: no step size to choose, no gradient needed.
+"""Slice sampling: one parameter after the other, all chains side by side, no step size to choose, no gradient needed.
 
 For each chain at u and each parameter i in turn, p the target's density along uᵢ, and V, V′ … ~ U(0, 1):
 
