@@ -18,7 +18,7 @@ from experiments.framework import Metric, Outcome
 from experiments.inpainting import reader
 
 LEVELS, ALPHA, DIM = 17, 1e-3, 64
-N_NOISES, N_IMPORTANCE = 3, 100                                       # copies of the training digits, each with noise of its own
+N_NOISES, N_HELD_OUT_NOISES, N_IMPORTANCE = 3, 10, 100                # copies of the digits, each with noise of its own
 N_TIMED, SHOWN = 1000, (7, 5)
 SIZES = {"vae": {"n_latent": 16, "max_epochs": 40, "patience": 40}, "gan": {"n_epochs": 200}, "wgan": {"n_epochs": 150},
          "realnvp": {"max_epochs": 100}, "maf": {"max_epochs": 100}, "ncsn": {"max_epochs": 200},
@@ -37,7 +37,7 @@ class Fitted(NamedTuple):
     sample : callable
         (rng, n) → levels (n, 64).
     log_prob : array or None
-        Of the held-out digits, nats (N,), or a bound on it; None where the model has no density.
+        Of the held-out digits or of copies of them, in nats, or a bound on it; None where the model has no density.
     is_bound : bool
         Whether log_prob is a bound beyond what the noise that fills the levels costs every density.
     n_passes : int
@@ -149,9 +149,14 @@ def from_the_line(settings, y):
     return pixels.quantise(pixels.from_real(y, alpha=ALPHA)[0], levels=LEVELS)
 
 
-def copies(settings, training, rng):
+def training_copies(settings, training, rng):
     """The training digits on the real line, several times, each with noise of its own."""
     return on_the_line(settings, settings.xp.concatenate([training] * N_NOISES), rng)[0]
+
+
+def held_out_copies(settings, held_out):
+    """The held-out digits on the real line, many times, and the gain of each; the same noise for every model."""
+    return on_the_line(settings, settings.xp.concatenate([held_out] * N_HELD_OUT_NOISES), settings.rng(97))
 
 
 def nearest_levels(settings, x):
@@ -160,8 +165,8 @@ def nearest_levels(settings, x):
 
 def fit_vae(settings, name, training, held_out, rng, sizes):
     generative = settings.package.generative
-    model = generative.vae.fit(copies(settings, training, rng), rng=rng, progress=settings.progress, **sizes)
-    y, added = on_the_line(settings, held_out, settings.rng(97))
+    model = generative.vae.fit(training_copies(settings, training, rng), rng=rng, progress=settings.progress, **sizes)
+    y, added = held_out_copies(settings, held_out)
     return Fitted(lambda rng, n: from_the_line(settings, model.sample(rng, n)), model.bound(rng, N_IMPORTANCE, y) + added, True, 1,
                   (lambda z: generative.elbo.decode(model.params, z), sizes["n_latent"]))
 
@@ -182,7 +187,7 @@ def fit_flow(settings, name, training, held_out, rng, sizes):
     else:
         first, second, *_ = flow.params["couplings"]
         n_passes, one = len(flow.params["couplings"]), {"couplings": [first, [0 * layer for layer in second]]}
-    log_prob = flow.bound(settings.rng(97), held_out)
+    log_prob = flow.bound(settings.rng(97), held_out, n_draws=N_HELD_OUT_NOISES)
     return Fitted(flow.sample, log_prob, False, n_passes, (lambda x: density.forward(one, x)[0], DIM))
 
 
@@ -203,8 +208,8 @@ def fit_gmm(settings, name, training, held_out, rng, sizes):
     import warnings
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")                               # so few iterations do not converge, nor need they
-        model = settings.package.density.gmm.fit(copies(settings, training, rng), rng=rng, floor=1e-2, **sizes)
-    y, added = on_the_line(settings, held_out, settings.rng(97))
+        model = settings.package.density.gmm.fit(training_copies(settings, training, rng), rng=rng, floor=1e-2, **sizes)
+    y, added = held_out_copies(settings, held_out)
     return Fitted(lambda rng, n: from_the_line(settings, model.sample(rng, n)), model.log_prob(y) + added, False, 0, None)
 
 
