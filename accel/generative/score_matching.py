@@ -6,7 +6,7 @@ alone: a, g and e(σ). With r = σ s + ε, and the loss (1/4N) ∑ ‖r‖² ove
 
     ds = σ r/(2N),    dF = g ⊙ ds,    and the network's backward pass starts from dF
 
-A plain σ, as a sampler has it, makes a, g and e(σ) single columns.
+A plain σ, as a sampler has it, makes a, g and e(σ) single columns, and e(σ) a part of the first layer's bias: b + Wₑᵀ e(σ).
 """
 from functools import partial
 from types import SimpleNamespace
@@ -90,11 +90,13 @@ def draw_noise(rng, n, *, dim):
 
 
 class Work:
-    """The work arrays for n columns of each sign; a, g and e(σ) have n columns too, or one where all share one σ."""
+    """The work arrays for n columns of each sign; a, g and e(σ) have n columns too, or one where all share one σ, and then the
+    network is fed a x alone."""
 
-    def __init__(self, xp, layers, dtype, n, *, n_signs, n_levels):
-        dim = layers[-1].shape[1]
-        self.tape = nets.Tape(xp, layers, n_signs * n, dtype)
+    def __init__(self, xp, layers, dtype, n, *, n_signs, shared):
+        dim, n_levels, self.shared = layers[-1].shape[1], 1 if shared else n, shared
+        self.layers = [xp.empty((1 + dim, layers[0].shape[1]), dtype), *layers[1:]] if shared else layers
+        self.tape = nets.Tape(xp, self.layers, n_signs * n, dtype)
         rows = self.tape.inputs[0][1:].reshape(-1, n_signs, n)
         self.ax, self.told, self.network = rows[:dim], rows[dim:], self.tape.out.reshape(dim, n_signs, n)
         self.x, self.r = (xp.empty((dim, n_signs, n), dtype) for _ in range(2))
@@ -103,13 +105,13 @@ class Work:
         self.tau2 = xp.asarray(TAU**2, dtype=dtype).reshape(-1, 1, 1)
 
 
-def work_arrays(params, role, n, n_signs, n_levels):
+def work_arrays(params, role, n, n_signs, shared):
     return params.scratch(role, lambda: Work(array_module(params.flat), params["layers"], params.flat.dtype, n, n_signs=n_signs,
-                                             n_levels=n_levels), size=(n, n_levels))
+                                             shared=shared), size=(n, shared))
 
 
-def set_levels(work, sigma, spread):
-    """σ, a, g and e(σ) into work."""
+def set_levels(params, work, sigma, spread):
+    """σ, a, g and e(σ) into work; e(σ) goes to the network's input, or into its first bias where all share one σ."""
     xp = array_module(work.a)
     spread = xp.asarray(spread, dtype=work.a.dtype).reshape(-1, 1, 1)
     work.sigma[...] = sigma
@@ -124,14 +126,19 @@ def set_levels(work, sigma, spread):
     xp.add(work.squared, work.tau2, out=work.step)
     xp.divide(-2 * work.tau2, work.step, out=work.step)
     work.step += 1                                                    # (σ² − τ²)/(σ² + τ²) = 1 − 2τ²/(σ² + τ²)
-    work.told[...] = work.step
+    if work.shared:
+        first, dim = params["layers"][0], len(work.ax)
+        work.layers[0][...] = first[:1 + dim]
+        work.layers[0][0] += work.step[:, 0, 0] @ first[1 + dim:]
+    else:
+        work.told[...] = work.step
 
 
-def forward(params, work):
+def forward(work):
     """The score at work.x, (D, signs, n), in work.r."""
     xp = array_module(work.r)
     xp.multiply(work.a, work.x, out=work.ax)
-    nets.forward(params["layers"], work.tape)
+    nets.forward(work.layers, work.tape)
     xp.multiply(work.a, work.ax, out=work.x)
     xp.multiply(work.gain, work.network, out=work.r)
     work.r -= work.x
@@ -143,13 +150,15 @@ def score(params, x, sigma, *, spread=1.0):
     params = packed(params)
     x = checks.as_array("x", x, ("N", params["layers"][-1].shape[1]))
     xp, sigma = array_module(params.flat), as_levels(sigma, x)
-    out, step = xp.empty_like(x), BLOCK if xp is np else BLOCK_ON_DEVICE
+    out, step, shared, levelled = xp.empty_like(x), BLOCK if xp is np else BLOCK_ON_DEVICE, len(sigma) == 1, None
     for rows in (slice(start, start + step) for start in range(0, len(x), step)):
-        columns, level = x[rows].T, sigma if len(sigma) == 1 else sigma[rows]
-        work = work_arrays(params, "block" if columns.shape[1] == step else "rest", columns.shape[1], 1, len(level))
-        set_levels(work, level, spread)
+        columns = x[rows].T
+        work = work_arrays(params, "block" if columns.shape[1] == step else "rest", columns.shape[1], 1, shared)
+        if not (shared and work is levelled):
+            set_levels(params, work, sigma if shared else sigma[rows], spread)
+            levelled = work
         work.x[:, 0] = columns
-        out[rows] = forward(params, work)[:, 0].T
+        out[rows] = forward(work)[:, 0].T
     return out
 
 
@@ -190,12 +199,12 @@ def residuals(params, role, x, u, epsilon, sigmas, spread):
     xp, n, dtype = array_module(params.flat), len(x), params.flat.dtype
     level = xp.minimum((xp.asarray(u) * len(sigmas)).astype(np.int64), len(sigmas) - 1)
     noise = xp.asarray(epsilon, dtype=dtype).T
-    work = work_arrays(params, role, n, 2, n)
-    set_levels(work, xp.take(xp.asarray(sigmas, dtype=dtype), level), spread)
+    work = work_arrays(params, role, n, 2, False)
+    set_levels(params, work, xp.take(xp.asarray(sigmas, dtype=dtype), level), spread)
     xp.multiply(noise, work.sigma[:, 0], out=work.x[:, 1])
     xp.add(x.T, work.x[:, 1], out=work.x[:, 0])
     xp.subtract(x.T, work.x[:, 1], out=work.x[:, 1])
-    r = forward(params, work)
+    r = forward(work)
     r *= work.sigma
     r[:, 0] += noise
     r[:, 1] -= noise
