@@ -130,7 +130,8 @@ def _side_by_side(names, known, arguments):
                 name, (said, code) = running[future], future.result()
                 finished.append(name)
                 failed += [name] * bool(code)
-                print(f"[{len(finished)}/{len(names)}] {name}: {known[name]}\n{said.partition(chr(10))[2]}", end="", flush=True)
+                head = f"{name}: {known[name]}\n"
+                print(f"[{len(finished)}/{len(names)}] {head}{said.partition(f'[1/1] {head}')[2] or said}", end="", flush=True)
         except KeyboardInterrupt:
             pool.shutdown(wait=False, cancel_futures=True)
             for process in processes:                                     # what they have reached is in their checkpoints

@@ -71,17 +71,17 @@ def test_side_by_side_each_runs_in_a_process_with_the_same_flags(toy, tmp_path, 
     class Finished:
         def __init__(self, command, **_):
             ran.append(command[command.index("run") + 1:])
-            self.returncode = int("another" in command)
+            self.name, self.returncode = ran[-1][0], int("another" in command)
 
         def communicate(self):
-            return "[1/1] its own head\n  ✓ said\n", None
+            return f"computing on the CPU\n[1/1] {self.name}: {framework.titles()[self.name]}\n  ✓ said\n", None
     monkeypatch.setattr("experiments.__main__.subprocess.Popen", Finished)
     (tmp_path / "toy" / "another.py").write_text('"""Fails"""\ndef run(settings):\n    raise RuntimeError\n')
     assert main(["run", toy, "another", "--jobs", "2", "--seed", "3", "--device", "cpu", "--quick", "--out", str(tmp_path)]) == 1
     flags = ["--backend", "accel", "--seed", "3", "--out", str(tmp_path), "--device", "cpu", "--quick"]
     assert sorted(ran) == [["another", *flags], [toy, *flags]]
     out, err = capsys.readouterr()
-    assert "[1/2]" in out and "[2/2]" in out and out.count("✓ said") == 2 and "its own head" not in out
+    assert "[1/2]" in out and "[2/2]" in out and out.count("✓ said") == 2 and "[1/1]" not in out and "computing" not in out
     assert err.splitlines()[-1] == "experiments: failed: another"
 
 
