@@ -136,10 +136,15 @@ class Tape:
 
 def forward(layers, tape, activation=TANH):
     """The output, (n_out, N), of the network fed with tape.inputs[0]; it is tape.out."""
+    return array_module(tape.out).matmul(layers[-1].T, hidden(layers, tape, activation), out=tape.out)
+
+
+def hidden(layers, tape, activation=TANH):
+    """The last hidden units below their row of ones, (1 + H, N), as forward leaves them in the tape."""
     xp = array_module(tape.out)
     for layer, h, a in zip(layers, tape.inputs, tape.fed[1:]):
         activation.value(xp.matmul(layer.T, h, out=a), out=a)
-    return xp.matmul(layers[-1].T, tape.inputs[-1], out=tape.out)
+    return tape.inputs[-1]
 
 
 def backward(layers, tape, dout, dlayers, activation=TANH, *, need_dx=False, first=0):
