@@ -25,7 +25,7 @@ METHODS = {"ABC": "grey", "NPE": "blue", "NLE": "orange", "NRE": "green"}
 SIZES = {1_000: {"batch_size": 50, "max_epochs": 40}, 5_000: {"batch_size": 100, "max_epochs": 40},
          25_000: {"batch_size": 200, "max_epochs": 40}}
 QUICK = {300: {"batch_size": 50, "max_epochs": 2}}
-N_SAMPLES, N_ACCEPTED, N_CANDIDATES = 2_000, 100, 400_000
+N_SAMPLES, N_ACCEPTED, N_CANDIDATES = 1_500, 100, 400_000
 CHAINS, QUICK_CHAINS = {"n_chains": 200, "n_warmup": 100}, {"n_chains": 20, "n_warmup": 10, "thin": 1}
 
 
