@@ -1,7 +1,7 @@
 """The records of the benchmarks as one table and one figure: python -m experiments.bench.tables DIR
 
-Writes RESULTS.md and ratios.png beside this file, from every record NAME-cpu.json in DIR that has rows against peers. A row where we
-lose stays.
+Writes RESULTS.md and ratios.png beside this file, from every record NAME-cpu.json in DIR that has rows against peers, and, where there
+are records of them, how far from the limit we are into the page and how time grows into scaling.png. A row where we lose stays.
 """
 import json
 import sys
@@ -9,7 +9,7 @@ from pathlib import Path
 
 from experiments.framework import shown
 
-__all__ = ["rows", "markdown", "figure"]
+__all__ = ["rows", "markdown", "limits", "figure", "points", "scaling"]
 
 HERE = Path(__file__).parent
 MARKERS = {"sbi": "o", "zuko": "s", "flowjax": "^", "nflows": "v", "torch": "P", "JAX": "X", "scikit-learn": "D", "NumPy": "p",
@@ -21,13 +21,16 @@ def main(words):
         print("experiments.bench.tables: expected the folder of the records", file=sys.stderr)
         return 2
     records = [json.loads(path.read_text("utf-8")) for path in sorted(Path(words[0]).glob("*-cpu.json"))]
-    records = [record for record in records if any("peer" in row for row in record["rows"])]
-    if not records:
+    against_peers = [record for record in records if any("peer" in row for row in record["rows"])]
+    if not against_peers:
         print(f"no record of a benchmark against peers in {words[0]}")
         return 0
-    (HERE / "RESULTS.md").write_text(markdown(records), "utf-8")
-    figure(records).savefig(HERE / "ratios.png", metadata={"Software": None})
+    (HERE / "RESULTS.md").write_text(markdown(against_peers) + limits(records), "utf-8")
+    figure(against_peers).savefig(HERE / "ratios.png", metadata={"Software": None})
     print(f"{HERE / 'RESULTS.md'}, {HERE / 'ratios.png'}")
+    if points(records):
+        scaling(records).savefig(HERE / "scaling.png", metadata={"Software": None})
+        print(HERE / "scaling.png")
     return 0
 
 
@@ -53,6 +56,30 @@ def markdown(records):
         cells = [row["work"], row["peer"], _amount(row, "ours"), _amount(row, "peer"), *numbers, row["compared"]]
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
+
+
+def limits(records):
+    """A second table: the share of the machine's matrix-product rate that is reached, and where the time goes. Empty without a record."""
+    found = [row for record in records for row in record["rows"] if "fraction" in row]
+    if not found:
+        return ""
+    lines = ["", "## The limit", "",
+             "Operations of the matrix products as computed, over the time and over the rate of this machine's best product; then the",
+             "shares of the time that the same products take alone in a warm cache, that tanh takes, and that is left for the rest.", "",
+             "| work | Mflop | ours | Gflop/s | of the limit | products alone | tanh | rest |", "|---|---|---|---|---|---|---|---|"]
+    for row in found:
+        cells = [row["work"], _or_dash(row.get("Mflop")), _amount(row, "ours"), shown(row["Gflop/s"])]
+        lines.append(f"| {' | '.join(cells + [_or_dash(row.get(key)) for key in ('fraction', 'products alone', 'tanh', 'rest')])} |")
+    return "\n".join(lines) + "\n"
+
+
+def _or_dash(value):
+    return "–" if value is None else shown(value)
+
+
+def points(records):
+    """Every point of a curve, in the order of the records."""
+    return [row for record in records for row in record["rows"] if "along" in row]
 
 
 def _amount(row, side):
@@ -87,6 +114,38 @@ def figure(records):
         axes.set_ylim(len(works) - 0.4, -0.6)
         axes.set_xlabel("peer's time / ours (right of 1 we are faster); a bar in the peer's colour is the target")
         axes.legend(loc="lower right")
+    return drawn
+
+
+def scaling(records):
+    """Time against what grows, a panel for each."""
+    from experiments import figures
+    kept = points(records)
+    grown = list(dict.fromkeys(row["along"] for row in kept))
+    with figures.style():
+        drawn = figures.new(11, 3.6 * -(-len(grown) // 2))
+        panels = drawn.subplots(-(-len(grown) // 2), 2, squeeze=False).ravel()
+        for panel in panels[len(grown):]:
+            panel.set_axis_off()
+        for panel, along in zip(panels, grown):
+            mine = [row for row in kept if row["along"] == along]
+            unit = next(key for key in mine[0] if key.startswith("ours ["))
+            for work in dict.fromkeys(row["work"] for row in mine):
+                line = [(row["at"], row[unit]) for row in mine if row["work"] == work]
+                panel.plot(*zip(*line), marker="o", label=work)
+            panel.set_xlabel(along)
+            panel.set_ylabel(f"time [{unit.partition('[')[2]}")
+            places = sorted({row["at"] for row in mine})
+            if places[-1] > 10:
+                panel.set_xscale("log")
+            if max(row[unit] for row in mine) > 10 * min(row[unit] for row in mine):
+                panel.set_yscale("log")
+            else:
+                panel.set_ylim(0, 1.25 * max(row[unit] for row in mine))
+            if places[-1] < 100:
+                panel.set_xticks(places, map(str, places))
+                panel.set_xticks([], minor=True)
+            panel.legend(loc="best")
     return drawn
 
 

@@ -5,7 +5,7 @@ import time
 import numpy as np
 import pytest
 
-from experiments.bench import tables, timing, twins
+from experiments.bench import limits, scaling, tables, timing, twins
 from experiments.bench.__main__ import main
 
 
@@ -58,6 +58,42 @@ def test_the_table_keeps_rows_that_lose_and_the_figure_draws(tmp_path):
     assert cells["lost"][2:5] == ["2 s", "1 s", "0.5"] and cells["never there"][2:5] == ["–", "–", "–"] and "twins" not in cells
     tables.figure([RECORD]).savefig(tmp_path / "ratios.png")
     assert (tmp_path / "ratios.png").stat().st_size > 5000
+
+
+def test_shares_of_the_limit_are_of_one_whole():
+    limit, *rows = limits.run(np, quick=True)
+    assert [row["work"].partition(" ")[0] for row in rows] == ["MAF", "RealNVP", "DSM", "NRE", "PCA"]
+    for row in rows:
+        assert 0 < row["fraction"] < 1.5 and row["Gflop/s"] == pytest.approx(row["fraction"] * limit["Gflop/s"], abs=0.2)
+        assert row["Gflop/s"] == pytest.approx(row["Mflop"] / row["ours [ms]"], abs=0.2)
+    for row in rows[:-1]:
+        assert row["products alone"] + row["tanh"] + row["rest"] == pytest.approx(1, abs=0.002)
+    page = tables.limits([{"rows": [limit, *rows]}])
+    assert page.count("\n| ") == 2 + len(rows) and "| – | – |" in page and tables.limits([RECORD]) == ""
+
+
+def test_products_of_a_step_are_counted():
+    """A linear network of one layer, 3 inputs and a bias, 2 outputs, 5 columns: 2·2·4·5 operations forward, as many for its gradient."""
+    count = lambda products: sum(2 * m * k * n for m, k, n in products)                     # noqa: E731
+    assert count(limits.network((3, 2), 5, 0)) == 160
+    assert count(limits.network((3, 2), 5, 3)) == 160 + 2 * 3 * 2 * 5
+    assert count(limits.network((3, 7, 2), 5, 0)) == 2 * (2 * 5 * (4 * 7 + 8 * 2)) + 2 * 5 * 7 * 2
+
+
+def test_curves_have_points_and_are_drawn(tmp_path, monkeypatch):
+    monkeypatch.setattr(scaling, "memory", lambda quick: [])                                # tried below
+    rows = scaling.run(np, quick=True)
+    assert {row["along"] for row in rows} == {"batch size", "simulations", "dimension of θ", "processes"}
+    assert all(row.get("ours [ms]", 0) + row.get("ours [s]", 0) > 0 for row in rows)
+    assert tables.points([RECORD, {"rows": rows}]) == rows
+    tables.scaling([{"rows": rows}]).savefig(tmp_path / "scaling.png")
+    assert (tmp_path / "scaling.png").stat().st_size > 5000
+
+
+def test_memory_of_a_training_is_a_process_of_its_own(monkeypatch):
+    monkeypatch.setattr(scaling.importlib.util, "find_spec", lambda name: None)             # as where sbi is not installed
+    row, = scaling.memory(quick=True)
+    assert "ratio" not in row and 20 < row["ours [MB]"] < 500
 
 
 def test_what_cannot_be_measured_says_why(tmp_path, capsys, monkeypatch):
