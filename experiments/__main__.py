@@ -4,6 +4,7 @@ import concurrent.futures
 import subprocess
 import sys
 import traceback
+from pathlib import Path
 
 from experiments import BACKENDS, framework
 
@@ -121,6 +122,8 @@ def _side_by_side(names, known, arguments):
         processes.append(process := subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True))
         return process.communicate()[0], process.returncode
 
+    kept = {name: framework.read(Path(__file__).parent / "results" / f"{name}.json") or {} for name in names}
+    names = sorted(names, key=lambda name: -kept[name].get("seconds", 0))         # the longest first, so that none is left to run alone
     processes, finished, failed = [], [], []
     print(f"{len(names)} experiments, {arguments.jobs} side by side; each is printed when it is finished", flush=True)
     with concurrent.futures.ThreadPoolExecutor(arguments.jobs) as pool:
