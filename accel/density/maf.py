@@ -9,8 +9,6 @@ The mathematics is in `reference.density.maf`. Same values; the chain runs on wo
 
 and the gradients of log p itself, row by row, are the same walk from dz_K = −z, dℓ = 1, which leaves the parameters alone.
 """
-from functools import partial
-
 from accel.core import checks
 from accel.core.tree import empty_like, packed
 from accel.density import flows, made
@@ -28,16 +26,22 @@ def init_params(rng, *, dim, context_dim=0, n_transforms=5, hidden=(50, 50)):
 def forward(params, x, context=None):
     """Data to Gaussian: z (N, D) and log|det ∂z/∂x| (N,)."""
     params = made.masked(params)
-    return flows.in_blocks(partial(walk, params), params, x, context, made.Work)
+
+    def block(works, columns):
+        return walk(params, works, columns), log_det_of(works)
+    return flows.in_blocks(block, params, x, context, made.Work)
 
 
 def walk(params, works, columns):
-    """z (D, n) and log|det ∂z/∂x| (n,); all that the way back needs stays in works."""
-    log_det = 0
+    """z (D, n); all that the way back needs stays in works."""
     for k, (layers, work) in enumerate(zip(params["mades"], works)):
         columns = made.to_gaussian(layers, work, columns[::-1] if k else columns)
-        log_det = log_det - work.log_sigma.sum(axis=0)
-    return columns, log_det
+    return columns
+
+
+def log_det_of(works):
+    """log|det ∂z/∂x| (n,) of the last walk."""
+    return -sum(work.log_sigma.sum(axis=0) for work in works)
 
 
 def walk_back(params, works, dz, dlog_det, grads, dcontext):
@@ -81,7 +85,7 @@ def log_prob_and_grad(params, x, context=None):
     x, context = flows.check_inputs(x, context, *made.sizes(params["mades"][0])[:2])
     params = made.masked(params)
     works = flows.work_arrays(params, "score", len(x), context, made.Work)
-    z, log_det = walk(params, works, x.T)
+    z, log_det = walk(params, works, x.T), log_det_of(works)
     dcontext = array_module(z).zeros((len(works[0].context), len(x)), z.dtype)
     dx = walk_back(params, works, -z, 1, None, dcontext)
     return flows.base_log_prob(z.T, log_det), dx.T.copy(), None if context is None else dcontext.T
@@ -110,9 +114,9 @@ def write_grads(params, grads, x, context, dcontext=None):
     x, context = flows.check_inputs(x, context, *made.sizes(params["mades"][0])[:2])
     params, n = made.masked(params), len(x)
     works = flows.work_arrays(params, "train", n, context, made.Work)
-    z, log_det = walk(params, works, x.T)
+    z = walk(params, works, x.T)
     if dcontext is not None:
         dcontext[...] = 0
     walk_back(params, works, array_module(z).multiply(z, 1 / n, out=works[-1].dx), -1 / n, grads, dcontext)
     grads.flat *= params.scratch("mask", None)
-    return flows.base_loss(z, -log_det.sum())
+    return flows.base_loss(z, sum(work.log_sigma.sum() for work in works))
