@@ -66,17 +66,17 @@ def test_all_runs_every_experiment(toy, tmp_path, monkeypatch):
 
 
 def test_side_by_side_each_runs_in_a_process_with_the_same_flags(toy, tmp_path, capsys, monkeypatch):
-    ran = []
+    (tmp_path / "toy" / "another.py").write_text('"""Fails"""\ndef run(settings):\n    raise RuntimeError\n')
+    ran, titles = [], framework.titles()
 
     class Finished:
         def __init__(self, command, **_):
             ran.append(command[command.index("run") + 1:])
-            self.name, self.returncode = ran[-1][0], int("another" in command)
+            self.name, self.returncode = command[command.index("run") + 1], int("another" in command)
 
         def communicate(self):
-            return f"computing on the CPU\n[1/1] {self.name}: {framework.titles()[self.name]}\n  ✓ said\n", None
+            return f"computing on the CPU\n[1/1] {self.name}: {titles[self.name]}\n  ✓ said\n", None
     monkeypatch.setattr("experiments.__main__.subprocess.Popen", Finished)
-    (tmp_path / "toy" / "another.py").write_text('"""Fails"""\ndef run(settings):\n    raise RuntimeError\n')
     assert main(["run", toy, "another", "--jobs", "2", "--seed", "3", "--device", "cpu", "--quick", "--out", str(tmp_path)]) == 1
     flags = ["--backend", "accel", "--seed", "3", "--out", str(tmp_path), "--device", "cpu", "--quick"]
     assert sorted(ran) == [["another", *flags], [toy, *flags]]
@@ -85,9 +85,15 @@ def test_side_by_side_each_runs_in_a_process_with_the_same_flags(toy, tmp_path, 
     assert err.splitlines()[-1] == "experiments: failed: another"
 
 
+def heed_interrupts():
+    """A process that was started in the background may ignore them, and so would its children."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def test_an_interruption_ends_what_runs_side_by_side(tmp_path):
     command = [sys.executable, "-m", "experiments", "run", "npe_benchmark", "npe_global_signal", "--jobs", "2", "--device", "cpu"]
-    run = subprocess.Popen([*command, "--out", str(tmp_path)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    run = subprocess.Popen([*command, "--out", str(tmp_path)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                           preexec_fn=heed_interrupts)
     assert "2 experiments, 2 side by side" in run.stdout.readline()
     while len(list((tmp_path / ".unfinished").glob("*"))) < 2:            # both have begun
         time.sleep(0.05)

@@ -188,7 +188,8 @@ done = ensemble.fit(prior, theta, theta + rng.standard_normal((20000, 2)), rng=r
                     patience=100_000, checkpoint={str(tmp_path / "run")!r})
 print("kept", len(done.members), done.sample(rng, 3, np.zeros(2)).shape)
 """)
-    run = subprocess.Popen([sys.executable, program], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    run = subprocess.Popen([sys.executable, program], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
+                           preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))   # tests in the background ignore it
     run.stdout.readline()
     while run.poll() is None and len(list(tmp_path.glob("run.member[01]"))) < 2:       # both have finished an epoch
         time.sleep(0.1)
