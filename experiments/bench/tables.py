@@ -113,7 +113,7 @@ def figure(records):
         axes.set_yticks(range(len(works)), works)
         axes.set_ylim(len(works) - 0.4, -0.6)
         axes.set_xlabel("peer's time / ours (right of 1 we are faster); a bar in the peer's colour is the target")
-        axes.legend(loc="lower right")
+        axes.legend(loc="upper right")
     return drawn
 
 

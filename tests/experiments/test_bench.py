@@ -64,8 +64,8 @@ def test_shares_of_the_limit_are_of_one_whole():
     limit, *rows = limits.run(np, quick=True)
     assert [row["work"].partition(" ")[0] for row in rows] == ["MAF", "RealNVP", "DSM", "NRE", "PCA"]
     for row in rows:
-        assert 0 < row["fraction"] < 1.5 and row["Gflop/s"] == pytest.approx(row["fraction"] * limit["Gflop/s"], abs=0.2)
-        assert row["Gflop/s"] == pytest.approx(row["Mflop"] / row["ours [ms]"], abs=0.2)
+        assert row["fraction"] > 0 and row["Gflop/s"] == pytest.approx(row["fraction"] * limit["Gflop/s"], rel=0.05, abs=0.2)
+        assert row["Gflop/s"] == pytest.approx(row["Mflop"] / row["ours [ms]"], rel=0.05, abs=0.2)
     for row in rows[:-1]:
         assert row["products alone"] + row["tanh"] + row["rest"] == pytest.approx(1, abs=0.002)
     page = tables.limits([{"rows": [limit, *rows]}])
