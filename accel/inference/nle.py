@@ -46,12 +46,10 @@ class Posterior:
         theta = checks.as_array("theta", theta, ("N", self.prior.dim)).astype(x.dtype, copy=False)
         if not single and not iid and len(x) != len(theta):
             raise ValueError(f"x: expected one observation or {len(theta)}, one for each theta, or iid=True, got {len(x)}")
-        xp, inside = array_module(theta), self.prior.contains(theta)
-        centre = self.prior.to_constrained(xp.zeros((1, self.prior.unconstrained_dim), dtype=theta.dtype))[0]
-        u, _ = self.prior.to_unconstrained(xp.where(inside[:, None], theta, centre))
+        u, _, inside = priors.unconstrained_inside(self.prior, theta)
         rest, slopes = self._fixed(x)
         log_q, _ = self._terms(u, rest[:, None] if single or iid else rest[None], slopes)
-        return xp.where(inside, log_q, -np.inf)
+        return array_module(u).where(inside, log_q, -np.inf)
 
     def log_prob(self, theta, x, *, iid=False):
         """log q(x|θ) + log p(θ), (N,): the log-posterior up to a constant in θ; arguments as of log_likelihood."""

@@ -94,14 +94,12 @@ class Posterior:
         theta = checks.as_array("theta", theta, ("N", self.prior.dim)).astype(x.dtype, copy=False)
         if not single and len(x) != len(theta):
             raise ValueError(f"x: expected one observation or {len(theta)}, one for each theta, got {len(x)}")
-        xp, inside = array_module(theta), self.prior.contains(theta)
-        centre = self.prior.to_constrained(xp.zeros((1, self.prior.unconstrained_dim), dtype=theta.dtype))[0]
-        u, log_det = self.prior.to_unconstrained(xp.where(inside[:, None], theta, centre))
+        u, log_det, inside = priors.unconstrained_inside(self.prior, theta)
         c = self.context(x)
         v, context = self.whitening.whiten(u, c), embed(self.params, c)
-        context = xp.repeat(context, len(theta), axis=0) if single else context
+        context = array_module(context).repeat(context, len(theta), axis=0) if single else context
         log_q = self.density.log_prob(self.params["flow"], v, context) + log_det + self.whitening.log_det
-        return xp.where(inside, log_q, -np.inf)
+        return array_module(u).where(inside, log_q, -np.inf)
 
     def save(self, path):
         """Write to a .npz file that either package loads."""

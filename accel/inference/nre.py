@@ -46,11 +46,10 @@ class Posterior:
         theta = checks.as_array("theta", theta, ("N", self.prior.dim)).astype(x.dtype, copy=False)
         if not single and len(x) != len(theta):
             raise ValueError(f"x: expected one observation or {len(theta)}, one for each theta, got {len(x)}")
-        xp, inside = array_module(theta), self.prior.contains(theta)
-        centre = self.prior.to_constrained(xp.zeros((1, self.prior.unconstrained_dim), dtype=theta.dtype))[0]
-        u, _ = self.prior.to_unconstrained(xp.where(inside[:, None], theta, centre))
+        u, _, inside = priors.unconstrained_inside(self.prior, theta)
         x_rows = ratio.x_rows_of(self.regression, self.context(x))
-        return xp.where(inside, ratio.log_ratio(self.params, ratio.theta_rows_of(self.prior, self.regression, u), x_rows), -np.inf)
+        log_r = ratio.log_ratio(self.params, ratio.theta_rows_of(self.prior, self.regression, u), x_rows)
+        return array_module(u).where(inside, log_r, -np.inf)
 
     def log_prob(self, theta, x):
         """log r(x, θ) + log p(θ), (N,): log p(θ|x), normalised only as well as the ratio was learnt; −inf outside the prior."""

@@ -16,7 +16,7 @@ import numpy as np
 from accel.core import checks, conv, nets, optim, persistence, training
 from accel.core.tree import empty_like, packed
 from accel.device import array_module
-from accel.representation.autoencoder import activation_named, like, moments, scaled
+from accel.representation.autoencoder import like, moments, scaled
 
 __all__ = ["ConvAutoencoder", "init_params", "encode", "decode", "reconstruct", "loss", "loss_and_grad", "fit", "load"]
 
@@ -53,7 +53,7 @@ class ConvAutoencoder(NamedTuple):
 def load(path):
     """The autoencoder that `ConvAutoencoder.save` wrote."""
     saved = persistence.load(path, "conv_autoencoder")
-    return ConvAutoencoder(**{**saved, "activation": activation_named(saved["activation"])})
+    return ConvAutoencoder(**{**saved, "activation": nets.activation_named(saved["activation"])})
 
 
 def init_params(rng, *, shape, n_latent, channels=(16, 32), hidden=(128,)):

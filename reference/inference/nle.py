@@ -86,9 +86,7 @@ class Posterior:
         theta = checks.as_array("theta", theta, ("N", self.prior.dim))
         if not single and not iid and len(x) != len(theta):
             raise ValueError(f"x: expected one observation or {len(theta)}, one for each theta, or iid=True, got {len(x)}")
-        inside = self.prior.contains(theta)
-        centre = self.prior.to_constrained(np.zeros((1, self.prior.unconstrained_dim)))[0]
-        u, _ = self.prior.to_unconstrained(np.where(inside[:, None], theta, centre))
+        u, _, inside = priors.unconstrained_inside(self.prior, theta)
         y = self.summary(x)
         log_q = sum(self._terms(u, one)[0] for one in y[:, None]) if single or iid else self._terms(u, y)[0]
         return np.where(inside, log_q, -np.inf)

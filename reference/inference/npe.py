@@ -113,9 +113,7 @@ class Posterior:
         theta = checks.as_array("theta", theta, ("N", self.prior.dim))
         if not single and len(x) != len(theta):
             raise ValueError(f"x: expected one observation or {len(theta)}, one for each theta, got {len(x)}")
-        inside = self.prior.contains(theta)
-        centre = self.prior.to_constrained(np.zeros((1, self.prior.unconstrained_dim)))[0]
-        u, log_det = self.prior.to_unconstrained(np.where(inside[:, None], theta, centre))
+        u, log_det, inside = priors.unconstrained_inside(self.prior, theta)
         c = self.context(x)
         v, context = self.whitening.whiten(u, c), embed(self.params, c)
         context = np.repeat(context, len(theta), axis=0) if single else context

@@ -72,9 +72,7 @@ class Posterior:
         theta = checks.as_array("theta", theta, ("N", self.prior.dim))
         if not single and len(x) != len(theta):
             raise ValueError(f"x: expected one observation or {len(theta)}, one for each theta, got {len(x)}")
-        inside = self.prior.contains(theta)
-        centre = self.prior.to_constrained(np.zeros((1, self.prior.unconstrained_dim)))[0]
-        u, _ = self.prior.to_unconstrained(np.where(inside[:, None], theta, centre))
+        u, _, inside = priors.unconstrained_inside(self.prior, theta)
         x_rows = ratio.x_rows_of(self.regression, self.context(x))
         return np.where(inside, ratio.log_ratio(self.params, ratio.theta_rows_of(self.prior, self.regression, u), x_rows), -np.inf)
 

@@ -63,11 +63,7 @@ class Autoencoder(NamedTuple):
 def load(path):
     """The autoencoder that `Autoencoder.save` wrote."""
     saved = persistence.load(path, "autoencoder")
-    return Autoencoder(**{**saved, "activation": activation_named(saved["activation"])})
-
-
-def activation_named(name):
-    return {activation.name: activation for activation in (nets.TANH, nets.RELU, nets.IDENTITY)}[name]
+    return Autoencoder(**{**saved, "activation": nets.activation_named(saved["activation"])})
 
 
 def init_params(rng, *, dim, n_latent, hidden=(128, 64)):

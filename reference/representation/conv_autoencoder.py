@@ -22,7 +22,7 @@ import autograd.numpy as np
 from autograd import value_and_grad
 
 from reference.core import checks, conv, nets, optim, persistence, training
-from reference.representation.autoencoder import activation_named, moments
+from reference.representation.autoencoder import moments
 
 __all__ = ["ConvAutoencoder", "init_params", "encode", "decode", "reconstruct", "loss", "loss_and_grad", "fit", "load"]
 
@@ -66,7 +66,7 @@ class ConvAutoencoder(NamedTuple):
 def load(path):
     """The autoencoder that `ConvAutoencoder.save` wrote."""
     saved = persistence.load(path, "conv_autoencoder")
-    return ConvAutoencoder(**{**saved, "activation": activation_named(saved["activation"])})
+    return ConvAutoencoder(**{**saved, "activation": nets.activation_named(saved["activation"])})
 
 
 def init_params(rng, *, shape, n_latent, channels=(16, 32), hidden=(128,)):

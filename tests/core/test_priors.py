@@ -290,3 +290,13 @@ def test_constants_cannot_be_changed(prior):
             prior.parts = ()
         else:
             next(iter(vars(prior).values()))[0] = 3.0
+
+
+@pytest.mark.parametrize("package", [reference, accel])
+def test_a_row_outside_stands_at_the_centre_and_those_inside_where_they_were(package):
+    prior = package.core.priors.BoxUniform([-1.0, 2.0], [3.0, 4.0])
+    theta = np.array([[0.0, 3.5], [-2.0, 3.0], [np.nan, 3.0], [1.0, 3.0]])
+    u, log_det, inside = package.core.priors.unconstrained_inside(prior, theta)
+    assert inside.tolist() == [True, False, False, True] and np.isfinite(u).all()
+    np.testing.assert_allclose(u, [stats.norm.ppf([0.25, 0.75]), [0, 0], [0, 0], [0, 0]], atol=1e-14)
+    np.testing.assert_allclose(log_det, stats.norm.logpdf(u).sum(axis=1) * -1 - np.log(4 * 2), rtol=1e-14)

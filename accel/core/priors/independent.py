@@ -14,7 +14,7 @@ from accel.core.priors.dirichlet import Dirichlet
 from accel.core.priors.normal import LogNormal, Normal
 from accel.device import array_module, to_host
 
-__all__ = ["Independent", "describe", "restore", "check_inside"]
+__all__ = ["Independent", "describe", "restore", "check_inside", "unconstrained_inside"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,3 +123,13 @@ def check_inside(name, prior, theta):
         outside = np.flatnonzero(~to_host(inside))
         raise ValueError(f"{name}: expected rows inside the prior's support, got {len(outside)} of {len(theta)} outside "
                          f"(first: row {outside[0]})")
+
+
+def unconstrained_inside(prior, theta):
+    """u and log|det ∂u/∂θ| of `to_unconstrained`, finite for every row, and which rows are inside, (N,) bool.
+
+    A row outside the support stands at the prior's centre: what is computed of it is for the caller to overwrite.
+    """
+    xp, inside = array_module(theta), prior.contains(theta)
+    centre = prior.to_constrained(xp.zeros((1, prior.unconstrained_dim), dtype=theta.dtype))[0]
+    return *prior.to_unconstrained(xp.where(inside[:, None], theta, centre)), inside

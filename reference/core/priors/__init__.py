@@ -12,8 +12,8 @@ Conventions   nats. Supports are open: a bound is outside, since its u is infini
 from reference.core.priors import box_uniform, constants, dirichlet, independent, normal
 from reference.core.priors.box_uniform import BoxUniform
 from reference.core.priors.dirichlet import Dirichlet
-from reference.core.priors.independent import Independent, check_inside, describe, restore
+from reference.core.priors.independent import Independent, check_inside, describe, restore, unconstrained_inside
 from reference.core.priors.normal import LogNormal, Normal
 
 __all__ = ["BoxUniform", "Normal", "LogNormal", "Dirichlet", "Independent", "describe", "restore", "check_inside",
-           "box_uniform", "constants", "dirichlet", "independent", "normal"]
+           "unconstrained_inside", "box_uniform", "constants", "dirichlet", "independent", "normal"]

@@ -14,7 +14,7 @@ from reference.core.priors.box_uniform import BoxUniform
 from reference.core.priors.dirichlet import Dirichlet
 from reference.core.priors.normal import LogNormal, Normal
 
-__all__ = ["Independent", "describe", "restore", "check_inside"]
+__all__ = ["Independent", "describe", "restore", "check_inside", "unconstrained_inside"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,3 +111,13 @@ def check_inside(name, prior, theta):
     if len(outside):
         raise ValueError(f"{name}: expected rows inside the prior's support, got {len(outside)} of {len(theta)} outside "
                          f"(first: row {outside[0]})")
+
+
+def unconstrained_inside(prior, theta):
+    """u and log|det ∂u/∂θ| of `to_unconstrained`, finite for every row, and which rows are inside, (N,) bool.
+
+    A row outside the support stands at the prior's centre: what is computed of it is for the caller to overwrite.
+    """
+    inside = prior.contains(theta)
+    centre = prior.to_constrained(np.zeros((1, prior.unconstrained_dim)))[0]
+    return *prior.to_unconstrained(np.where(inside[:, None], theta, centre)), inside

@@ -117,3 +117,9 @@ def _(on, paint, n):
     normal = on.package.core.priors.Normal
     prior = normal(on.put(np.array([0.5, 2.0])), [1, 2])
     return error_of(normal, [0.0, np.nan], [1.0, 1.0]), prior.mean.tolist(), prior.std.tolist(), prior.mean.flags.writeable
+
+
+@case("core.priors.independent.unconstrained_inside", sizes=(1, 7, 31), terms=200)
+def _(on, paint, n):
+    theta = on.put(beyond(inside(on, paint, n, "BoxUniform")))
+    return on.package.core.priors.unconstrained_inside(make(on, "BoxUniform"), theta)
