@@ -10,13 +10,17 @@ chooses once, at its own door:
 A NumPy Generator gives both packages the same draws; `shared_generator` delivers those very draws to a device, in a dtype.
 """
 import contextlib
+import contextvars
 import functools
 import os
 import sys
 
 import numpy as np
 
-__all__ = ["array_module", "module", "put", "to_host", "generator", "shared_generator", "single_blas_thread"]
+__all__ = ["array_module", "module", "put", "to_host", "generator", "shared_generator", "single_blas_thread", "kernels", "kernels_enabled"]
+
+_kernels = contextvars.ContextVar("kernels", default=None)
+
 
 def array_module(*arrays):
     """CuPy if any of the arrays is a device array, else NumPy."""
@@ -150,3 +154,27 @@ def single_blas_thread():
         return
     with threadpool_limits(limits=1, user_api="blas"):
         yield
+
+
+@contextlib.contextmanager
+def kernels(enabled):
+    """Whether fused kernels stand in for array code on a device, inside the block: both compute the same.
+
+    Outside of any such block they do, unless DIPTYCH_KERNELS=off.
+    """
+    token = _kernels.set(bool(enabled))
+    try:
+        yield
+    finally:
+        _kernels.reset(token)
+
+
+def kernels_enabled():
+    """What the innermost `kernels` block says, or DIPTYCH_KERNELS."""
+    chosen = _kernels.get()
+    if chosen is not None:
+        return chosen
+    setting = os.environ.get("DIPTYCH_KERNELS", "").strip().lower() or "on"
+    if setting not in ("on", "off"):
+        raise ValueError(f"DIPTYCH_KERNELS: expected 'on' or 'off', got {setting!r}")
+    return setting == "on"

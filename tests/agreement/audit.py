@@ -32,7 +32,7 @@ def audit(cases, backends, progress=iter):
     jobs = [(function, backend) for function in functions for backend in backends]
     rows = []
     for function, backend in progress(jobs):
-        ours = [case for case in cases if case.function == function and backend.dtype in case.dtypes]
+        ours = [case for case in cases if case.function == function and case.runs_on(backend)]
         if ours:
             rows.append(row(function, ours, backend))
     return sorted(rows, key=lambda row: -max(row["value_of_allowed"] or 0, row["gradient_of_allowed"] or 0))

@@ -17,10 +17,12 @@ __all__ = ["Backend", "REFERENCE", "baseline", "accel_backends", "uses_cuda"]
 
 
 class Backend(NamedTuple):
+    """kernels says whether fused kernels stand in for array code there."""
     name: str
     package: object
     xp: object
     dtype: str
+    kernels: bool = False
 
     def put(self, tree):
         """The tree of host arrays, there, in this dtype."""
@@ -45,11 +47,13 @@ def uses_cuda():
 
 @functools.cache
 def accel_backends():
-    """Every place where accel is compared: name → Backend."""
+    """Every place where accel is compared: name → Backend. On a device each case runs in array code, and those that say so run
+    once more with fused kernels, which the stand-in executes through g++ where that is installed."""
     if uses_cuda():
-        modules = {"numpy": np, "cuda": device.module("cuda")}
+        places = {"numpy": (np, False), "cuda": (device.module("cuda"), False), "cuda-kernels": (device.module("cuda"), True)}
     else:
         from tests import strict_cupy
-        modules = {"numpy": np, "strict": strict_cupy.install()}
-    return {f"{name}-{dtype}": Backend(f"{name}-{dtype}", accel, xp, dtype)
-            for name, xp in modules.items() for dtype in ("float64", "float32")}
+        xp = strict_cupy.install()
+        places = {"numpy": (np, False), "strict": (xp, False)} | ({"strict-kernels": (xp, True)} if strict_cupy.COMPILER else {})
+    return {f"{name}-{dtype}": Backend(f"{name}-{dtype}", accel, xp, dtype, kernels)
+            for name, (xp, kernels) in places.items() for dtype in ("float64", "float32")}

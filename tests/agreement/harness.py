@@ -5,6 +5,8 @@ import io
 
 import numpy as np
 
+from accel import device
+from accel.core._kernels import Kernels
 from tests.agreement import comparator
 from tests.agreement.backends import REFERENCE, baseline
 
@@ -77,8 +79,25 @@ def _known(case, backend, n):
 
 
 def _run(case, backend, n):
-    with contextlib.redirect_stderr(io.StringIO()):
-        return case.run(backend, np.random.default_rng(n), n)
+    with contextlib.redirect_stderr(io.StringIO()), device.kernels(backend.kernels), _launches() as launched:
+        result = case.run(backend, np.random.default_rng(n), n)
+    assert launched or not backend.kernels, f"{case.name}[{backend.name}, n={n}]: no kernel was launched"
+    return result
+
+
+@contextlib.contextmanager
+def _launches():
+    """A list of the kernels that accel launches in the block, by name."""
+    launched, launch = [], Kernels.__call__
+
+    def counted(self, name, *args, **kwargs):
+        launched.append(name)
+        return launch(self, name, *args, **kwargs)
+    Kernels.__call__ = counted
+    try:
+        yield launched
+    finally:
+        Kernels.__call__ = launch
 
 
 def _is_number(value):

@@ -9,9 +9,10 @@ ONLY_IN_ACCEL = {"device"}
 
 
 def modules(package):
-    """Dotted names below the package: {"density.maf", …}."""
+    """Dotted names below the package: {"density.maf", …}, but for private modules, which need no twin."""
     prefix = package.__name__ + "."
-    return {info.name.removeprefix(prefix) for info in pkgutil.walk_packages(package.__path__, prefix)} - ONLY_IN_ACCEL
+    names = {info.name.removeprefix(prefix) for info in pkgutil.walk_packages(package.__path__, prefix)}
+    return {name for name in names if not name.rpartition(".")[2].startswith("_")} - ONLY_IN_ACCEL
 
 
 def public_functions(package):

@@ -29,25 +29,30 @@ class Case(NamedTuple):
     terms: Callable
     dtypes: tuple
     note: str
+    kernels: bool = False
 
     @property
     def function(self):
         """The dotted name of the public function that the case covers; a suffix "#…" tells cases of one function apart."""
         return self.name.partition("#")[0]
 
+    def runs_on(self, backend):
+        return backend.dtype in self.dtypes and (self.kernels or not backend.kernels)
 
-def case(name, *, sizes=SIZES, terms=lambda n: n, dtypes=("float64", "float32"), note=""):
+
+def case(name, *, sizes=SIZES, terms=lambda n: n, dtypes=("float64", "float32"), note="", kernels=False):
     """Register a case under the public function's dotted name, "package.module.function" without the package's own name.
 
     terms is the length of the longest sum or chain behind a result of size n; a chain that branches on a comparison, where
-    rounding may flip the branch, runs in float64 alone (dtypes) and says why (note).
+    rounding may flip the branch, runs in float64 alone (dtypes) and says why (note). With kernels=True the case runs on a device a
+    second time with fused kernels in place of array code, and fails if none was launched.
     """
     def register(run):
         if name in _cases:
             raise ValueError(f"two cases are named {name!r}")
         if dtypes != ("float64", "float32") and not note:
             raise ValueError(f"{name}: a case that leaves a dtype out must say why")
-        _cases[name] = Case(name, run, tuple(sizes), terms if callable(terms) else lambda n: terms, tuple(dtypes), note)
+        _cases[name] = Case(name, run, tuple(sizes), terms if callable(terms) else lambda n: terms, tuple(dtypes), note, kernels)
         return run
     return register
 

@@ -7,7 +7,7 @@ from tests.agreement.registry import all_cases
 
 RUNS = [pytest.param(case, backend, n, id=f"{case.name}-{backend.name}-{n}")
         for case in all_cases().values() for n in case.sizes
-        for backend in accel_backends().values() if backend.dtype in case.dtypes]
+        for backend in accel_backends().values() if case.runs_on(backend)]
 
 
 @pytest.mark.parametrize(("case", "backend", "n"), RUNS)

@@ -14,7 +14,7 @@ from tests.agreement.harness import compare, is_gradient
 from tests.agreement.public import modules, public_functions
 from tests.agreement.registry import Case, all_cases, case, painted
 
-BACKENDS = list(accel_backends().values())
+BACKENDS = [backend for backend in accel_backends().values() if not backend.kernels]
 FLOAT32 = [backend for backend in BACKENDS if backend.dtype == "float32"]
 ON_A_DEVICE = [backend for backend in BACKENDS if backend.xp is not np]
 
@@ -354,3 +354,15 @@ def test_a_function_without_docstring_is_caught(twins):
 def test_a_function_without_a_case_and_a_case_without_a_function_are_caught(twins, cases, message):
     with pytest.raises(AssertionError, match=message):
         check_all(*twins(), cases=[types.SimpleNamespace(function=name) for name in cases])
+
+
+def test_a_case_for_kernels_that_launches_none_is_caught():
+    on = next(backend for backend in accel_backends().values() if backend.xp is not np and not backend.kernels)
+    with pytest.raises(AssertionError, match="no kernel was launched"):
+        compare(SQUARE, on._replace(kernels=True), 7)
+
+
+def test_only_cases_that_say_so_run_with_kernels():
+    on = ON_A_DEVICE[0]
+    assert not SQUARE.runs_on(on._replace(kernels=True)) and SQUARE._replace(kernels=True).runs_on(on._replace(kernels=True))
+    assert SQUARE.runs_on(on) and not SQUARE._replace(dtypes=()).runs_on(on)

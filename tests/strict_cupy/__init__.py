@@ -2,12 +2,12 @@
 
     xp = strict_cupy.install()          in sys.modules as cupy and cupyx from here on; xp is the module cupy
     with strict_cupy.counted() as spent:
-        …                               spent: {"launch": …, "sync": …, "upload": …, "upcast": …} of the block
+        …                               spent: {"launch": …, "sync": …, "upload": …, "kernel": …, "bytes": …} of the block
 
 Its names and signatures are frozen from the real wheel (manifest.json, written by make_manifest.py). What CuPy does differently
 from NumPy without a word, or leaves undefined, is refused (StrictError) rather than imitated. It says nothing about races,
-memory that outlives its graph, the order of sums, or speed; and it has no RawModule, ElementwiseKernel or ReductionKernel: custom
-kernels are a file of their own to come, beside this one.
+memory that outlives its graph, the order of sums, or speed. Kernels of our own run through g++ (kernels.py); there is no
+ElementwiseKernel and no ReductionKernel.
 """
 import contextlib
 import sys
@@ -15,12 +15,13 @@ import types
 
 import numpy as np
 
-from tests.strict_cupy import functions, generator, manifest, streams
+from tests.strict_cupy import functions, generator, kernels, manifest, streams
 from tests.strict_cupy.ndarray import check_dtype, ndarray, on_device, on_host
 from tests.strict_cupy.capture import counted, device
+from tests.strict_cupy.kernels import COMPILER
 from tests.strict_cupy.manifest import StrictError
 
-__all__ = ["StrictError", "counted", "install"]
+__all__ = ["COMPILER", "StrictError", "counted", "install"]
 
 CONSTANTS = ("pi", "e", "inf", "nan", "newaxis", "euler_gamma")
 HOST_CLASSES = (np.generic, np.dtype, np.finfo, np.iinfo, Exception)
@@ -73,6 +74,7 @@ def install():
 def _cupy():
     own = {name: getattr(np, name) for name in CONSTANTS}
     own.update({f.__name__: f for f in (array, asarray, asanyarray, asarray_chkfinite, asnumpy, get_array_module, fuse, ndarray)})
+    own["RawModule"] = kernels.RawModule
     own["get_default_memory_pool"] = own["get_default_pinned_memory_pool"] = streams.MemoryPool
     cuda = types.ModuleType("cupy.cuda")
     cuda.__dict__.update({name: getattr(streams, name) for name in streams.__all__})

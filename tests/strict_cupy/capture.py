@@ -16,11 +16,11 @@ __all__ = ["Device", "device", "counted", "host_arrays", "leaves", "poison"]
 
 
 class Device:
-    """Counts of what costs time on a GPU (kernel launches, synchronisations, uploads, float32 that became float64), and the
-    capturing stream with its tape."""
+    """Counts of what costs time on a GPU (kernel launches, synchronisations, uploads, float32 that became float64; of the launches
+    those of kernels of our own, and the bytes of the arrays these were given), and the capturing stream with its tape."""
 
     def __init__(self):
-        self.counts = {"launch": 0, "sync": 0, "upload": 0, "upcast": 0}
+        self.counts = {"launch": 0, "sync": 0, "upload": 0, "upcast": 0, "kernel": 0, "bytes": 0}
         self.streams, self.capturing = [], None                # entered with `with`, innermost last; the one that captures
         self.tape, self.undo = [], []                          # what a launch of the graph does; what the end of the capture does
         self.solver_errors = "ignore"                          # cupyx.errstate(linalg=...)

@@ -79,6 +79,10 @@ class Event:
 
 
 class Device:
+    """The one device, with the limits of an H200."""
+    attributes = {"MaxSharedMemoryPerBlockOptin": 227 << 10, "MaxSharedMemoryPerMultiprocessor": 228 << 10, "MultiProcessorCount": 132,
+                  "ComputeCapabilityMajor": 9, "ComputeCapabilityMinor": 0}
+
     def __init__(self, number=0):
         self.id = number
 

@@ -1,0 +1,91 @@
+"""Compile every kernel of accel for GPUs that this machine need not have, and say what each takes.
+
+    python -m tests.kernels.compile [--out FILE]
+
+compiles with nvcc for sm_80 and sm_90 in both dtypes, prints a table of registers, shared memory and spills, and writes it as
+Markdown where a file is named. The exit code is 1 if a kernel does not compile. A file says with which constants, those of the
+benchmarks, in a line "// Compiled in the tests with DIM=3 CONTEXT=10".
+"""
+import argparse
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+
+from accel.core import _kernels
+
+__all__ = ["ARCHITECTURES", "NVCC", "compiled", "constants", "markdown", "sources"]
+
+NVCC = shutil.which("nvcc")
+ARCHITECTURES = (80, 90)
+
+
+def sources():
+    """Every kernel file of accel, as _kernels.load names it."""
+    return sorted(str(path.relative_to(_kernels.ROOT)) for path in _kernels.ROOT.rglob("*.cu"))
+
+
+def constants(path):
+    """The constants that the file is compiled with here, ["DIM=3", …]."""
+    line = re.search(r"^// Compiled in the tests with(.*)$", (_kernels.ROOT / path).read_text(), re.MULTILINE)
+    if line is None:
+        raise ValueError(f'{path}: expected a line "// Compiled in the tests with NAME=value …", got none')
+    return line[1].split()
+
+
+def compiled(path, architecture, dtype):
+    """[(kernel, registers, bytes of static shared memory, bytes spilled)] of one file, or a RuntimeError with the compiler's words."""
+    defines = [f"-DREAL={_kernels.NAMES[dtype]}", *(f"-D{constant}" for constant in constants(path))]
+    with tempfile.TemporaryDirectory() as folder:
+        file = pathlib.Path(folder) / "kernel.cu"
+        file.write_text(_kernels.source(path))
+        finished = subprocess.run([NVCC, f"-arch=sm_{architecture}", "-std=c++17", "-cubin", "-Xptxas", "-v", *defines,
+                                   "-o", file.with_suffix(".cubin"), file], capture_output=True, text=True)
+    if finished.returncode:
+        raise RuntimeError(f"{path}, sm_{architecture}, {dtype}:\n{finished.stderr}")
+    found, name, spilled = [], "", 0
+    for line in finished.stderr.splitlines():
+        if match := re.search(r"Compiling entry function '(\w+)'", line):
+            name = match[1]
+        if match := re.search(r"(\d+) bytes spill stores", line):
+            spilled = int(match[1])
+        if match := re.search(r"Used (\d+) registers", line):
+            shared = re.search(r"(\d+) bytes smem", line)
+            found.append((name, int(match[1]), int(shared[1]) if shared else 0, spilled))
+    return sorted(found)
+
+
+def markdown():
+    """The table of all kernels, and what failed."""
+    heads = [f"sm_{a}: registers, static shared [B], spilled [B]" for a in ARCHITECTURES]
+    lines, failures = [f"| file | kernel | dtype | {' | '.join(heads)} |", "|---|---|---|" + "---|" * len(heads)], []
+    for path in sources():
+        for dtype in _kernels.NAMES:
+            try:
+                tables = [dict((name, numbers) for name, *numbers in compiled(path, a, dtype)) for a in ARCHITECTURES]
+            except (RuntimeError, ValueError) as error:
+                failures.append(str(error))
+                continue
+            lines += [f"| {path} | {name} | {dtype} | " + " | ".join(", ".join(map(str, table[name])) for table in tables) + " |"
+                      for name in tables[0]]
+    return "\n".join(lines) + "\n", failures
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--out", type=pathlib.Path)
+    arguments = parser.parse_args()
+    if NVCC is None:
+        print("nvcc was not found", file=sys.stderr)
+        return 1
+    table, failures = markdown()
+    print(table, *failures, sep="\n")
+    if arguments.out:
+        arguments.out.write_text("# What the kernels take, as the compiler says\n\n" + table)
+    return 1 if failures else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
