@@ -48,14 +48,16 @@ def sample(rng, prior, simulate, observation, *, n_simulations, epsilon=None, qu
             xp = array_module(x)
             rho = checks.as_array("distance", distance(x, put(observation, xp, x.dtype)), (len(theta),))
             finite = xp.logical_and(xp.isfinite(rho), xp.isfinite(x).all(axis=1))
-            rho = xp.where(finite, rho, xp.asarray(np.inf, dtype=rho.dtype))
+            n_bad = len(theta) - int(xp.count_nonzero(finite))
+            if n_bad:
+                rho = xp.where(finite, rho, xp.asarray(np.inf, dtype=rho.dtype))
             if quantile is None:
                 kept.append(rows((theta, x, rho), rho < epsilon))
             else:
                 n_kept = fraction(quantile, n_simulations)
                 worst = kept[0][2].max() if kept and len(kept[0][2]) >= n_kept else np.inf
                 kept = [nearest(stack([*kept, rows((theta, x, rho), rho < worst)]), n_kept)]
-            n_done, n_failed = n_done + len(theta), n_failed + len(theta) - int(finite.sum())
+            n_done, n_failed = n_done + len(theta), n_failed + n_bad
             smallest = min(smallest, float(rho.min()))
             bar.update(len(theta))
     except KeyboardInterrupt:
@@ -93,13 +95,22 @@ def fraction(quantile, n):
     return max(1, round(quantile * n))
 
 
-def rows(arrays, index):
-    return tuple(a[index] for a in arrays)
+def rows(arrays, mask):
+    """The rows that the mask marks: their numbers are counted once, where a mask would be walked through for each array."""
+    xp = array_module(mask)
+    index = xp.flatnonzero(mask)
+    return tuple(xp.take(a, index, axis=0) for a in arrays)
 
 
 def stack(chunks):
-    """Chunks as one, column by column; a single one as it is."""
-    return tuple(array_module(*column).concatenate(column) for column in zip(*chunks)) if len(chunks) > 1 else chunks[0]
+    """Chunks as one, column by column; the list of them is emptied, so that no column is held twice for long."""
+    columns = [list(column) for column in zip(*chunks)]
+    chunks.clear()
+    return tuple(joined(columns.pop(0)) for _ in range(len(columns)))
+
+
+def joined(column):
+    return array_module(*column).concatenate(column) if len(column) > 1 else column[0]
 
 
 def nearest(arrays, n):
