@@ -4,6 +4,7 @@ The mathematics is in `reference.inference.rejection_abc`. Same draws kept; a ch
 are one pass without a temporary beyond the difference, and for a quantile only what beats the worst row kept so far is sorted in,
 so that after the first chunks almost nothing is. On a device the counts are fetched once a chunk, with the rows that are kept.
 """
+import math
 import warnings
 from typing import NamedTuple
 
@@ -40,7 +41,8 @@ def sample(rng, prior, simulate, observation, *, n_simulations, epsilon=None, qu
     checks.check_finite("observation", observation)
     n_simulations, chunk_size = checks.check_count("n_simulations", n_simulations), checks.check_count("chunk_size", chunk_size)
     epsilon, quantile = check_choice(epsilon, quantile)
-    kept, n_done, n_failed, smallest, bar = [], 0, 0, np.inf, progress_bar(progress, n_simulations, unit="sim", abbreviate=True)
+    kept, n_done, n_failed, smallest = Kept(n_simulations), 0, 0, np.inf
+    bar = progress_bar(progress, n_simulations, unit="sim", abbreviate=True)
     try:
         while n_done < n_simulations:
             theta = prior.sample(rng, min(chunk_size, n_simulations - n_done))
@@ -52,24 +54,24 @@ def sample(rng, prior, simulate, observation, *, n_simulations, epsilon=None, qu
             if n_bad:
                 rho = xp.where(finite, rho, xp.asarray(np.inf, dtype=rho.dtype))
             if quantile is None:
-                kept.append(rows((theta, x, rho), rho < epsilon))
+                kept.add(rows((theta, x, rho), rho < epsilon), n_done + len(theta))
             else:
                 n_kept = fraction(quantile, n_simulations)
-                worst = kept[0][2].max() if kept and len(kept[0][2]) >= n_kept else np.inf
-                kept = [nearest(stack([*kept, rows((theta, x, rho), rho < worst)]), n_kept)]
+                worst = kept.columns[2].max() if kept.n >= n_kept else np.inf
+                kept.replace(nearest(stack([*kept.chunks(), rows((theta, x, rho), rho < worst)]), n_kept))
             n_done, n_failed = n_done + len(theta), n_failed + n_bad
             smallest = min(smallest, float(rho.min()))
             bar.update(len(theta))
     except KeyboardInterrupt:
-        if not sum(len(theta) for theta, _, _ in kept):
+        if not kept.n:
             raise
         warnings.warn(f"rejection ABC was interrupted; what {n_done} of {n_simulations} simulations gave is returned", stacklevel=2)
     except Exception as error:
         raise SimulationError(f"simulate: failed after {n_done} of {n_simulations} simulations with {type(error).__name__}: {error} "
-                              "(.theta and .x hold what was kept)", *(stack(kept)[:2] if kept else (None, None))) from error
+                              "(.theta and .x hold what was kept)", *(kept.chunks()[0][:2] if kept.columns else (None, None))) from error
     finally:
         bar.close()
-    theta, x, rho = stack(kept) if quantile is None else nearest(stack(kept), fraction(quantile, n_done))
+    theta, x, rho = kept.chunks()[0] if quantile is None else nearest(kept.chunks()[0], fraction(quantile, n_done))
     if n_failed:
         raise SimulationError(f"simulate: {n_failed} of {n_done} simulations or their distances are NaN or inf (.theta and .x hold what "
                               "was kept of the others)", theta, x)
@@ -103,14 +105,37 @@ def rows(arrays, mask):
 
 
 def stack(chunks):
-    """Chunks as one, column by column; the list of them is emptied, so that no column is held twice for long."""
-    columns = [list(column) for column in zip(*chunks)]
-    chunks.clear()
-    return tuple(joined(columns.pop(0)) for _ in range(len(columns)))
+    """Chunks as one, column by column; a single one as it is."""
+    return tuple(array_module(*column).concatenate(column) for column in zip(*chunks)) if len(chunks) > 1 else chunks[0]
 
 
-def joined(column):
-    return array_module(*column).concatenate(column) if len(column) > 1 else column[0]
+class Kept:
+    """What was kept so far, (θ, x, ρ), in arrays as long as its share of the simulations leads one to expect at their end: memory
+    holds it once, and not once more while chunks are joined."""
+
+    def __init__(self, n_simulations):
+        self.n_simulations, self.columns, self.n = n_simulations, None, 0
+
+    def chunks(self):
+        """All of it as a list of one chunk, or an empty list."""
+        return [] if self.columns is None else [tuple(column[:self.n] for column in self.columns)]
+
+    def add(self, chunk, n_done):
+        """Append the rows of a chunk after which n_done simulations are done."""
+        end = self.n + len(chunk[0])
+        if self.columns is None or end > len(self.columns[0]):
+            expected = end / n_done * self.n_simulations
+            size = max(end, math.ceil(expected + 4 * math.sqrt(expected)))
+            longer = [array_module(column).empty((size, *column.shape[1:]), column.dtype) for column in chunk]
+            for column, old in zip(longer, self.columns or ()):
+                column[:self.n] = old[:self.n]
+            self.columns = longer
+        for column, new in zip(self.columns, chunk):
+            column[self.n:end] = new
+        self.n = end
+
+    def replace(self, columns):
+        self.columns, self.n = columns, len(columns[0])
 
 
 def nearest(arrays, n):
