@@ -124,8 +124,7 @@ class Kept:
         """Append the rows of a chunk after which n_done simulations are done."""
         end = self.n + len(chunk[0])
         if self.columns is None or end > len(self.columns[0]):
-            expected = end / n_done * self.n_simulations
-            size = max(end, math.ceil(expected + 4 * math.sqrt(expected)))
+            size = min(math.ceil((end + 4 * math.sqrt(end)) / n_done * self.n_simulations), end + self.n_simulations - n_done)
             longer = [array_module(column).empty((size, *column.shape[1:]), column.dtype) for column in chunk]
             for column, old in zip(longer, self.columns or ()):
                 column[:self.n] = old[:self.n]
