@@ -1,7 +1,8 @@
 """Principal component analysis: the orthogonal directions along which the data vary most.
 
 The mathematics is in `reference.representation.pca`. Same values; on the CPU the covariance is one symmetric rank-N update,
-half the products of a general one, over blocks of rows that stay in cache, and only the eigenvectors asked for are computed.
+half the products of a general one, over blocks of rows, so that the data are not held twice, and only the eigenvectors asked for
+are computed.
 """
 from typing import NamedTuple
 
@@ -12,7 +13,7 @@ from accel.device import array_module
 
 __all__ = ["PCA", "fit", "load"]
 
-BLOCK = 4096
+BLOCK = 8192
 
 
 class PCA(NamedTuple):
@@ -71,17 +72,16 @@ def fit(x, *, n_components, whiten=False):
 
 
 def _covariance(xp, x, mean):
-    """The covariance matrix; on the CPU only its upper triangle is set."""
+    """The covariance matrix, (D, D)."""
     n, dim = x.shape
-    if xp is not np:
-        centred = x - mean
-        return centred.T @ centred / (n - 1)
-    from scipy.linalg import get_blas_funcs
-    syrk = get_blas_funcs("syrk", dtype=x.dtype)
-    covariance = np.zeros((dim, dim), x.dtype, order="F")
-    for start in range(0, n, BLOCK):
-        centred = x[start:start + BLOCK] - mean
-        covariance = syrk(1 / (n - 1), centred.T, beta=1.0, c=covariance, overwrite_c=True)
+    step = min(n, BLOCK) if xp is np else n
+    covariance, block = xp.zeros((dim, dim), x.dtype), xp.empty((step, dim), x.dtype)
+    product = xp.empty_like(covariance)
+    for start in range(0, n, step):
+        rows = x[start:start + step]
+        centred = xp.subtract(rows, mean, out=block[:len(rows)])
+        covariance += xp.matmul(centred.T, centred, out=product)      # NumPy sees the one array in both and computes half
+    covariance *= 1 / (n - 1)
     return covariance
 
 
