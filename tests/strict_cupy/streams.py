@@ -1,10 +1,15 @@
 """cupy.cuda as far as a captured graph needs it: streams, events, graphs, memory pools that do nothing, and one device."""
 import contextlib
+import time
 import types
 
 from tests.strict_cupy.capture import device
 
-__all__ = ["Device", "Event", "Graph", "MemoryPool", "Stream", "get_current_stream", "is_available", "runtime", "using_allocator"]
+__all__ = ["Device", "Event", "Graph", "MemoryPool", "Stream", "get_current_stream", "get_elapsed_time", "is_available", "nvrtc", "runtime",
+           "using_allocator"]
+
+
+MEMORY = 141 * 10**9
 
 
 class Graph:
@@ -68,20 +73,31 @@ Stream.null = Stream(null=True)
 
 
 class Event:
+    """A moment on a stream: by the wall clock, since the stand-in executes at once."""
+
     def __init__(self, block=False, disable_timing=False, interprocess=False):
-        self.done = True
+        self.done, self._timed, self._at = True, not disable_timing, None
 
     def record(self, stream=None):
-        pass
+        self._at = time.perf_counter()
 
     def synchronize(self):
         device.sync()
+
+
+def get_elapsed_time(start_event, end_event):
+    """Milliseconds from one event to the other, both of which were recorded and keep time."""
+    if None in (start_event._at, end_event._at) or not (start_event._timed and end_event._timed):
+        raise runtime.CUDARuntimeError("cudaErrorInvalidResourceHandle: invalid resource handle")
+    return 1e3 * (end_event._at - start_event._at)
 
 
 class Device:
     """The one device, with the limits of an H200."""
     attributes = {"MaxSharedMemoryPerBlockOptin": 227 << 10, "MaxSharedMemoryPerMultiprocessor": 228 << 10, "MultiProcessorCount": 132,
                   "ComputeCapabilityMajor": 9, "ComputeCapabilityMinor": 0}
+
+    mem_info = property(lambda self: (MEMORY, MEMORY))
 
     def __init__(self, number=0):
         self.id = number
@@ -124,5 +140,8 @@ def is_available():
     return False
 
 
+PROPERTIES = {"name": b"strict stand-in", "multiProcessorCount": 132, "totalGlobalMem": MEMORY, "major": 9, "minor": 0}
 runtime = types.SimpleNamespace(getDeviceCount=lambda: 0, driverGetVersion=lambda: 0, runtimeGetVersion=lambda: 13000,
+                                getDevice=lambda: 0, getDeviceProperties=lambda device: PROPERTIES, memGetInfo=lambda: (MEMORY, MEMORY),
                                 CUDARuntimeError=type("CUDARuntimeError", (RuntimeError,), {}))
+nvrtc = types.SimpleNamespace(getVersion=lambda: (13, 0))
