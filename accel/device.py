@@ -105,8 +105,11 @@ def to_host(tree):
 
 
 def generator(seed, xp, dtype="float64"):
-    """A generator whose numbers are born on xp in dtype; on a GPU its stream differs from NumPy's."""
-    return _Generator(xp.random.default_rng(seed), xp, np.dtype(dtype), native=True)
+    """A generator whose numbers are born on xp in dtype: NumPy's on the CPU, `core.counter`'s on a GPU, whichever GPU it is."""
+    if xp is np:
+        return _Generator(np.random.default_rng(seed), np, np.dtype(dtype), native=True)
+    from accel.core.counter import CounterGenerator
+    return CounterGenerator(seed, like=xp.empty(0, dtype=dtype))
 
 
 def shared_generator(rng, xp, dtype="float64"):
@@ -115,15 +118,11 @@ def shared_generator(rng, xp, dtype="float64"):
 
 
 class _Generator:
-    """random, standard_normal and integers, delivered to one device in one dtype."""
+    """random, standard_normal and integers of a NumPy Generator, drawn in one dtype or delivered to one device in it."""
+    bit_generator = property(lambda self: self._rng.bit_generator)
 
     def __init__(self, rng, xp, dtype, native):
         self._rng, self._xp, self._dtype, self._native = rng, xp, dtype, native
-
-    @property
-    def bit_generator(self):
-        """NumPy's, which can tell its state; a device's cannot."""
-        return None if self._native else self._rng.bit_generator
 
     def _deliver(self, draw, size):
         if self._native:

@@ -208,10 +208,17 @@ def test_draws_on_the_device_need_no_transfer(cp):
     assert spent["upload"] == spent["sync"] == 0
 
 
-def test_only_numpys_generator_tells_its_state(cp):
+def test_every_generator_tells_its_state_and_can_be_set_back(cp):
     host = np.random.default_rng(3)
     assert device.shared_generator(host, cp).bit_generator is host.bit_generator
-    assert device.generator(3, cp).bit_generator is None
+    for xp in (np, cp):
+        rng = device.generator(3, xp, "float32")
+        rng.random(5)
+        state = rng.bit_generator.state
+        expected = device.to_host(rng.standard_normal(7))
+        again = device.generator(4, xp, "float32")
+        again.bit_generator.state = state
+        assert np.array_equal(device.to_host(again.standard_normal(7)), expected)
 
 
 # One BLAS thread

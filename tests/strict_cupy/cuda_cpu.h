@@ -164,12 +164,15 @@ template <class T> T atomicOr(T* p, T v) { T old = *p; *p |= v; return old; }
 template <class T> T atomicCAS(T* p, T expected, T v) { T old = *p; if (old == expected) *p = v; return old; }
 template <class T> T __ldg(const T* p) { return *p; }
 inline unsigned __umulhi(unsigned a, unsigned b) { return uint64_t(a) * b >> 32; }
+inline unsigned long long __umul64hi(unsigned long long a, unsigned long long b) { return (unsigned __int128)a * b >> 64; }
 inline float rsqrt(float x) { return 1 / std::sqrt(x); }
 inline double rsqrt(double x) { return 1 / std::sqrt(x); }
 inline float sinpi(float x) { return std::sin(M_PI * x); }
 inline double sinpi(double x) { return std::sin(M_PI * x); }
 inline float cospi(float x) { return std::cos(M_PI * x); }
 inline double cospi(double x) { return std::cos(M_PI * x); }
+inline void sincospi(float x, float* s, float* c) { *s = sinpi(x); *c = cospi(x); }
+inline void sincospi(double x, double* s, double* c) { *s = sinpi(x); *c = cospi(x); }
 inline float normcdf(float x) { return 0.5 * std::erfc(-x * M_SQRT1_2); }
 inline double normcdf(double x) { return 0.5 * std::erfc(-x * M_SQRT1_2); }
 using std::min; using std::max; using std::abs; using std::exp; using std::expm1; using std::log; using std::log1p; using std::tanh;
