@@ -14,10 +14,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from accel.core import checks, nets, optim, persistence, training
+from accel.core import _kernels, checks, nets, optim, persistence, training
 from accel.core.tree import empty_like, packed, tree_map
 from accel.device import array_module
-from accel.generative import langevin
+from accel.generative import _score, langevin
 from accel.representation import pca
 
 __all__ = ["ScoreModel", "ladder", "init_params", "draw_noise", "score", "dsm", "loss", "loss_and_grad", "fit", "load"]
@@ -178,24 +178,34 @@ def dsm(params, x, epsilon, *, sigma, spread=1.0):
 
 def loss(params, x, u, epsilon, *, sigmas, spread=1.0):
     """L(θ), estimated with one level and one pair of ±ε for each sample."""
-    return residuals(packed(params), "held out", x, u, epsilon, sigmas, spread)[0]
+    return matched(packed(params), None, x, u, epsilon, sigmas, spread)
 
 
 def loss_and_grad(params, x, u, epsilon, *, sigmas, spread=1.0):
     """The loss and its gradient, in the tree of params."""
     params = packed(params)
     grads = params.scratch("grads", lambda: empty_like(params))
-    value, work = residuals(params, "train", x, u, epsilon, sigmas, spread)
-    work.gain *= work.sigma
-    work.gain *= 1 / (2 * len(x))
-    work.r *= work.gain
-    nets.backward(params["layers"], work.tape, work.r.reshape(work.tape.out.shape), grads["layers"])
-    return value, grads
+    return matched(params, grads, x, u, epsilon, sigmas, spread), grads
+
+
+def matched(params, grads, x, u, epsilon, sigmas, spread):
+    """The loss, and its gradient in grads unless that is None."""
+    x = checks.as_array("x", x, ("N", params["layers"][-1].shape[1]))
+    if _kernels.wanted(array_module(params.flat)):
+        value = _score.loss_and_grad(params, x, u, epsilon, grads, sigmas=sigmas, spread=spread, tau=TAU)
+        if value is not None:
+            return value
+    value, work = residuals(params, "held out" if grads is None else "train", x, u, epsilon, sigmas, spread)
+    if grads is not None:
+        work.gain *= work.sigma
+        work.gain *= 1 / (2 * len(x))
+        work.r *= work.gain
+        nets.backward(params["layers"], work.tape, work.r.reshape(work.tape.out.shape), grads["layers"])
+    return value
 
 
 def residuals(params, role, x, u, epsilon, sigmas, spread):
     """The loss, and the work arrays with r in them."""
-    x = checks.as_array("x", x, ("N", params["layers"][-1].shape[1]))
     xp, n, dtype = array_module(params.flat), len(x), params.flat.dtype
     level = xp.minimum((xp.asarray(u) * len(sigmas)).astype(np.int64), len(sigmas) - 1)
     noise = xp.asarray(epsilon, dtype=dtype).T
@@ -225,7 +235,7 @@ def fit(x, *, rng, sigmas=None, hidden=(128, 128), learning_rate=3e-3, batch_siz
     sigmas = langevin.check_levels(sigmas)
     fixed = {"sigmas": xp.asarray(sigmas / scale, dtype=x.dtype), "spread": xp.sqrt(axes.explained_variance) / scale}
     model = SimpleNamespace(loss=partial(loss, **fixed), loss_and_grad=partial(loss_and_grad, **fixed),
-                            draw_noise=partial(draw_noise, dim=dim))
+                            draw_noise=partial(draw_noise, dim=dim), fused=partial(_score.step, **fixed, tau2=TAU**2))
     params = tree_map(lambda leaf: xp.asarray(leaf, dtype=x.dtype), init_params(rng, dim=dim, hidden=hidden))
     z = axes.transform(x)
     z /= scale

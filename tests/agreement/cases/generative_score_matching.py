@@ -74,25 +74,25 @@ def _(on, paint, n):
     return [score_matching.score(params, x, sigma, spread=on.put(SPREAD)) for sigma in (0.5, each)]
 
 
-@case("generative.score_matching.dsm", terms=lambda n: 60 + DIM * n)
+@case("generative.score_matching.dsm", terms=lambda n: 60 + DIM * n, kernels=True)
 def _(on, paint, n):
     score_matching, params, x = setting(on, paint, n)
     return score_matching.dsm(params, x, noise(on, paint, n)[1], sigma=0.4, spread=on.put(SPREAD))
 
 
-@case("generative.score_matching.loss", terms=lambda n: 60 + DIM * n)
+@case("generative.score_matching.loss", terms=lambda n: 60 + DIM * n, kernels=True)
 def _(on, paint, n):
     score_matching, params, x = setting(on, paint, n)
     return score_matching.loss(params, x, *noise(on, paint, n), sigmas=SIGMAS, spread=on.put(SPREAD))
 
 
-@case("generative.score_matching.loss_and_grad", terms=lambda n: 60 + DIM * n)
+@case("generative.score_matching.loss_and_grad", terms=lambda n: 60 + DIM * n, kernels=True)
 def _(on, paint, n):
     score_matching, params, x = setting(on, paint, n)
     return score_matching.loss_and_grad(params, x, *noise(on, paint, n), sigmas=SIGMAS, spread=on.put(SPREAD))
 
 
-@case("generative.score_matching.loss_and_grad#one level", terms=lambda n: 60 + DIM * n)
+@case("generative.score_matching.loss_and_grad#one level", terms=lambda n: 60 + DIM * n, kernels=True)
 def _(on, paint, n):
     score_matching, params, x = setting(on, paint, n)
     return score_matching.loss_and_grad(params, x, *noise(on, paint, n), sigmas=(0.2,))
