@@ -17,6 +17,7 @@ import numpy as np
 from accel.core import checks, nets, optim, persistence, priors, training
 from accel.core.regression import Regression, fit_regression
 from accel.core.scaling import Scaling, fit_scaling
+from accel.core.support import Support, features, fit_support
 from accel.core.tree import empty_like, packed
 from accel.density import maf, mdn, nsf, realnvp
 from accel.device import array_module, put
@@ -74,6 +75,7 @@ class Posterior:
     scaling: Scaling
     validation_log_prob: float
     history: dict
+    support: object = None
 
     def context(self, x):
         """What the network is fed for data x (M, D): the data or their PCA scores, standardised, (M, C)."""
@@ -83,10 +85,15 @@ class Posterior:
         """n draws of θ for one observation x (D,): (n, P); for M of them, x (M, D): (M, n, P)."""
         x, single = check_observation(x, data_moments(self))
         checks.check_count("n", n)
-        c = self.context(x)
-        u = self.whitening.undo(self.density.sample(self.params["flow"], rng, n, embed(self.params, c)), c)
-        theta = self.prior.to_constrained(u.reshape(-1, u.shape[-1]))[0].reshape(*u.shape[:2], -1)
+        theta = draw(self, rng, n, x)
         return theta[0] if single else theta
+
+    def distance(self, x):
+        """How far data x (M, D) lie from the simulations, (M,): above 1 farther than all but one in a thousand of them."""
+        x, _ = check_observation(x, data_moments(self))
+        if self.support is None:
+            raise ValueError("support: expected a Support, got none: this posterior was saved by a version that did not measure it")
+        return distance(self, x)
 
     def log_prob(self, theta, x):
         """log q(θ|x), (N,) in nats, for θ (N, P) and one observation (D,) or one for each θ (N, D); −inf outside the prior."""
@@ -127,8 +134,20 @@ def fit(prior, theta, x, *, rng, embedding=(), n_components=None, density=maf, n
         max_epochs=max_epochs, patience=patience, clip_norm=clip_norm, validation_fraction=validation_fraction, schedule=schedule,
         checkpoint=checkpoint, progress=progress)
     validation_log_prob = -trained.loss + float(whitening.log_det) + float(log_det.mean())
-    return Posterior(prior, density, trained.params, whitening, compression, scaling, validation_log_prob,
-                     trained.history)
+    return Posterior(prior, density, trained.params, whitening, compression, scaling, validation_log_prob, trained.history,
+                     fit_support(features(x, context, compression)))
+
+
+def draw(posterior, rng, n, x):
+    """n draws of θ for each row of x (M, D), which nobody checks, so that nobody waits for the device: (M, n, P)."""
+    c = posterior.context(x)
+    v = posterior.density.sample(posterior.params["flow"], rng, n, embed(posterior.params, c))
+    u = posterior.whitening.undo(v, c)
+    return posterior.prior.to_constrained(u.reshape(-1, u.shape[-1]))[0].reshape(*u.shape[:2], -1)
+
+
+def distance(posterior, x):
+    return posterior.support.distance(features(x, posterior.context(x), posterior.compression))
 
 
 def load(path):
@@ -143,7 +162,7 @@ def describe(posterior):
     return {"prior": priors.describe(posterior.prior), "density": name_of(posterior.density), "params": posterior.params,
             "whitening": plain(posterior.whitening), "compression": plain(posterior.compression),
             "scaling": plain(posterior.scaling), "validation_log_prob": posterior.validation_log_prob,
-            "history": posterior.history}
+            "history": posterior.history, "support": plain(posterior.support)}
 
 
 def restore(tree):
@@ -153,7 +172,8 @@ def restore(tree):
         prior=priors.restore(tree["prior"]), density=density_of(tree["density"]), params=packed(tree["params"]),
         whitening=fitted(Regression, tree["whitening"]),
         compression=fitted(pca.PCA, tree["compression"]), scaling=fitted(Scaling, tree["scaling"]),
-        validation_log_prob=tree["validation_log_prob"], history=tree["history"])
+        validation_log_prob=tree["validation_log_prob"], history=tree["history"],
+        support=fitted(Support, tree.get("support")))              # files of older versions have none
 
 
 def name_of(density):

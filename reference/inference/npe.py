@@ -30,6 +30,7 @@ from autograd import value_and_grad
 from reference.core import checks, nets, optim, persistence, priors, training
 from reference.core.regression import Regression, fit_regression
 from reference.core.scaling import Scaling, fit_scaling
+from reference.core.support import Support, features, fit_support
 from reference.density import maf, mdn, nsf, realnvp
 from reference.representation import pca
 
@@ -84,6 +85,8 @@ class Posterior:
         Mean log q(θ|x) over the simulations held out in training, nats; NaN when none were.
     history : dict
         The losses of the training, epoch by epoch, in nats of the whitened v.
+    support : Support or None
+        What the simulations cover; none in files of older versions.
     """
     prior: object
     density: object
@@ -93,6 +96,7 @@ class Posterior:
     scaling: Scaling
     validation_log_prob: float
     history: dict
+    support: object = None
 
     def context(self, x):
         """What the network is fed for data x (M, D): the data or their PCA scores, standardised, (M, C)."""
@@ -102,10 +106,15 @@ class Posterior:
         """n draws of θ for one observation x (D,): (n, P); for M of them, x (M, D): (M, n, P)."""
         x, single = check_observation(x, data_moments(self))
         checks.check_count("n", n)
-        c = self.context(x)
-        u = self.whitening.undo(self.density.sample(self.params["flow"], rng, n, embed(self.params, c)), c)
-        theta = self.prior.to_constrained(u.reshape(-1, u.shape[-1]))[0].reshape(*u.shape[:2], -1)         # (7)
+        theta = draw(self, rng, n, x)
         return theta[0] if single else theta
+
+    def distance(self, x):
+        """How far data x (M, D) lie from the simulations, (M,): above 1 farther than all but one in a thousand of them."""
+        x, _ = check_observation(x, data_moments(self))
+        if self.support is None:
+            raise ValueError("support: expected a Support, got none: this posterior was saved by a version that did not measure it")
+        return distance(self, x)
 
     def log_prob(self, theta, x):
         """log q(θ|x), (N,) in nats, for θ (N, P) and one observation (D,) or one for each θ (N, D); −inf outside the prior."""
@@ -176,8 +185,20 @@ def fit(prior, theta, x, *, rng, embedding=(), n_components=None, density=maf, n
         max_epochs=max_epochs, patience=patience, clip_norm=clip_norm, validation_fraction=validation_fraction, schedule=schedule,
         checkpoint=checkpoint, progress=progress)
     validation_log_prob = -trained.loss + float(whitening.log_det) + float(np.mean(log_det))
-    return Posterior(prior, density, trained.params, whitening, compression, scaling, validation_log_prob,
-                     trained.history)
+    return Posterior(prior, density, trained.params, whitening, compression, scaling, validation_log_prob, trained.history,
+                     fit_support(features(x, context, compression)))
+
+
+def draw(posterior, rng, n, x):
+    """n draws of θ for each row of x (M, D), which nobody checks: (M, n, P)."""
+    c = posterior.context(x)
+    v = posterior.density.sample(posterior.params["flow"], rng, n, embed(posterior.params, c))
+    u = posterior.whitening.undo(v, c)
+    return posterior.prior.to_constrained(u.reshape(-1, u.shape[-1]))[0].reshape(*u.shape[:2], -1)         # (7)
+
+
+def distance(posterior, x):
+    return posterior.support.distance(features(x, posterior.context(x), posterior.compression))
 
 
 def load(path):
@@ -192,7 +213,7 @@ def describe(posterior):
     return {"prior": priors.describe(posterior.prior), "density": name_of(posterior.density), "params": posterior.params,
             "whitening": plain(posterior.whitening), "compression": plain(posterior.compression),
             "scaling": plain(posterior.scaling), "validation_log_prob": posterior.validation_log_prob,
-            "history": posterior.history}
+            "history": posterior.history, "support": plain(posterior.support)}
 
 
 def restore(tree):
@@ -202,7 +223,8 @@ def restore(tree):
         prior=priors.restore(tree["prior"]), density=density_of(tree["density"]), params=tree["params"],
         whitening=fitted(Regression, tree["whitening"]),
         compression=fitted(pca.PCA, tree["compression"]), scaling=fitted(Scaling, tree["scaling"]),
-        validation_log_prob=tree["validation_log_prob"], history=tree["history"])
+        validation_log_prob=tree["validation_log_prob"], history=tree["history"],
+        support=fitted(Support, tree.get("support")))              # files of older versions have none
 
 
 def name_of(density):

@@ -75,6 +75,13 @@ def _(on, paint, n):
     return [trained(on, paint, n, **VARIANTS[name])[0].context(on.put(painted(paint, (4, 3)))) for name in ("plain", "pca")]
 
 
+@case("inference.npe.Posterior.distance", sizes=(90,), terms=20_000)
+def _(on, paint, n):
+    posteriors = [trained(on, paint, n, **VARIANTS[name])[0] for name in ("plain", "pca")]
+    far = on.put(painted(paint, (4, 3)))
+    return [posterior.distance(far) for posterior in posteriors], posteriors[0].distance(far[0])
+
+
 @case("inference.npe.Posterior.save", sizes=(90,), terms=20_000)
 def _(on, paint, n):
     npe = on.package.inference.npe
