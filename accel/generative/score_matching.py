@@ -17,7 +17,7 @@ import numpy as np
 from accel.core import _kernels, checks, nets, optim, persistence, training
 from accel.core.tree import empty_like, packed, tree_map
 from accel.device import array_module
-from accel.generative import _score, langevin
+from accel.generative import _dsm, _score, langevin
 from accel.representation import pca
 
 __all__ = ["ScoreModel", "ladder", "init_params", "draw_noise", "score", "dsm", "loss", "loss_and_grad", "fit", "load"]
@@ -150,6 +150,8 @@ def score(params, x, sigma, *, spread=1.0):
     params = packed(params)
     x = checks.as_array("x", x, ("N", params["layers"][-1].shape[1]))
     xp, sigma = array_module(params.flat), as_levels(sigma, x)
+    if _kernels.wanted(xp) and (found := _score.score(params, x, sigma, spread, TAU)) is not None:
+        return found
     out, step, shared, levelled = xp.empty_like(x), BLOCK if xp is np else BLOCK_ON_DEVICE, len(sigma) == 1, None
     for rows in (slice(start, start + step) for start in range(0, len(x), step)):
         columns = x[rows].T
@@ -192,7 +194,7 @@ def matched(params, grads, x, u, epsilon, sigmas, spread):
     """The loss, and its gradient in grads unless that is None."""
     x = checks.as_array("x", x, ("N", params["layers"][-1].shape[1]))
     if _kernels.wanted(array_module(params.flat)):
-        value = _score.loss_and_grad(params, x, u, epsilon, grads, sigmas=sigmas, spread=spread, tau=TAU)
+        value = _dsm.loss_and_grad(params, x, u, epsilon, grads, sigmas=sigmas, spread=spread, tau=TAU)
         if value is not None:
             return value
     value, work = residuals(params, "held out" if grads is None else "train", x, u, epsilon, sigmas, spread)
@@ -235,7 +237,7 @@ def fit(x, *, rng, sigmas=None, hidden=(128, 128), learning_rate=3e-3, batch_siz
     sigmas = langevin.check_levels(sigmas)
     fixed = {"sigmas": xp.asarray(sigmas / scale, dtype=x.dtype), "spread": xp.sqrt(axes.explained_variance) / scale}
     model = SimpleNamespace(loss=partial(loss, **fixed), loss_and_grad=partial(loss_and_grad, **fixed),
-                            draw_noise=partial(draw_noise, dim=dim), fused=partial(_score.step, **fixed, tau2=TAU**2))
+                            draw_noise=partial(draw_noise, dim=dim), fused=partial(_dsm.step, **fixed, tau2=TAU**2))
     params = tree_map(lambda leaf: xp.asarray(leaf, dtype=x.dtype), init_params(rng, dim=dim, hidden=hidden))
     z = axes.transform(x)
     z /= scale

@@ -6,6 +6,7 @@ from tests.agreement.registry import case, error_of, painted, random_tree
 
 DIM, HIDDEN, SIGMAS = 3, (6, 5), (3.0, 1.0, 0.3, 0.1)
 SPREAD = np.array([1.3, 0.6, 0.0])
+OTHERS = ((1, (4,)), (2, (40, 33)), (12, (16, 5, 20)))                # dimensions and hidden layers
 
 
 def setting(on, paint, n):
@@ -58,7 +59,7 @@ def _(on, paint, n):
     return on.package.generative.score_matching.draw_noise(on.rng(1), n, dim=DIM)
 
 
-@case("generative.score_matching.score", terms=60)
+@case("generative.score_matching.score", terms=60, kernels=True)
 def _(on, paint, n):
     score_matching, params, x = setting(on, paint, n)
     score, spread, each = score_matching.score, on.put(SPREAD), on.put(0.1 + np.abs(painted(paint, (n,))))
@@ -67,11 +68,34 @@ def _(on, paint, n):
             error_of(score, params, x, on.put(np.ones(n + 1))))
 
 
-@case("generative.score_matching.score#more than a block", sizes=(2500,), terms=60)
+@case("generative.score_matching.score#more than a block", sizes=(2500,), terms=60, kernels=True)
 def _(on, paint, n):
     score_matching, params, x = setting(on, paint, n)
     each = on.put(0.1 + np.abs(painted(paint, (n,))))
     return [score_matching.score(params, x, sigma, spread=on.put(SPREAD)) for sigma in (0.5, each)]
+
+
+@case("generative.score_matching.score#other networks", sizes=(7, 70), terms=200, kernels=True)
+def _(on, paint, n):
+    score_matching = on.package.generative.score_matching
+    found = []
+    for dim, hidden in OTHERS:
+        params = on.put(random_tree(paint, score_matching.init_params(np.random.default_rng(0), dim=dim, hidden=hidden), scale=0.3))
+        x, each = on.put(painted(paint, (n, dim))), on.put(0.1 + np.abs(painted(paint, (n,))))
+        found += [score_matching.score(params, x, sigma, spread=0.7) for sigma in (0.4, each)]
+    return found
+
+
+@case("generative.score_matching.loss_and_grad#other networks", sizes=(40,), terms=lambda n: 200 + 12 * n, kernels=True)
+def _(on, paint, n):
+    score_matching = on.package.generative.score_matching
+    found = []
+    for dim, hidden in OTHERS:
+        params = on.put(random_tree(paint, score_matching.init_params(np.random.default_rng(0), dim=dim, hidden=hidden), scale=0.3))
+        u, _ = noise(on, paint, n)
+        x, epsilon = on.put(painted(paint, (n, dim))), on.put(painted(paint, (n, dim)))
+        found.append(score_matching.loss_and_grad(params, x, u, epsilon, sigmas=SIGMAS, spread=0.7))
+    return found
 
 
 @case("generative.score_matching.dsm", terms=lambda n: 60 + DIM * n, kernels=True)
@@ -114,7 +138,7 @@ def _(on, paint, n):
                  for settings in ({"sigmas": (1.0, 1.0)}, {"sigmas": (0.1, 1.0)}, {"sigmas": 1.0}, {"hidden": ()}, {"batch_size": 0})]
 
 
-@case("generative.score_matching.ScoreModel.score", terms=100)
+@case("generative.score_matching.ScoreModel.score", terms=100, kernels=True)
 def _(on, paint, n):
     model, x = known(on, paint), on.put(painted(paint, (n, DIM)))
     return model.score(x, 0.4), model.score(x, on.put(0.1 + np.abs(painted(paint, (n,))))), error_of(model.score, x[:, :2], 0.4)
