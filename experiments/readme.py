@@ -1,7 +1,8 @@
 """The tables in the README, written between their markers by `python -m experiments.readme`.
 
-One has a row for each module, with the worst disagreement of its twins as `make audit` measured it; the other a row for each
-metric that has a target, as the records of the last full run hold it.
+One has a row for each module, with the worst disagreement of its twins as `make audit` measured it, and how many times faster
+accel is in float32 on one core than the reference, as the benchmark `pages` did; the other a row for each metric that has a
+target, as the records of the last full run hold it.
 """
 import ast
 import json
@@ -14,21 +15,23 @@ __all__ = ["PARTS", "BEGIN", "END", "table", "results", "filled"]
 
 ROOT = Path(__file__).resolve().parents[1]
 RECORDS = ROOT / "experiments" / "results"
-AUDIT = RECORDS / "audit.json"
+AUDIT, PAGES = RECORDS / "audit.json", RECORDS / "bench" / "pages-cpu.json"
 PARTS = ("representation", "density", "generative", "inference", "validation", "simulators", "core")
 BEGIN, END = "<!-- {name}: written by python -m experiments.readme -->", "<!-- end of {name} -->"
 
 
-def table(root=ROOT, audit=AUDIT):
-    """The table as Markdown; a module that the audit has not measured yet has a dash."""
-    rows = json.loads(audit.read_text("utf-8"))["rows"] if audit.is_file() else []
-    pages = [page for page in (root / "reference").rglob("*.py") if page.name != "__init__.py"]
-    lines = ["| algorithm | reference | accel | source | worst disagreement |", "|---|---|---|---|---|"]
+def table(root=ROOT, audit=AUDIT, speed=PAGES):
+    """The table as Markdown; a module that was not measured has a dash."""
+    rows, timed = (json.loads(path.read_text("utf-8"))["rows"] if path.is_file() else [] for path in (audit, speed))
+    pages = [page for page in (root / "reference").rglob("*.py") if not page.name.startswith("_")]
+    lines = ["| algorithm | reference | accel | source | worst disagreement | speed-up |", "|---|---|---|---|---|---|"]
     for page in sorted(pages, key=lambda page: (_part(page, root), page.as_posix())):
         path = page.relative_to(root / "reference").as_posix()
         name, source = _title_and_source(page)
-        worst = _worst(rows, path.removesuffix(".py").replace("/", "."))
-        lines.append(f"| {name} | [{page.name}](reference/{path}) | [{page.name}](accel/{path}) | {source} | {worst} |")
+        module = path.removesuffix(".py").replace("/", ".")
+        faster = next((f"× {row['reference / accel float32']:.2g}" for row in timed if row["page"] == module), "–")
+        lines.append(f"| {name} | [{page.name}](reference/{path}) | [{page.name}](accel/{path}) | {source} | {_worst(rows, module)} "
+                     f"| {faster} |")
     return "\n".join(lines)
 
 

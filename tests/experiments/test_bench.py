@@ -1,12 +1,15 @@
 """The benchmarks: they compare before they time, every side in turn, and a row where we lose stays in the table."""
 import sys
 import time
+from functools import partial
 
 import numpy as np
 import pytest
 
-from experiments.bench import limits, scaling, tables, timing, twins
+import reference
+from experiments.bench import limits, pages, scaling, tables, timing, twins
 from experiments.bench.__main__ import main
+from tests.agreement.public import modules
 
 
 def test_rows_are_complete():
@@ -15,6 +18,15 @@ def test_rows_are_complete():
     for row in rows:
         assert row["rounds"] >= 5 and row["reference / accel float32"] > 0
         assert row["reference / accel float64"] == pytest.approx(row["reference [ms]"] / row["accel float64 [ms]"], abs=0.06)
+
+
+def test_every_page_is_a_module_and_its_twins_are_compared_before_they_are_timed(monkeypatch):
+    assert pages.PAGES.keys() <= modules(reference)
+    rows = pages.run(np, quick=True)
+    assert len(rows) == 3 and all(row["reference / accel float32"] > 0 for row in rows)
+    values = iter((1.0, 1.0, 1.01))
+    with pytest.raises(AssertionError, match="page: accel float32 differs from the reference by 1.0e-02 of the scale, 2e-03 is allowed"):
+        pages.measure(np, "page", "work", lambda side: partial(np.array, [next(values)]), True)
 
 
 def test_sides_that_disagree_are_not_timed():

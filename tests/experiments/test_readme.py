@@ -71,6 +71,10 @@ def test_the_worst_of_a_module_is_found(tmp_path):
                      '{"function": "density.maf.loss_and_grad", "backend": "numpy", "dtype": "float64", "value": 0.0, "gradient": 3e-15},'
                      '{"function": "density.maf.loss", "backend": "numpy", "dtype": "float32", "value": 1e-3, "gradient": null},'
                      '{"function": "density.mafia.loss", "backend": "numpy", "dtype": "float64", "value": 1.0, "gradient": 1.0}]}')
-    row = readme.table(tmp_path, audit).splitlines()[2]
+    speed = tmp_path / "speed.json"
+    assert readme.table(tmp_path, audit, speed).splitlines()[2].endswith("| value 1e-16, gradient 3e-15 | – |")
+    speed.write_text('{"rows": [{"page": "density.mafia", "reference / accel float32": 2.0}, '
+                     '{"page": "density.maf", "reference / accel float32": 9.13}]}')
+    row = readme.table(tmp_path, audit, speed).splitlines()[2]
     assert row == ("| A flow | [maf.py](reference/density/maf.py) | [maf.py](accel/density/maf.py) | Doe and Roe, 2016 "
-                   "| value 1e-16, gradient 3e-15 |")
+                   "| value 1e-16, gradient 3e-15 | × 9.1 |")
