@@ -19,7 +19,7 @@ from functools import partial
 
 from accel.core import checks, nets
 from accel.core.tree import empty_like, packed
-from accel.density import flows
+from accel.density import _realnvp, flows
 from accel.device import array_module
 
 __all__ = ["init_params", "forward", "inverse", "log_prob", "log_prob_and_grad", "sample", "loss", "loss_and_grad"]
@@ -63,6 +63,8 @@ def halves(x, k):
 def forward(params, x, context=None):
     """Data to Gaussian: z (N, D) and log|det ∂z/∂x| (N,)."""
     params = packed(params)
+    if fused := _realnvp.flow_of(params):
+        return fused.forward(params.flat, x, context)
 
     def block(works, columns):
         return walk(params, works, columns_of(params, "columns", columns))
@@ -90,6 +92,8 @@ def walk_back(params, works, d, dlog_det, grads, dcontext):
 def inverse(params, z, context=None):
     """Gaussian to data: x (N, D) and log|det ∂x/∂z| (N,)."""
     params = packed(params)
+    if fused := _realnvp.flow_of(params):
+        return fused.inverse(params.flat, z, context)
 
     def block(works, columns):
         x, log_det = columns_of(params, "columns", columns), 0
@@ -102,7 +106,10 @@ def inverse(params, z, context=None):
 
 def log_prob(params, x, context=None):
     """log p(x|c) in nats, (N,)."""
+    params = packed(params)
     x, context = flows.check_inputs(x, context, *sizes(params))
+    if fused := _realnvp.flow_of(params):
+        return fused.log_prob(params.flat, x, context)
     return flows.base_log_prob(*forward(params, x, context))
 
 
@@ -110,6 +117,8 @@ def log_prob_and_grad(params, x, context=None):
     """log p(x|c) (N,), and its gradients with respect to x (N, D) and c (N, C), None where there is no context."""
     x, context = flows.check_inputs(x, context, *sizes(params))
     params = packed(params)
+    if fused := _realnvp.flow_of(params):
+        return fused.log_prob_and_grad(params.flat, x, context)
     works = flows.work_arrays(params, "score", len(x), context, work_of(params))
     z, log_det = walk(params, works, columns_of(params, "score columns", x.T))
     value, dcontext = flows.base_log_prob(z.T, log_det), array_module(z).zeros((len(works[0].context), len(x)), z.dtype)
@@ -120,6 +129,10 @@ def log_prob_and_grad(params, x, context=None):
 
 def sample(params, rng, n, context=None):
     """n draws, (n, D); with a context of M rows, n draws for each: (M, n, D)."""
+    params = packed(params)
+    if fused := _realnvp.flow_of(params):
+        z, context, shape = flows.draw(rng, n, *sizes(params), context)
+        return fused.inverse(params.flat, z, context, each=n)[0].reshape(shape)
     z, context, shape = flows.draw_base(rng, n, *sizes(params), context)
     return inverse(params, z, context)[0].reshape(shape)
 
@@ -139,6 +152,8 @@ def loss_and_grad(params, x, context=None):
 def write_grads(params, grads, x, context, dcontext=None):
     """The loss; its gradient goes into grads and, where it is given, the context's into dcontext, (C, N). Both trees packed."""
     x, context = flows.check_inputs(x, context, *sizes(params))
+    if _realnvp.flow_of(params):
+        return _realnvp.write_grads(params, grads, x, context, dcontext)
     works, n = flows.work_arrays(params, "train", len(x), context, work_of(params)), len(x)
     z, log_det = walk(params, works, columns_of(params, "train columns", x.T))
     value = flows.base_loss(z, -log_det.sum())

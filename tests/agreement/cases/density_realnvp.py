@@ -23,22 +23,22 @@ for name, shape in VARIANTS.items():
     def _(on, paint, n, shape=shape):
         return on.package.density.realnvp.init_params(on.rng(3), dim=shape[0], context_dim=shape[1], **SETTINGS)
 
-    @case(f"density.realnvp.forward#{name}", terms=CHAIN)
+    @case(f"density.realnvp.forward#{name}", terms=CHAIN, kernels=True)
     def _(on, paint, n, shape=shape):
         x, context = both(on, paint, n, *shape)
         return on.package.density.realnvp.forward(parameters(on, paint, *shape), x, context)
 
-    @case(f"density.realnvp.inverse#{name}", terms=10 * CHAIN)
+    @case(f"density.realnvp.inverse#{name}", terms=10 * CHAIN, kernels=True)
     def _(on, paint, n, shape=shape):
         z, context = both(on, paint, n, *shape)
         return on.package.density.realnvp.inverse(parameters(on, paint, *shape), z, context)
 
-    @case(f"density.realnvp.loss_and_grad#{name}", terms=lambda n: n + 10 * CHAIN)
+    @case(f"density.realnvp.loss_and_grad#{name}", terms=lambda n: n + 10 * CHAIN, kernels=True)
     def _(on, paint, n, shape=shape):
         x, context = both(on, paint, n, *shape)
         return on.package.density.realnvp.loss_and_grad(parameters(on, paint, *shape), x, context)
 
-    @case(f"density.realnvp.log_prob_and_grad#{name}", terms=10 * CHAIN)
+    @case(f"density.realnvp.log_prob_and_grad#{name}", terms=10 * CHAIN, kernels=True)
     def _(on, paint, n, shape=shape):
         x, context = both(on, paint, n, *shape)
         return on.package.density.realnvp.log_prob_and_grad(parameters(on, paint, *shape), x, context)
@@ -50,7 +50,7 @@ def _(on, paint, n):
             for bad in ({"dim": 0}, {"dim": 1}, {"context_dim": -1}, {"n_transforms": 1}, {"n_transforms": 2.5}, {"hidden": ()})]
 
 
-@case("density.realnvp.log_prob", sizes=(1, 7, 1100), terms=CHAIN)
+@case("density.realnvp.log_prob", sizes=(1, 7, 1100), terms=CHAIN, kernels=True)
 def _(on, paint, n):
     nvp, (x, context) = on.package.density.realnvp, both(on, paint, n)
     params = parameters(on, paint)
@@ -58,7 +58,7 @@ def _(on, paint, n):
     return nvp.log_prob(params, x, context), [error_of(nvp.log_prob, params, *arguments) for arguments in bad]
 
 
-@case("density.realnvp.sample", sizes=(1, 7), terms=10 * CHAIN)
+@case("density.realnvp.sample", sizes=(1, 7), terms=10 * CHAIN, kernels=True)
 def _(on, paint, n):
     nvp, context = on.package.density.realnvp, on.put(painted(paint, (4, CONTEXT)))
     params, plain = parameters(on, paint), parameters(on, paint, DIM, 0)
@@ -67,6 +67,6 @@ def _(on, paint, n):
     return nvp.sample(params, on.rng(1), n, context), nvp.sample(plain, on.rng(2), n), bad
 
 
-@case("density.realnvp.loss", terms=lambda n: n + CHAIN)
+@case("density.realnvp.loss", terms=lambda n: n + CHAIN, kernels=True)
 def _(on, paint, n):
     return on.package.density.realnvp.loss(parameters(on, paint), *both(on, paint, n))

@@ -1,0 +1,139 @@
+"""Launches the kernels of `_realnvp.cu`, which take samples through the whole chain of couplings at once.
+
+`flow_of` gives them for one tree of parameters, or None where array code is to run: no device, kernels switched off, or networks too
+large for a block's shared memory. `step` gives what a training step needs, over minibatches that the device gathers.
+"""
+from typing import NamedTuple
+
+import numpy as np
+
+from accel.core import _kernels
+from accel.density import flows
+from accel.device import array_module
+
+__all__ = ["Flow", "Step", "flow_of", "step", "write_grads"]
+
+THREADS, TILES = 256, (32, 16, 8)
+
+
+class Flow(NamedTuple):
+    """The architecture, which is compiled in."""
+    dim: int
+    context_dim: int
+    hidden: tuple
+    n_transforms: int
+
+    def rows(self, n_tapes, training):
+        """How many numbers a block keeps for each of its samples, as `Rows` in the source lays them out."""
+        upper, halves = self.dim - self.dim // 2, 2 * self.context_dim + self.dim
+        return halves + n_tapes * (sum(self.hidden) + 2 * upper) + training * (self.n_transforms * upper + halves)
+
+    def layout(self, xp, dtype, n, *, training=False):
+        """(TILE, KEEP, bytes of shared memory) for n samples: the most samples for a block that leave no multiprocessor idle."""
+        most = next((tile for tile in TILES if -(-n // tile) >= _kernels.multiprocessors(xp)), TILES[-1])
+        for keep in (1, 0) if training else (0,):
+            for tile in (tile for tile in TILES if tile <= most):
+                shared = tile * self.rows(self.n_transforms if keep else 1, training) * dtype.itemsize
+                if shared <= _kernels.shared_limit(xp):
+                    return tile, keep, shared
+        return None
+
+    def launch(self, name, grid, flat, layout, *args):
+        tile, keep, shared = layout
+        kernels = _kernels.load("density/_realnvp.cu", flat.dtype, DIM=self.dim, CONTEXT=self.context_dim, TRANSFORMS=self.n_transforms,
+                                HIDDEN=",".join(map(str, self.hidden)), TILE=tile, THREADS=THREADS, KEEP=keep)
+        kernels(name, grid, THREADS, flat, *args, shared=shared)
+
+    def arrays(self, flat, x, context, each=1):
+        """x (N, D), and the context, a row of which stands for `each` of x, as the kernels read them."""
+        xp = array_module(flat)
+        if each == 1:
+            x, context = flows.check_inputs(x, context, self.dim, self.context_dim)
+        x = xp.ascontiguousarray(xp.asarray(x, dtype=flat.dtype))
+        return x, x if context is None else xp.ascontiguousarray(xp.asarray(context, dtype=flat.dtype))
+
+    def evaluate(self, name, flat, x, context, *outputs, each=1):
+        """What one kernel says of N rows, in new arrays: (N,) where the output is None, else (N, so many columns)."""
+        xp, (x, context) = array_module(flat), self.arrays(flat, x, context, each)
+        n, out = len(x), [xp.empty(len(x) if width is None else (len(x), width), flat.dtype) for width in outputs]
+        if n:
+            layout = self.layout(xp, flat.dtype, n, training=name == "score")
+            self.launch(name, -(-n // layout[0]), flat, layout, x, context, np.int64(n), np.int64(each), *out)
+        return out
+
+    def forward(self, flat, x, context):
+        return tuple(self.evaluate("forward", flat, x, context, self.dim, None))
+
+    def inverse(self, flat, z, context, each=1):
+        return tuple(self.evaluate("inverse", flat, z, context, self.dim, None, each=each))
+
+    def log_prob(self, flat, x, context):
+        return self.evaluate("log_prob", flat, x, context, None)[0]
+
+    def log_prob_and_grad(self, flat, x, context):
+        value, dx, dcontext = self.evaluate("score", flat, x, context, None, self.dim, self.context_dim)
+        return value, dx, None if context is None else dcontext
+
+
+class Step(NamedTuple):
+    """The loss and gradient of E models side by side, for the rows (E, S, B) of x and the context, at the step that cursor says."""
+    flow: Flow
+    x: object
+    context: object
+
+    def n_blocks(self, n):
+        """Blocks of the grid for n rows: no more than run at once, each of which takes one tile after another."""
+        xp = array_module(self.x)
+        tile, _, shared = self.flow.layout(xp, self.x.dtype, n, training=True)
+        return max(1, min(-(-n // tile), _kernels.multiprocessors(xp) * min(8, _kernels.shared_limit(xp) // shared)))
+
+    def gradient(self, flat, rows, cursor, noise, partial, losses, dcontext=None):
+        """Each block's sum into partial (E, G, P) and losses (E, G); the context's gradient into dcontext (C, B), where it is given."""
+        asked = dcontext is not None
+        self.launch("gradient", flat, rows, cursor, losses, partial, losses, dcontext if asked else losses, int(asked))
+
+    def loss(self, flat, rows, cursor, noise, losses):
+        self.launch("loss", flat, rows, cursor, losses, losses)
+
+    def launch(self, name, flat, rows, cursor, losses, *outputs):
+        n_models, n_steps, n = rows.shape
+        layout = self.flow.layout(array_module(flat), flat.dtype, n, training=name == "gradient")
+        self.flow.launch(name, (losses.shape[1], n_models), flat, layout, self.x, self.context, rows, cursor, n_steps, n, *outputs)
+
+
+def flow_of(params):
+    """The kernels' architecture for a packed tree, or None where array code is to run."""
+    xp = array_module(params.flat)
+    return params.scratch("kernels", lambda: supported(xp, params)) if _kernels.wanted(xp) else None
+
+
+def supported(xp, params):
+    chain = params["couplings"]
+    hidden = tuple(layer.shape[1] for layer in chain[0][:-1])
+    dim = sum(layers[-1].shape[1] // 2 for layers in chain[:2])
+    flow = Flow(dim, len(chain[0][0]) - 1 - dim // 2, hidden, len(chain))
+    if any(tuple(layer.shape[1] for layer in layers[:-1]) != hidden for layers in chain):
+        return _kernels.fall_back("RealNVP: networks that differ in their hidden units are beyond its kernels")
+    if flow.layout(xp, params.flat.dtype, 1, training=True) is None:
+        return _kernels.fall_back(f"RealNVP: networks of {', '.join(map(str, hidden))} hidden units exceed a block's shared memory")
+    return flow
+
+
+def step(params, arrays):
+    """A Step over x (N, D) and, where the density is conditional, the context (N, C); None where array code is to run."""
+    flow = flow_of(params)
+    return None if flow is None else Step(flow, *flow.arrays(params.flat, *arrays, *(None,) * (2 - len(arrays))))
+
+
+def write_grads(params, grads, x, context, dcontext):
+    """One step for all rows: `realnvp.write_grads` by the kernels, their blocks' shares summed in a fixed order."""
+    xp, n, taken = array_module(params.flat), len(x), step(params, (x, context))
+    blocks = taken.n_blocks(n)
+
+    def make():
+        empty = {name: xp.empty((1, blocks, *shape), params.flat.dtype) for name, shape in (("partial", params.flat.shape), ("losses", ()))}
+        return {"rows": xp.arange(n, dtype=xp.int32).reshape(1, 1, n), "cursor": xp.zeros(1, xp.int32), "noise": (), **empty}
+    work = params.scratch("kernel work", make, size=n)
+    taken.gradient(params.flat, dcontext=dcontext, **work)
+    xp.sum(work["partial"][0], axis=0, out=grads.flat)
+    return work["losses"].sum()
