@@ -17,7 +17,8 @@ import sys
 
 import numpy as np
 
-__all__ = ["array_module", "module", "put", "to_host", "generator", "shared_generator", "single_blas_thread", "kernels", "kernels_enabled"]
+__all__ = ["array_module", "module", "put", "to_host", "check_together", "generator", "shared_generator",
+           "single_blas_thread", "kernels", "kernels_enabled"]
 
 _kernels = contextvars.ContextVar("kernels", default=None)
 
@@ -65,18 +66,66 @@ def _cupy():
     """(cupy, None) where it works, (None, why not) elsewhere."""
     try:
         import cupy
-    except ImportError as error:
-        return None, f"CuPy cannot be imported ({error}); install diptych[cuda12] or diptych[cuda13] to match the driver"
-    if cupy.cuda.is_available():
-        return cupy, None
-    try:
-        driver = cupy.cuda.runtime.driverGetVersion()
     except Exception as error:                                 # whatever CuPy meets in a broken installation
-        return None, f"CuPy {cupy.__version__} cannot ask the driver ({error})"
+        return None, f"CuPy cannot be imported ({error}); {_both_wheels() or f'install {EXTRAS} to match the driver'}"
+    try:
+        why_not = _no_compiler(cupy) if cupy.cuda.is_available() else _no_gpu(cupy)
+    except Exception as error:
+        why_not = f"cannot ask the driver ({error})"
+    if why_not is None:
+        return cupy, None
+    return None, f"CuPy {cupy.__version__} {why_not}" + "".join(f"; {both}" for both in [_both_wheels()] if both)
+
+
+EXTRAS = "diptych[cuda12] or diptych[cuda13]"
+
+
+def _no_gpu(cupy):
+    """Why CuPy has no device: no driver, one older than CuPy's CUDA, or none that it shows."""
+    driver = cupy.cuda.runtime.driverGetVersion()
     if driver == 0:
-        return None, f"CuPy {cupy.__version__} finds no NVIDIA driver"
-    return None, (f"CuPy {cupy.__version__} sees no usable GPU (driver for CUDA {driver // 1000}.{driver % 1000 // 10}); "
-                  "the extra must match it: diptych[cuda12] or diptych[cuda13]")
+        return "finds no NVIDIA driver"
+    built_for, knows = cupy.cuda.runtime.runtimeGetVersion(), f"CUDA {driver // 1000}.{driver % 1000 // 10}"
+    if driver // 1000 < built_for // 1000:
+        return (f"is built for CUDA {built_for // 1000}, and the driver knows {knows} at most: "
+                f"install diptych[cuda{driver // 1000}] in its place, or a newer driver")
+    shown = os.environ.get("CUDA_VISIBLE_DEVICES")
+    return f"sees no usable GPU (driver for {knows}" + (")" if shown is None else f", CUDA_VISIBLE_DEVICES={shown!r})")
+
+
+def _no_compiler(cupy):
+    """Why kernels cannot be compiled where there is a GPU, or None."""
+    try:
+        cupy.cuda.nvrtc.getVersion()
+    except Exception as error:
+        extra = f"diptych[cuda{cupy.cuda.runtime.runtimeGetVersion() // 1000}-ctk]"
+        return f"sees a GPU but cannot load NVRTC, with which it compiles ({error}); install the CUDA toolkit, or {extra}, which brings it"
+    return None
+
+
+def _both_wheels():
+    """What to do where two of CuPy's wheels are installed, None where at most one is."""
+    from importlib import metadata
+    wheels = []
+    for wheel in ("cupy-cuda12x", "cupy-cuda13x", "cupy"):
+        with contextlib.suppress(metadata.PackageNotFoundError):
+            wheels.append(f"{wheel} {metadata.version(wheel)}")
+    return f"{' and '.join(wheels)} break each other: uninstall them all, then install {EXTRAS}" if len(wheels) > 1 else None
+
+
+def check_together(**arrays):
+    """Raise ValueError unless all the arrays, by name, are on the device of the first; None is passed over.
+
+    Nothing moves on its own: a transfer that nobody asked for would cost more than what it is for.
+    """
+    arrays = {name: array for name, array in arrays.items() if array is not None}
+    first, *others = arrays
+    for name in others:
+        there, here = (array_module(arrays[one]) is not np for one in (first, name))
+        if there != here:
+            places = ("the host", "the device")
+            raise ValueError(f"{name}: expected an array on {places[there]}, where {first} is, got one on {places[here]}; "
+                             "accel.device.put moves it")
 
 
 def put(tree, xp, dtype=None):

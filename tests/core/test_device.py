@@ -1,4 +1,5 @@
 """Where accel computes: the choice of device and what it says, transfers of trees, generators, and the one BLAS thread."""
+import importlib.metadata
 import sys
 import types
 from typing import NamedTuple
@@ -27,17 +28,23 @@ def cp():
 
 @pytest.fixture
 def fake(monkeypatch):
-    """A function that puts a module named cupy in place: with a GPU or without, for a driver of some CUDA version."""
+    """A function that puts a module named cupy in place: with a GPU or without, for a driver of some CUDA version, built for another;
+    a version may be the error that asking for it raises."""
     monkeypatch.delenv("DIPTYCH_DEVICE", raising=False)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
 
-    def put(available=True, driver=13000, version="14.2.0"):
-        def ask():
-            if isinstance(driver, Exception):
-                raise driver
-            return driver
+    def put(available=True, driver=13000, version="14.2.0", built_for=12000, nvrtc=(13, 0)):
+        def asked(answer):
+            def ask():
+                if isinstance(answer, Exception):
+                    raise answer
+                return answer
+            return ask
         module = types.ModuleType("cupy")
         module.__version__ = version
-        module.cuda = types.SimpleNamespace(is_available=lambda: available, runtime=types.SimpleNamespace(driverGetVersion=ask))
+        runtime = types.SimpleNamespace(driverGetVersion=asked(driver), runtimeGetVersion=asked(built_for))
+        module.cuda = types.SimpleNamespace(is_available=lambda: available, runtime=runtime,
+                                            nvrtc=types.SimpleNamespace(getVersion=asked(nvrtc)))
         monkeypatch.setitem(sys.modules, "cupy", module)
         return module
     return put
@@ -88,12 +95,48 @@ def test_without_cupy_the_cpu_computes_and_cuda_says_what_to_install(no_cupy, mo
 
 
 @pytest.mark.parametrize(("driver", "reason"), [
-    (0, "finds no NVIDIA driver"), (12040, r"sees no usable GPU \(driver for CUDA 12\.4\); the extra must match it: diptych\[cuda12\]"),
-    (13010, r"driver for CUDA 13\.1"), (RuntimeError("cudaErrorUnknown"), r"cannot ask the driver \(cudaErrorUnknown\)")])
+    (0, r"CuPy 14\.2\.0 finds no NVIDIA driver$"),
+    (12040, r"is built for CUDA 13, and the driver knows CUDA 12\.4 at most: install diptych\[cuda12\] in its place, or a newer driver"),
+    (13010, r"sees no usable GPU \(driver for CUDA 13\.1\)$"), (13000, r"driver for CUDA 13\.0"),
+    (RuntimeError("cudaErrorUnknown"), r"cannot ask the driver \(cudaErrorUnknown\)")])
 def test_cupy_without_a_gpu_says_why(fake, driver, reason):
-    fake(available=False, driver=driver)
+    fake(available=False, driver=driver, built_for=13020)
     assert device.module() is np
     with pytest.raises(RuntimeError, match=reason):
+        device.module("cuda")
+
+
+def test_a_gpu_that_is_hidden_is_named(fake, monkeypatch):
+    fake(available=False, driver=13000)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    with pytest.raises(RuntimeError, match=r"sees no usable GPU \(driver for CUDA 13\.0, CUDA_VISIBLE_DEVICES=''\)"):
+        device.module("cuda")
+
+
+def test_a_gpu_without_a_compiler_is_no_use(fake):
+    fake(nvrtc=RuntimeError("Failure finding libnvrtc.so.13"), built_for=13000)
+    assert device.module() is np
+    with pytest.raises(RuntimeError, match=r"cannot load NVRTC, .* \(Failure finding libnvrtc.so.13\); install .* diptych\[cuda13-ctk\]"):
+        device.module("cuda")
+
+
+@pytest.mark.parametrize("available", [True, False])
+def test_two_wheels_are_named_where_cupy_does_not_work(fake, monkeypatch, available):
+    found = {"cupy-cuda12x": "14.2.0", "cupy-cuda13x": "14.1.1"}
+
+    def version(name):
+        if name not in found:
+            raise importlib.metadata.PackageNotFoundError(name)
+        return found[name]
+    monkeypatch.setattr(importlib.metadata, "version", version)
+    cupy = fake(available=available, driver=0)
+    if available:
+        assert device.module("cuda") is cupy
+        return
+    with pytest.raises(RuntimeError, match=r"; cupy-cuda12x 14\.2\.0 and cupy-cuda13x 14\.1\.1 break each other: uninstall them all, then"):
+        device.module("cuda")
+    monkeypatch.setitem(sys.modules, "cupy", None)
+    with pytest.raises(RuntimeError, match=r"cannot be imported .*; cupy-cuda12x 14\.2\.0 and cupy-cuda13x 14\.1\.1 break each other"):
         device.module("cuda")
 
 
@@ -123,6 +166,16 @@ def test_the_array_decides_where_a_function_computes(cp):
     host, there = np.ones(2), cp.ones(2)
     assert device.array_module(host) is np and device.array_module(there) is cp and device.array_module(host, there) is cp
     assert device.array_module() is np and device.array_module(1.0, None, [there]) is np
+
+
+def test_arrays_on_two_devices_are_refused_by_name(cp):
+    host, there = np.ones(2), cp.ones(2)
+    device.check_together(params=there, x=there, context=None)
+    device.check_together(params=host, x=host, context=None)
+    with pytest.raises(ValueError, match="^x: expected an array on the device, where params is, got one on the host; accel.device.put "):
+        device.check_together(params=there, x=host)
+    with pytest.raises(ValueError, match="^context: expected an array on the host, where params is, got one on the device; "):
+        device.check_together(params=host, x=host, context=there)
 
 
 # Transfers
