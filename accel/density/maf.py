@@ -11,7 +11,7 @@ and the gradients of log p itself, row by row, are the same walk from dz_K = −
 """
 from accel.core import checks
 from accel.core.tree import empty_like, packed
-from accel.density import flows, made
+from accel.density import _maf, flows, made
 from accel.device import array_module
 
 __all__ = ["init_params", "forward", "inverse", "log_prob", "log_prob_and_grad", "sample", "loss", "loss_and_grad"]
@@ -25,6 +25,9 @@ def init_params(rng, *, dim, context_dim=0, n_transforms=5, hidden=(50, 50)):
 
 def forward(params, x, context=None):
     """Data to Gaussian: z (N, D) and log|det ∂z/∂x| (N,)."""
+    params = packed(params)
+    if flow := _maf.flow_of(params):
+        return flow.forward(params, x, context)
     params = made.masked(params)
 
     def block(works, columns):
@@ -77,6 +80,9 @@ def invert(params, z, context, each=1):
 def log_prob(params, x, context=None):
     """log p(x|c) in nats, (N,)."""
     x, context = flows.check_inputs(x, context, *made.sizes(params["mades"][0])[:2])
+    params = packed(params)
+    if flow := _maf.flow_of(params):
+        return flow.log_prob(params, x, context)
     return flows.base_log_prob(*forward(params, x, context))
 
 
@@ -109,9 +115,17 @@ def loss_and_grad(params, x, context=None):
     return write_grads(params, grads, x, context), grads
 
 
+def fused(params, data, batch_size):
+    """What trains the flow in kernels of its own (core._engine), None where array code is to run."""
+    flow = _maf.flow_of(params)
+    return flow and flow.step(*data)
+
+
 def write_grads(params, grads, x, context, dcontext=None):
     """The loss; its gradient goes into grads and, where it is given, the context's into dcontext, (C, N). Both trees packed."""
     x, context = flows.check_inputs(x, context, *made.sizes(params["mades"][0])[:2])
+    if flow := _maf.flow_of(params):
+        return flow.write_grads(params, grads, x, context, dcontext)
     params, n = made.masked(params), len(x)
     works = flows.work_arrays(params, "train", n, context, made.Work)
     z = walk(params, works, x.T)

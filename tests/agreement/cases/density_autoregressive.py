@@ -24,7 +24,7 @@ for name in SHAPES:
         def _(on, paint, n, name=name, context_dim=context_dim):
             return getattr(on.package.density, name).init_params(on.rng(3), dim=DIM, context_dim=context_dim, hidden=HIDDEN, **SHAPES[name])
 
-        @case(f"density.{name}.forward#{context_dim}", terms=CHAIN)
+        @case(f"density.{name}.forward#{context_dim}", terms=CHAIN, kernels=name == "maf")
         def _(on, paint, n, name=name, context_dim=context_dim):
             x, context = map(on.put, both(paint, n))
             return getattr(on.package.density, name).forward(parameters(on, paint, name, context_dim), x, context if context_dim else None)
@@ -34,13 +34,13 @@ for name in SHAPES:
             z, context = map(on.put, both(paint, n))
             return getattr(on.package.density, name).inverse(parameters(on, paint, name, context_dim), z, context if context_dim else None)
 
-        @case(f"density.{name}.loss_and_grad#{context_dim}", terms=lambda n: n + 10 * CHAIN)
+        @case(f"density.{name}.loss_and_grad#{context_dim}", terms=lambda n: n + 10 * CHAIN, kernels=name == "maf")
         def _(on, paint, n, name=name, context_dim=context_dim):
             x, context = map(on.put, both(paint, n))
             return getattr(on.package.density, name).loss_and_grad(
                 parameters(on, paint, name, context_dim), x, context if context_dim else None)
 
-    @case(f"density.{name}.log_prob", sizes=(1, 7, 1100), terms=CHAIN)
+    @case(f"density.{name}.log_prob", sizes=(1, 7, 1100), terms=CHAIN, kernels=name == "maf")
     def _(on, paint, n, name=name):
         density, (x, context) = getattr(on.package.density, name), map(on.put, both(paint, n))
         params = parameters(on, paint, name)
@@ -60,7 +60,7 @@ for name in SHAPES:
         density, context = getattr(on.package.density, name), on.put(painted(paint, (4, CONTEXT)))
         return density.sample(parameters(on, paint, name), on.rng(1), n, context)
 
-    @case(f"density.{name}.loss", terms=lambda n: n + CHAIN)
+    @case(f"density.{name}.loss", terms=lambda n: n + CHAIN, kernels=name == "maf")
     def _(on, paint, n, name=name):
         return getattr(on.package.density, name).loss(parameters(on, paint, name), *map(on.put, both(paint, n)))
 

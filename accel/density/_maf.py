@@ -1,0 +1,173 @@
+"""Launches the kernels of `_maf.cu` and `_maf_inverse.cu`: a masked autoregressive flow on a GPU, in one launch for all its transforms.
+
+    flow = flow_of(params)                              None where array code is to run
+    z, log_det = flow.forward(params, x, context)      
+    step = flow.step(x, context)                      for training: many batches, models side by side, replayed from a graph
+
+A block of threads takes a tile of samples: as few as give every multiprocessor a block, and no more than fit into shared memory.
+"""
+import functools
+from typing import NamedTuple
+
+import numpy as np
+
+from accel.core import _kernels
+from accel.density import flows
+from accel.device import array_module
+
+__all__ = ["Flow", "Step", "flow_of"]
+
+FILES = {"forward": "density/_maf.cu", "gradient": "density/_maf_gradient.cu", "inverse": "density/_maf_inverse.cu"}
+THREADS = 256
+TILE, WIDEST_TILE, WIDEST_INVERSE = 8, 64, 512                        # samples that a block takes together
+UNITS = 4                                                             # columns of a group, as in _maf.cuh
+MOST_LAYERS = 4
+
+
+def flow_of(params):
+    """The flow that a packed tree of parameters describes, or None where array code is to run."""
+    xp = array_module(params.flat)
+    return params.scratch("flow", lambda: _flow(xp, params)) if _kernels.wanted(xp) else None
+
+
+def _flow(xp, params):
+    chain = flows.chain_of(params)
+    shapes = {tuple(layer.shape for layer in layers) for layers in chain}
+    (first, *_, last), hidden = next(iter(shapes)), tuple(shape[1] for shape in next(iter(shapes))[:-1])
+    dim = last[1] // 2
+    flow = Flow(xp, params.flat.dtype, dim, first[0] - 1 - dim, hidden, len(chain))
+    if len(shapes) > 1 or len(hidden) > MOST_LAYERS or params.flat.dtype.name not in _kernels.NAMES or not flow.fits:
+        _kernels.fall_back(f"a masked autoregressive flow of {dim} dimensions with hidden layers {hidden} in {params.flat.dtype} "
+                           "is beyond its kernels")
+        return None
+    return flow
+
+
+class Flow(NamedTuple):
+    """The shape of a flow, and where it is computed."""
+    xp: object
+    dtype: np.dtype
+    dim: int
+    context_dim: int
+    hidden: tuple
+    n_transforms: int
+
+    @property
+    def size(self):
+        """Parameters."""
+        sizes = (self.context_dim + self.dim, *self.hidden, 2 * self.dim)
+        return self.n_transforms * sum((1 + n_in) * n_out for n_in, n_out in zip(sizes, sizes[1:]))
+
+    @property
+    def fits(self):
+        return all(self.bytes(kind, TILE, False) <= _kernels.shared_limit(self.xp) for kind in ("gradient", "inverse"))
+
+    def bytes(self, kind, tile, resident):
+        """Shared memory of a block: the rows of a tile, and the parameters of one transform or of all."""
+        widths, staged = _staged(self.dim, self.context_dim, self.hidden)
+        dim, n_hidden, n_transforms = self.dim, sum(self.hidden), self.n_transforms
+        if kind == "gradient":
+            rows = 2 + 2 * self.context_dim + dim * (2 + 3 * n_transforms) + n_transforms * n_hidden + sum(widths) + widths[-1]
+        else:
+            rows = 2 + self.context_dim + 3 * dim + n_hidden
+        return self.dtype.itemsize * ((tile + 4) * rows + (n_transforms if resident else 1) * staged)
+
+    def plan(self, kind, n, n_models=1):
+        """(tile, whether all parameters stay in shared memory, blocks for each model) for n samples of each of n_models."""
+        n, limit, processors = max(n, 1), _kernels.shared_limit(self.xp), _kernels.multiprocessors(self.xp)
+        tile = min(WIDEST_TILE, TILE * -(-n * n_models // (TILE * processors)))
+        while self.bytes(kind, tile, False) > limit:
+            tile -= TILE
+        resident = (kind == "gradient" or -(-n // tile) * n_models <= processors) and self.bytes(kind, tile, True) <= limit
+        together = processors * max(1, limit // self.bytes(kind, tile, resident))         # blocks that run at the same time
+        return tile, resident, min(-(-n // tile), max(1, together // n_models))
+
+    def kernels(self, kind, tile, resident):
+        hidden = {f"HIDDEN_{k}": size for k, size in enumerate(self.hidden)}
+        return _kernels.load(FILES[kind], self.dtype, DIM=self.dim, CONTEXT=self.context_dim, TRANSFORMS=self.n_transforms, TILE=tile,
+                             THREADS=THREADS, RESIDENT=int(resident), **hidden)
+
+    def _inputs(self, x, context):
+        """x and context as the kernels read them; without a context, x in its place."""
+        x, context = flows.check_inputs(x, context, self.dim, self.context_dim)
+        x = self.xp.ascontiguousarray(x, dtype=self.dtype)
+        return x, x if context is None else self.xp.ascontiguousarray(context, dtype=self.dtype)
+
+    def forward(self, params, x, context):
+        """z (N, D) and log|det ∂z/∂x| (N,)."""
+        x, context = self._inputs(x, context)
+        z, log_det = self.xp.empty_like(x), self.xp.empty(len(x), self.dtype)
+        self._evaluate("forward", params, x, context, z, log_det)
+        return z, log_det
+
+    def log_prob(self, params, x, context):
+        """log p(x|c), (N,)."""
+        x, context = self._inputs(x, context)
+        out = self.xp.empty(len(x), self.dtype)
+        self._evaluate("log_prob", params, x, context, out)
+        return out
+
+    def _evaluate(self, name, params, x, context, *out):
+        if len(x):
+            tile, resident, blocks = self.plan("forward", len(x))
+            self.kernels("forward", tile, resident)(name, blocks, THREADS, params.flat, x, context, *out, np.int64(len(x)),
+                                                    shared=self.bytes("forward", tile, resident))
+
+    def write_grads(self, params, grads, x, context, dcontext=None):
+        """The mean loss, its gradient into grads and, where it is given, the context's into dcontext, (C, N)."""
+        xp, n, step = self.xp, len(x), self.step(x, context)
+        partial, losses = params.scratch("partial", lambda: [xp.empty((1, step.n_blocks(n), *size), self.dtype) for size in ((self.size,), ())],
+                                         size=n)
+        step.gradient(params.flat[None], *self._all_rows(params, n), (), partial, losses, dcontext)
+        partial.sum(axis=(0, 1), out=grads.flat)
+        return losses.sum()
+
+    def _all_rows(self, params, n):
+        """The numbers of all rows as one batch, and the cursor that says so."""
+        return params.scratch("rows", lambda: (self.xp.arange(n, dtype=np.int32)[None, None], self.xp.zeros(1, np.int32)), size=n)
+
+    def step(self, x, context=None):
+        """What trains models of this shape, side by side, on rows of x and, where there is one, of the context."""
+        return Step(self, *self._inputs(x, context))
+
+
+class Step(NamedTuple):
+    """Loss and gradient of batches of rows, for E models side by side; masked weights have no gradient.
+
+    flat (E, P) holds the parameters, rows (E, S, B) int32 the row numbers of S batches, cursor (1,) int32 on the device says which
+    of them is meant. Each of G = n_blocks(B, E) blocks for a model writes its share of the mean loss into losses (E, G), and of the gradient
+    into partial (E, G, P): their sums over G are the batch's. The noise is empty.
+    """
+    flow: Flow
+    x: object
+    context: object
+
+    def n_blocks(self, n, n_models=1):
+        return self.flow.plan("gradient", n, n_models)[2]
+
+    def gradient(self, flat, rows, cursor, noise, partial, losses, dcontext=None):
+        """dcontext (C, B), where it is given, receives the gradient of the batch's rows of the context, for one model."""
+        self._launch("gradient", "gradient", flat, rows, cursor, losses, partial,
+                     after=(losses, losses if dcontext is None else dcontext, int(dcontext is not None)))
+
+    def loss(self, flat, rows, cursor, noise, losses):
+        self._launch("loss", "forward", flat, rows, cursor, losses, after=(losses,))
+
+    def _launch(self, name, kind, flat, rows, cursor, losses, *partial, after):
+        n_models, n_steps, n = rows.shape
+        tile, resident, _ = self.flow.plan(kind, n, n_models)
+        self.flow.kernels(kind, tile, resident)(
+            name, (losses.shape[1], n_models), THREADS, flat, self.x, self.context, rows, cursor, n_steps, n, *partial, *after,
+            shared=self.flow.bytes(kind, tile, resident))
+
+
+@functools.cache
+def _staged(dim, context_dim, hidden):
+    """The columns that each layer takes in shared memory, and the numbers of all layers: groups of UNITS of one degree."""
+    lowest = 0 if context_dim or dim == 1 else 1
+    widths = []
+    for n in hidden:
+        degrees = lowest + np.arange(n) * (dim - lowest) // n
+        widths.append(int(sum(-(-np.bincount(degrees) // UNITS) * UNITS)))
+    widths.append(-(-2 * dim // UNITS) * UNITS)
+    return tuple(widths), sum((1 + n_in) * width for n_in, width in zip((context_dim + dim, *hidden), widths))
