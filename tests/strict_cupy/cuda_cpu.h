@@ -1,6 +1,7 @@
-// Runs CUDA C++ kernels on the CPU: one fiber for each CUDA thread, the blocks of a grid one after another.
+// Runs CUDA C++ kernels on the CPU: one fiber for each CUDA thread, the blocks of a grid one after another; both in their order or in
+// the opposite one, so that a result which depends on who comes first can be found out.
 //
-// Supported: threadIdx, blockIdx, blockDim, gridDim; static and dynamic shared memory (the latter poisoned with NaN); __syncthreads,
+// Supported: threadIdx, blockIdx, blockDim, gridDim; static and dynamic shared memory (poisoned with NaN); __syncthreads,
 // __syncwarp, shuffles and votes of whole warps; atomics; the float and double mathematics of CUDA under its own names. A barrier that
 // not all threads of a block reach ends the process with a message. Races, bank conflicts and the order of atomics are not seen.
 #pragma once
@@ -23,7 +24,7 @@
 #define __forceinline__ inline __attribute__((always_inline))
 #define __restrict__
 #define __launch_bounds__(...)
-#define __shared__ static
+#define __shared__ static __attribute__((section("cuda_shared")))      // one section, so that it can be poisoned
 #define __align__(n) alignas(n)
 #define DYN_SHARED(T, name) T* name = reinterpret_cast<T*>(simulated::dynamic_shared())
 struct uint3 { unsigned x, y, z; };
@@ -38,6 +39,8 @@ inline float2 make_float2(float a, float b) { return {a, b}; }
 inline double2 make_double2(double a, double b) { return {a, b}; }
 inline uint4 make_uint4(unsigned a, unsigned b, unsigned c, unsigned d) { return {a, b, c, d}; }
 inline uint2 make_uint2(unsigned a, unsigned b) { return {a, b}; }
+
+extern "C" __attribute__((weak, visibility("hidden"))) char __start_cuda_shared[], __stop_cuda_shared[];
 
 namespace simulated {
 #if defined(__x86_64__)
@@ -71,6 +74,7 @@ inline std::vector<double> shared;                                    // doubles
 inline void* dynamic_shared() { return shared.data(); }
 inline void (*body)(void*);
 inline void* body_argument;
+inline bool backwards;
 inline void wait(Waiting kind) { current->waiting = kind; switch_to(&current->context, &scheduler); }
 inline void entry() { body(body_argument); wait(DONE); }
 [[noreturn]] inline void fail(const char* message) { std::fprintf(stderr, "CUDA on the CPU: %s\n", message); std::abort(); }
@@ -108,7 +112,10 @@ inline void run_block() {
   for (auto& fiber : fibers) { fiber.waiting = RUNNING; fiber.slot = 0; prepare(fiber.context, fiber.stack, entry); }
   for (;;) {
     bool moved = false;
-    for (auto& fiber : fibers) if (fiber.waiting == RUNNING) { current = &fiber; switch_to(&scheduler, &fiber.context); moved = true; }
+    for (size_t i = 0; i < fibers.size(); i++) {
+      auto& fiber = fibers[backwards ? fibers.size() - 1 - i : i];
+      if (fiber.waiting == RUNNING) { current = &fiber; switch_to(&scheduler, &fiber.context); moved = true; }
+    }
     unsigned for_block = 0, done = 0;
     for (size_t first = 0; first < fibers.size(); first += 32) {      // a warp goes on when all its living lanes wait for it
       size_t end = std::min(first + 32, fibers.size()), n_warp = 0, n_done = 0;
@@ -140,13 +147,15 @@ template <class... A> void launch(void (*kernel)(A...), dim3 grid, dim3 block, s
     fiber.number = i; fiber.place = {i % block.x, i / block.x % block.y, i / block.x / block.y};
   }
   blockDim = block; gridDim = grid;
-  for (blockIdx.z = 0; blockIdx.z < grid.z; blockIdx.z++)
-    for (blockIdx.y = 0; blockIdx.y < grid.y; blockIdx.y++)
-      for (blockIdx.x = 0; blockIdx.x < grid.x; blockIdx.x++) {
-        shared.resize(n_shared / 8 + 1);
-        std::memset(shared.data(), 0xff, shared.size() * 8);          // NaN in float and double, −1 in integers
-        run_block();
-      }
+  size_t n_blocks = size_t(grid.x) * grid.y * grid.z;
+  for (size_t i = 0; i < n_blocks; i++) {
+    size_t place = backwards ? n_blocks - 1 - i : i;
+    blockIdx = {unsigned(place % grid.x), unsigned(place / grid.x % grid.y), unsigned(place / grid.x / grid.y)};
+    shared.resize(n_shared / 8 + 1);
+    std::memset(shared.data(), 0xff, shared.size() * 8);              // NaN in float and double, −1 in integers
+    if (__start_cuda_shared) std::memset(__start_cuda_shared, 0xff, __stop_cuda_shared - __start_cuda_shared);
+    run_block();
+  }
 }
 }
 template <class T> T __shfl_sync(unsigned, T v, int lane, int = 32) { return simulated::exchange(v, lane); }

@@ -3,6 +3,9 @@
 CuPy passes what it is given: a float64 array where the kernel reads float, or a Python int where it reads int, is nonsense without
 an error. Here the arguments are held against the kernel's signature: types, contiguity, the device; and a launch against the limits
 of a block. A launch is recorded while a stream captures, and counted, with the bytes of the arrays that it was given.
+
+The first launches of a kernel with a grid are run twice, threads and blocks in opposite orders: if the results differ in a bit, a
+barrier is missing, blocks depend on one another, or sums are taken as they come.
 """
 import ctypes
 import hashlib
@@ -24,6 +27,7 @@ __all__ = ["COMPILER", "RawModule"]
 COMPILER = shutil.which("g++")
 HEADER = pathlib.Path(__file__).with_name("cuda_cpu.h")
 THREADS, SHARED, SHARED_OPTIN = 1024, 48 << 10, 227 << 10            # of a block: threads; bytes without and with asking
+TWICE = 2                                                            # launches of each size that are run in both orders
 TYPES = {"float": ("f4", ctypes.c_float), "double": ("f8", ctypes.c_double), "int": ("i4", ctypes.c_int), "bool": ("?", ctypes.c_bool),
          "unsigned": ("u4", ctypes.c_uint), "unsigned int": ("u4", ctypes.c_uint), "long long": ("i8", ctypes.c_longlong),
          "unsigned long long": ("u8", ctypes.c_ulonglong), "unsigned char": ("u1", ctypes.c_ubyte)}
@@ -52,6 +56,7 @@ class RawModule:
             launchers = "".join(f'extern "C" void launch_{name}(unsigned* g, unsigned* b, size_t n, void** a) '
                                 f'{{ simulated::launch({name}, dim3(g[0], g[1], g[2]), dim3(b[0], b[1], b[2]), n, a); }}\n'
                                 for name in self._signatures)
+            launchers += 'extern "C" void run_backwards(int yes) { simulated::backwards = yes; }\n'
             text = f'#include "{HEADER}"\n#line 1 "kernel.cu"\n{self._code}\n{launchers}'
             self._library = ctypes.CDLL(str(_compiled(text, self._options)))
         return self._library
@@ -62,7 +67,7 @@ class Function:
 
     def __init__(self, module, name, signature):
         self._module, self.name, self._signature = module, name, signature
-        self._shared = SHARED
+        self._shared, self._launches = SHARED, {}
 
     @property
     def max_dynamic_shared_size_bytes(self):
@@ -85,10 +90,25 @@ class Function:
 
         def compute():
             pointers = (ctypes.c_void_p * len(values))(*(ctypes.cast(ctypes.byref(value), ctypes.c_void_p) for value in values))
+            before = [buffer.copy() for buffer in written] if self._is_new(grid, block) else None
             run(*sizes, ctypes.c_size_t(shared_mem), pointers)
+            if before is not None:
+                after = [buffer.copy() for buffer in written]
+                for buffer, old in zip(written, before):
+                    np.copyto(buffer, old)
+                self._module.compile().run_backwards(1)
+                run(*sizes, ctypes.c_size_t(shared_mem), pointers)
+                self._module.compile().run_backwards(0)
+                if any(one.tobytes() != other.tobytes() for one, other in zip(written, after)):
+                    raise StrictError(f"{self.name}: the result depends on the order of threads and blocks")
         device.counts["kernel"] += 1
         device.counts["bytes"] += sum(value.nbytes for value in args if isinstance(value, ndarray))
         device.launch(compute, targets=written)
+
+    def _is_new(self, grid, block):
+        """Whether this is one of the first launches of that size."""
+        count = self._launches[grid, block] = self._launches.get((grid, block), 0) + 1
+        return count <= TWICE
 
     def _check_launch(self, grid, block, shared):
         if not 0 < int(np.prod(block)) <= THREADS or not all(size > 0 for size in grid) or max((*grid[1:], 1)) > 65535:

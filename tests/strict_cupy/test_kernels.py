@@ -35,6 +35,13 @@ extern "C" __global__ void reversed(const int* x, int* y) {
 }
 extern "C" __global__ void votes(unsigned* out) { out[threadIdx.x] = __ballot_sync(0xffffffffu, threadIdx.x % 3 == 0); }
 extern "C" __global__ void poisoned(real* out) { DYN_SHARED(real, s); out[threadIdx.x] = s[threadIdx.x]; }
+extern "C" __global__ void racing(const int* x, int* y) {
+  __shared__ int tile[64];
+  tile[threadIdx.x] = x[threadIdx.x];
+  y[threadIdx.x] = tile[threadIdx.x / 2];
+}
+extern "C" __global__ void passing_on(int* y) { if (threadIdx.x == 0) y[blockIdx.x + 1] = y[blockIdx.x] + 1; }
+extern "C" __global__ void as_they_come(const real* x, real* sum) { atomicAdd(sum, x[threadIdx.x]); }
 extern "C" __global__ void divergent(real* out) { if (threadIdx.x < 10) __syncthreads(); out[0] = 1; }
 '''
 
@@ -89,6 +96,17 @@ def test_what_a_gpu_would_misread_is_refused(change, message):
     args = {0: cp.zeros(8, np.float32), 1: cp.zeros(8, np.float32), 2: np.float32(1), 3: np.int32(8)} | change
     with pytest.raises(strict_cupy.StrictError, match=message):
         kernel("axpy")((1,), (8,), tuple(args.values()))
+
+
+@pytest.mark.parametrize(("name", "args"), [
+    ("racing", lambda: (cp.arange(64, dtype=np.int32), cp.zeros(64, np.int32))),
+    ("passing_on", lambda: (cp.zeros(9, np.int32),)),
+    ("as_they_come", lambda: (cp.asarray(np.random.default_rng(0).random(64, np.float32)), cp.zeros(1, np.float32))),
+])
+def test_a_result_that_depends_on_who_comes_first_is_refused(name, args):
+    grid = 8 if name == "passing_on" else 1
+    with pytest.raises(strict_cupy.StrictError, match="depends on the order"):
+        kernel(name)((grid,), (64,), args())
 
 
 def test_the_limits_of_a_launch():
