@@ -13,6 +13,8 @@ from accel.core.tree import packed, ravel, unravel
 
 __all__ = ["AdamState", "init_adam", "adam_step", "clip_by_norm", "constant", "cosine", "one_cycle"]
 
+BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8
+
 
 class AdamState(NamedTuple):
     """The number of steps taken, and the running means, packed trees like the parameters."""
@@ -26,13 +28,13 @@ def init_adam(params):
     return AdamState(0, *(unravel(array_module(flat).zeros_like(flat), params) for _ in range(2)))
 
 
-def adam_step(params, grads, state, *, learning_rate=1e-3, beta1=0.9, beta2=0.999, epsilon=1e-8):
+def adam_step(params, grads, state, *, learning_rate=1e-3, beta1=BETA1, beta2=BETA2, epsilon=EPSILON):
     """The parameters and the state after one step: the same buffers, updated, wherever they were packed."""
     params, mean, square, step = packed(params), packed(state.mean), packed(state.square), state.step + 1
     w, m, v, g = params.flat, mean.flat, square.flat, ravel(grads)
     xp = array_module(w)
     t = mean.scratch("adam", lambda: xp.empty_like(w))
-    root = math.sqrt(1 - beta2**step)
+    eta, epsilon = folded(step, learning_rate, beta1, beta2, epsilon)
     m *= beta1
     m += xp.multiply(g, 1 - beta1, out=t)
     v *= beta2
@@ -40,11 +42,17 @@ def adam_step(params, grads, state, *, learning_rate=1e-3, beta1=0.9, beta2=0.99
     t *= 1 - beta2
     v += t
     xp.sqrt(v, out=t)
-    t += epsilon * root
+    t += epsilon
     xp.divide(m, t, out=t)
-    t *= learning_rate * root / (1 - beta1**step)
+    t *= eta
     w -= t
     return params, AdamState(step, mean, square)
+
+
+def folded(step, learning_rate, beta1=BETA1, beta2=BETA2, epsilon=EPSILON):
+    """(η', ε') of a step, counted from 1."""
+    root = math.sqrt(1 - beta2**step)
+    return learning_rate * root / (1 - beta1**step), epsilon * root
 
 
 def clip_by_norm(grads, max_norm):

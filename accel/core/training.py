@@ -8,11 +8,12 @@ import contextlib
 import math
 import os
 import warnings
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 
-from accel.core import checks, optim, persistence
+from accel.core import _engine, checks, optim, persistence
 from accel.core.progress import progress_bar
 from accel.core.tree import ravel, unravel
 from accel.device import array_module, single_blas_thread, to_host
@@ -44,69 +45,135 @@ class NonFiniteLossError(ArithmeticError):
 def train(model, params, data, *, rng, learning_rate=5e-4, batch_size=200, max_epochs=200, patience=20, validation_fraction=0.1,
           clip_norm=5.0, schedule=optim.constant, checkpoint=None, progress=False):
     """Fit the parameters to the data; they decide the device and the dtype."""
+    return train_together(model, [params], data, rngs=[rng], learning_rate=learning_rate, batch_size=batch_size, max_epochs=max_epochs,
+                          patience=patience, validation_fraction=validation_fraction, clip_norm=clip_norm, schedule=schedule,
+                          checkpoints=[checkpoint], progress=progress)[0]
+
+
+def train_together(model, starts, data, *, rngs, learning_rate, batch_size, max_epochs, patience, validation_fraction, clip_norm, schedule,
+                   checkpoints, progress):
+    """What train returns for each of several starts, which have their own random numbers and checkpoints and share all else.
+
+    They advance together, an epoch at a time: in the same launches where the model has a fused step, one after another elsewhere.
+    """
     data = check_data(data)
     settings = check_settings(len(data[0]), learning_rate=learning_rate, batch_size=batch_size, max_epochs=max_epochs,
                               patience=patience, validation_fraction=validation_fraction, clip_norm=clip_norm)
-    n, n_validation, batch_size = len(data[0]), settings["n_validation"], settings["batch_size"]
     identity = {**settings, "schedule": schedule.__name__, "data": [[list(a.shape), float(a.sum())] for a in data]}
-    flat = ravel(params).copy()
-    xp, params = array_module(flat), unravel(flat, params)
+    settings.update(schedule=schedule, n_batches=(len(data[0]) - settings["n_validation"]) // settings["batch_size"])
+    runs = [Run(model, params, len(data[0]), rng, checkpoint, identity, settings)
+            for params, rng, checkpoint in zip(starts, rngs, checkpoints, strict=True)]
+    step = _engine.step_of(model, runs[0].params, data, settings["batch_size"])
+    engine_for = partial(_engine.ArrayCode, model, data) if step is None else partial(_engine.Fused, step)
 
-    state = load_checkpoint(checkpoint, identity, params, rng)
-    if state is None:
-        state = {"epoch": 0, "best_epoch": 0, "best_loss": math.inf, "stopped": "", "history": {"train_loss": [], "validation_loss": []},
-                 "order": permutation(rng, n), "noise": draw(model, rng, n_validation)}
-        adam, best = optim.init_adam(params), flat.copy()
-    else:
-        flat[...], best = xp.asarray(state["params"]), xp.asarray(state["best"])
-        adam = optim.AdamState(state["step"], *(unravel(xp.asarray(state[name]), params) for name in ("mean", "square")))
-        state["noise"] = [xp.asarray(a) for a in state["noise"]]
-    held, kept = (xp.asarray(rows) for rows in (state["order"][:n_validation], state["order"][n_validation:]))
-    validation, training = [a[held] for a in data] + state["noise"], [a[kept] for a in data]
-    n_training, n_batches = n - n_validation, (n - n_validation) // batch_size
-    if n_validation and state["epoch"] == 0:
-        state["best_loss"] = finite_or_inf(model.loss(params, *validation))
-    history, bar = state["history"], progress_bar(progress, max_epochs, unit="epoch", done=state["epoch"])
-
+    engine, active, starting = engine_for(runs), runs, [run for run in runs if run.state["epoch"] == 0]
+    if settings["n_validation"] and starting:
+        for run, held_out in zip(runs, engine.validate()):
+            if run in starting:
+                run.state["best_loss"] = finite_or_inf(held_out)
+    bar = progress_bar(progress, max_epochs, unit="epoch", done=min(run.state["epoch"] for run in runs))
     try:
-        with single_blas_thread() if flat.size <= SMALL else contextlib.nullcontext():
-            while not state["stopped"]:
-                order, losses = xp.asarray(permutation(rng, n_training)), []
-                for b in range(n_batches):
-                    rows = order[b * batch_size:(b + 1) * batch_size]
-                    batch = [xp.take(a, rows, axis=0) for a in training]
-                    loss, grads = model.loss_and_grad(params, *batch, *draw(model, rng, batch_size))
-                    if xp is np and not math.isfinite(loss):
-                        raise NonFiniteLossError(adam.step + 1, unravel(best, params), history)
-                    losses.append(loss)
-                    grads, _ = optim.clip_by_norm(grads, clip_norm)
-                    eta = learning_rate * schedule(adam.step / (max_epochs * n_batches))
-                    params, adam = optim.adam_step(params, grads, adam, learning_rate=eta)
-                losses = on_host(xp, losses)
-                if not np.isfinite(losses).all():
-                    first = int(np.argmin(np.isfinite(losses)))
-                    raise NonFiniteLossError(adam.step - n_batches + first + 1, unravel(best, params), history)
-                history["train_loss"].append(math.fsum(losses) / n_batches)
-                held_out = float(model.loss(params, *validation)) if n_validation else -math.inf
-                if n_validation and not math.isfinite(held_out):
-                    raise NonFiniteLossError(adam.step, unravel(best, params), history)
-                history["validation_loss"].append(held_out if n_validation else math.nan)
-                state["epoch"] += 1
-                if held_out < state["best_loss"] or not n_validation:
-                    best[...], state["best_loss"], state["best_epoch"] = flat, held_out, state["epoch"]
-                if n_validation and state["epoch"] - state["best_epoch"] >= patience:
-                    state["stopped"] = "patience"
-                elif state["epoch"] == max_epochs:
-                    state["stopped"] = "max_epochs"
-                save_checkpoint(checkpoint, identity, state, flat, best, adam, rng)
+        with single_blas_thread() if runs[0].params.flat.size <= SMALL else contextlib.nullcontext():
+            while active := [run for run in runs if not run.state["stopped"]]:
+                if 2 * len(active) <= len(engine.runs):               # go on in launches of half the size
+                    engine.close()
+                    engine = engine_for(active)
+                for run, losses, held_out in engine.epoch(active):
+                    run.receive(losses, held_out)
                 bar.update(1)
     except KeyboardInterrupt:
-        warnings.warn(f"training was interrupted in epoch {state['epoch'] + 1}; the best parameters so far are returned", stacklevel=2)
-        state["stopped"] = "interrupted"
+        warnings.warn(f"training was interrupted in epoch {active[0].state['epoch'] + 1}; the best parameters so far are returned",
+                      stacklevel=3)
+        for run in active:
+            run.state["stopped"] = run.state["stopped"] or "interrupted"
     finally:
+        engine.close()
+        for run in runs:
+            run.set_back()
         bar.close()
-    loss = state["best_loss"] if n_validation else math.nan
-    return Trained(unravel(best, params), loss, history, state["best_epoch"], state["stopped"])
+    return [run.trained() for run in runs]
+
+
+class Run:
+    """One training: its parameters and Adam's state, its random numbers, and what it has reached."""
+
+    def __init__(self, model, start, n, rng, checkpoint, identity, settings):
+        self.model, self.rng, self.checkpoint, self.identity, self.settings = model, rng, checkpoint, identity, settings
+        flat, n_validation = ravel(start).copy(), settings["n_validation"]
+        xp, self.params = array_module(flat), unravel(flat, start)
+        state = load_checkpoint(checkpoint, identity, self.params, rng)
+        if state is None:
+            state = {"epoch": 0, "best_epoch": 0, "best_loss": math.inf, "stopped": "", "step": 0,
+                     "history": {"train_loss": [], "validation_loss": []},
+                     "order": permutation(rng, n), "noise": draw(model, rng, n_validation)}
+            saved = {"best": flat, "mean": xp.zeros_like(flat), "square": xp.zeros_like(flat)}
+        else:
+            saved = {name: xp.asarray(state.pop(name), dtype=flat.dtype) for name in ("params", "best", "mean", "square")}
+            flat[...] = saved["params"]
+            state["noise"] = [xp.asarray(a) for a in state["noise"]]
+        self.state, self.best = state, saved["best"].copy()
+        self.mean, self.square = unravel(saved["mean"], start), unravel(saved["square"], start)
+        self.held, self.kept = state["order"][:n_validation], state["order"][n_validation:]
+        self.ahead = self.mark = None
+
+    def move(self, flat, mean, square):
+        """Go on in these buffers."""
+        for buffer, tree in ((flat, self.params), (mean, self.mean), (square, self.square)):
+            buffer[...] = tree.flat
+        self.params, self.mean, self.square = (unravel(buffer, self.params) for buffer in (flat, mean, square))
+
+    def learning_rates(self):
+        """η of each step of the next epoch."""
+        rate, n_batches = self.settings["learning_rate"], self.settings["n_batches"]
+        n_steps = self.settings["max_epochs"] * n_batches
+        return [rate * self.settings["schedule"](step / n_steps) for step in range(self.state["step"], self.state["step"] + n_batches)]
+
+    def numbers(self):
+        """The random numbers of an epoch: those whose order is the order of its rows, and the noise of its steps, drawn when asked for."""
+        return (self.rng.random(len(self.kept)),
+                (draw(self.model, self.rng, self.settings["batch_size"]) for _ in range(self.settings["n_batches"])))
+
+    def may_draw_ahead(self):
+        """Whether the numbers of the epoch after this one can be drawn now, and taken back if there is none; if so, mark the place."""
+        if self.state["epoch"] + 1 < self.settings["max_epochs"]:
+            self.mark = rng_state(self.rng)
+        return self.mark is not None
+
+    def set_back(self):
+        """Take back what was drawn ahead."""
+        if self.mark is not None:
+            self.rng.bit_generator.state, self.mark = self.mark, None
+
+    def receive(self, losses, held_out):
+        """Take in the losses of an epoch's steps and of the held-out samples: what is best, whether to stop; then the checkpoint."""
+        state, n_validation = self.state, self.settings["n_validation"]
+        finite = np.isfinite(losses)
+        if not finite.all():
+            raise NonFiniteLossError(state["step"] + int(np.argmin(finite)) + 1, unravel(self.best, self.params), state["history"])
+        state["step"] += len(losses)
+        state["history"]["train_loss"].append(math.fsum(losses) / len(losses))
+        held_out = float(held_out) if n_validation else -math.inf
+        if n_validation and not math.isfinite(held_out):
+            raise NonFiniteLossError(state["step"], unravel(self.best, self.params), state["history"])
+        state["history"]["validation_loss"].append(held_out if n_validation else math.nan)
+        state["epoch"] += 1
+        if held_out < state["best_loss"] or not n_validation:
+            self.best[...], state["best_loss"], state["best_epoch"] = self.params.flat, held_out, state["epoch"]
+        if n_validation and state["epoch"] - state["best_epoch"] >= self.settings["patience"]:
+            state["stopped"] = "patience"
+        elif state["epoch"] == self.settings["max_epochs"]:
+            state["stopped"] = "max_epochs"
+        self.save()
+
+    def save(self):
+        if self.checkpoint is not None:
+            arrays = {"params": self.params.flat, "best": self.best, "mean": self.mean.flat, "square": self.square.flat}
+            persistence.save(self.checkpoint, "training", {"identity": self.identity, **self.state, **arrays,
+                                                           "rng": self.mark or rng_state(self.rng)})
+
+    def trained(self):
+        loss = self.state["best_loss"] if self.settings["n_validation"] else math.nan
+        return Trained(unravel(self.best, self.params), loss, self.state["history"], self.state["best_epoch"], self.state["stopped"])
 
 
 def permutation(rng, n):
@@ -161,12 +228,6 @@ def finite_or_inf(loss):
 def rng_state(rng):
     """What it takes to set a generator back; None for one that cannot tell."""
     return getattr(getattr(rng, "bit_generator", None), "state", None)
-
-
-def save_checkpoint(path, identity, state, flat, best, adam, rng):
-    if path is not None:
-        arrays = {"params": flat, "best": best, "mean": ravel(adam.mean), "square": ravel(adam.square)}
-        persistence.save(path, "training", {"identity": identity, **state, **arrays, "step": adam.step, "rng": rng_state(rng)})
 
 
 def load_checkpoint(path, identity, params, rng):

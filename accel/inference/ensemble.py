@@ -1,8 +1,9 @@
 """Weighted ensembles of posteriors: several trainings from different starts, mixed by how well each predicts held-out data.
 
 The mathematics is in `reference.inference.ensemble`. Same numbers; on the CPU the members are trained side by side, each in a
-process of its own with one BLAS thread, which is where a second core helps (a single small network gains nothing from it). On
-a device, with one core, or with a schedule that is not one of `optim`'s they are trained in turn.
+process of its own with one BLAS thread, which is where a second core helps (a single small network gains nothing from it). On a
+device their steps share their launches, see `core._engine`: a single small network leaves most of it idle. With one core, or with
+a schedule that is not one of `optim`'s, an epoch of each follows the other.
 """
 import os
 import pathlib
@@ -88,23 +89,20 @@ def fit(prior, theta, x, *, rng, n_members=5, n_processes=None, embedding=(), n_
                 "hidden": hidden, "learning_rate": learning_rate, "batch_size": batch_size, "max_epochs": max_epochs, "patience": patience,
                 "validation_fraction": validation_fraction, "clip_norm": clip_norm, "schedule": schedule}
     seeds = [int(seed) for seed in to_host(rng.integers(0, 2**62, size=n_members))]
+    checkpoints = [None if checkpoint is None else f"{os.fspath(checkpoint)}.member{m}" for m in range(n_members)]
     n_processes = min(n_members, n_processes or os.cpu_count() or 1)
     if n_processes == 1 or array_module(x) is not np or getattr(optim, schedule.__name__, None) is not schedule:
-        return combine(train_member(prior, theta, x, seed, {**settings, "progress": progress}, member_checkpoint(checkpoint, m))
-                       for m, seed in enumerate(seeds))
+        return combine(npe.fit_members(prior, theta, x, rngs=list(map(np.random.default_rng, seeds)), checkpoints=checkpoints,
+                                       progress=progress, **settings))
     with tempfile.TemporaryDirectory(prefix="diptych-") as folder:
         job = os.path.join(folder, "job.npz")
         persistence.save(job, "ensemble-job", {"prior": priors.describe(prior), "theta": theta, "x": x,
                                                "settings": {**settings, "density": npe.name_of(density),
                                                             "schedule": schedule.__name__}})
         outs = [os.path.join(folder, f"{m}.npz") for m in range(n_members)]
-        tasks = [(job, str(seed), out, member_checkpoint(checkpoint, m) or "") for m, (seed, out) in enumerate(zip(seeds, outs))]
+        tasks = [(job, str(seed), out, path or "") for seed, out, path in zip(seeds, outs, checkpoints)]
         run_workers(tasks, n_processes, progress_bar(progress, n_members, unit="member"))
         return combine(npe.load(out) for out in outs if os.path.exists(out))
-
-
-def train_member(prior, theta, x, seed, settings, checkpoint):
-    return npe.fit(prior, theta, x, rng=np.random.default_rng(seed), checkpoint=checkpoint, **settings)
 
 
 def work(job, seed, out, checkpoint):
@@ -116,7 +114,8 @@ def work(job, seed, out, checkpoint):
     tree = persistence.load(job, "ensemble-job")
     settings = tree["settings"]
     settings["density"], settings["schedule"] = npe.density_of(settings["density"]), getattr(optim, settings["schedule"])
-    train_member(priors.restore(tree["prior"]), tree["theta"], tree["x"], int(seed), settings, checkpoint or None).save(out)
+    npe.fit(priors.restore(tree["prior"]), tree["theta"], tree["x"], rng=np.random.default_rng(int(seed)), checkpoint=checkpoint or None,
+            **settings).save(out)
 
 
 def run_workers(tasks, n_processes, bar):
@@ -153,10 +152,6 @@ def run_workers(tasks, n_processes, bar):
             worker.kill()
             worker.wait()
         bar.close()
-
-
-def member_checkpoint(checkpoint, m):
-    return None if checkpoint is None else f"{os.fspath(checkpoint)}.member{m}"
 
 
 def load(path):

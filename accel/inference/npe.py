@@ -64,6 +64,11 @@ def loss_and_grad(params, v, c, *, density=maf):
     return value, grads
 
 
+def fused(params, data, batch_size, *, density):
+    """The flow's fused step for `core.training`; None where it has none or stands behind an embedding."""
+    return density.fused(params["flow"], data, batch_size) if hasattr(density, "fused") and not params["embedding"] else None
+
+
 @dataclass(frozen=True, eq=False)
 class Posterior:
     """A trained posterior, for any observation, on the device and in the dtype of its simulations."""
@@ -117,6 +122,15 @@ def fit(prior, theta, x, *, rng, embedding=(), n_components=None, density=maf, n
         batch_size=200, max_epochs=200, patience=40, validation_fraction=0.1, clip_norm=5.0, schedule=optim.one_cycle, checkpoint=None,
         progress=False):
     """Train a posterior on simulations; they decide the device and the dtype."""
+    return fit_members(prior, theta, x, rngs=[rng], embedding=embedding, n_components=n_components, density=density,
+                       n_transforms=n_transforms, hidden=hidden, learning_rate=learning_rate, batch_size=batch_size, max_epochs=max_epochs,
+                       patience=patience, validation_fraction=validation_fraction, clip_norm=clip_norm, schedule=schedule,
+                       checkpoints=[checkpoint], progress=progress)[0]
+
+
+def fit_members(prior, theta, x, *, rngs, embedding, n_components, density, n_transforms, hidden, learning_rate, batch_size, max_epochs,
+                patience, validation_fraction, clip_norm, schedule, checkpoints, progress):
+    """What fit returns for each of several rngs with their checkpoints, all else being shared: trained side by side on a device."""
     name_of(density)
     theta, x = check_simulations(prior, theta, x)
     u, log_det = prior.to_unconstrained(theta)
@@ -124,18 +138,18 @@ def fit(prior, theta, x, *, rng, embedding=(), n_components=None, density=maf, n
     summary = x if compression is None else compression.transform(x)
     scaling = fit_scaling(summary)
     context = scaling.apply(summary)
-    whitening = fit_regression(u, context)
-    params = init_params(rng, dim=u.shape[1], context_dim=context.shape[1], embedding=embedding, density=density,
-                         n_transforms=n_transforms, hidden=hidden)
-    params = put(params, array_module(u), u.dtype)
-    model = SimpleNamespace(loss=partial(loss, density=density), loss_and_grad=partial(loss_and_grad, density=density))
-    trained = training.train(
-        model, params, (whitening.whiten(u, context), context), rng=rng, learning_rate=learning_rate, batch_size=batch_size,
+    whitening, support = fit_regression(u, context), fit_support(features(x, context, compression))
+    starts = [put(init_params(rng, dim=u.shape[1], context_dim=context.shape[1], embedding=embedding, density=density,
+                              n_transforms=n_transforms, hidden=hidden), array_module(u), u.dtype) for rng in rngs]
+    model = SimpleNamespace(loss=partial(loss, density=density), loss_and_grad=partial(loss_and_grad, density=density),
+                            fused=partial(fused, density=density))
+    members = training.train_together(
+        model, starts, (whitening.whiten(u, context), context), rngs=rngs, learning_rate=learning_rate, batch_size=batch_size,
         max_epochs=max_epochs, patience=patience, clip_norm=clip_norm, validation_fraction=validation_fraction, schedule=schedule,
-        checkpoint=checkpoint, progress=progress)
-    validation_log_prob = -trained.loss + float(whitening.log_det) + float(log_det.mean())
-    return Posterior(prior, density, trained.params, whitening, compression, scaling, validation_log_prob, trained.history,
-                     fit_support(features(x, context, compression)))
+        checkpoints=checkpoints, progress=progress)
+    constant = float(whitening.log_det) + float(log_det.mean())
+    return [Posterior(prior, density, trained.params, whitening, compression, scaling, -trained.loss + constant, trained.history, support)
+            for trained in members]
 
 
 def draw(posterior, rng, n, x):

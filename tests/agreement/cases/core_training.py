@@ -1,6 +1,7 @@
 import numpy as np
 
 from tests.agreement.registry import case, error_of, painted, random_tree
+from tests.kernels import least_squares
 
 EPOCHS, BATCH = 10, 8
 
@@ -36,3 +37,15 @@ def _(on, paint, n):
            {"clip_norm": 0.0}]
     rng = np.random.default_rng(0)
     return [error_of(train, model, params, settings.pop("data", (x, context)), rng=rng, **settings) for settings in bad]
+
+
+for noisy in (False, True):
+    @case(f"core.training.train#fused{' with noise' * noisy}", sizes=(45, 400), terms=4000, kernels=True)
+    def _(on, paint, n, noisy=noisy):
+        """A model with a fused step: clipped at every step, a schedule, a batch that fills no block and one that fills several."""
+        x = painted(paint, (n, 3))
+        y = x @ np.array([1.0, -2.0, 0.5]) + 0.1 * painted(paint, (n,))
+        return on.package.core.training.train(
+            least_squares.model(noisy=noisy), on.put({"w": np.array([0.1, 0.2, -0.3])}), (on.put(x), on.put(y)),
+            rng=np.random.default_rng(2), learning_rate=2e-2, batch_size=12 if n < 100 else 20, max_epochs=4, clip_norm=0.3,
+            schedule=on.package.core.optim.one_cycle)
