@@ -37,7 +37,8 @@ def constants(path):
 
 def compiled(path, architecture, dtype):
     """[(kernel, registers, bytes of static shared memory, bytes spilled)] of one file, or a RuntimeError with the compiler's words."""
-    defines = [f"-D{constant}".replace(",", r"\,") for constant in (f"REAL={_kernels.NAMES[dtype]}", *constants(path))]    # or nvcc cuts there
+    # nvcc would cut a list of numbers in pieces
+    defines = [f"-D{constant}".replace(",", r"\,") for constant in (f"REAL={_kernels.NAMES[dtype]}", *constants(path))]
     with tempfile.TemporaryDirectory() as folder:
         file = pathlib.Path(folder) / "kernel.cu"
         file.write_text(_kernels.source(path))
