@@ -13,7 +13,7 @@
 // 10-128-128-2, which is 43 MFLOP for a batch of 200: a microsecond of an H200's arithmetic. What bounds it at that size is latency:
 // the chain of barriers, and the weights (73 KB in float32) that each block reads from L2. Bytes: the weights and the partial
 // gradient once per block and tile, the rows once.
-// Limits: the columns of all layers fit in shared memory (`shared_bytes` of _score.py).
+// Limits: the columns of all layers fit in shared memory (`shared_bytes` of _dsm.py).
 //
 // Compiled in the tests with DIM=2 LAYERS=3 H1=128 H2=128
 #include "core/_tile.cuh"

@@ -5,7 +5,7 @@
 //
 // Work for each row of (D + 8)-H-H-D: H (H + 2 D + 8) multiply-adds and 2 H tanh, 17,900 and 256 for 10-128-128-2: a million rows take
 // 3.6e10 floating-point operations, and 16 MB are read and written: arithmetic bounds it by far.
-// Limits: layers whose columns fit in shared memory (`tile` of _score.py).
+// Limits: layers whose columns fit in shared memory (`fit` of _network.py).
 //
 // Compiled in the tests with DIM=2 LAYERS=3 H1=128 H2=128 TILE=64 STAGED=1
 #define INPUTS (DIM + TOLD)

@@ -4,15 +4,19 @@ The mathematics is in `reference.generative.langevin`. Same values; all chains m
 step waits for a device. Whether all was finite so far is a flag that stays there and holds the chains where they were once it
 has fallen, beside a count of the good steps. The host reads the two at the end of each level and every PAUSE steps (on the CPU
 at every step), and then still knows at which step it was, and returns the chains as they were before it.
+
+On a device, where the score is a fitted network's (`ScoreModel.score`, or a `partial` of `score_matching.score`), one kernel takes all
+chains through all steps between two such looks, network, noise and all.
 """
 import math
 from typing import NamedTuple
 
 import numpy as np
 
-from accel.core import checks
+from accel.core import _kernels, checks
 from accel.core.progress import progress_bar
 from accel.device import array_module, to_host
+from accel.generative import _langevin
 
 __all__ = ["Samples", "NonFiniteScoreError", "unadjusted", "metropolis", "annealed"]
 
@@ -57,6 +61,7 @@ class Chains:
         self.xp = xp = array_module(start)
         self.x, self.moved, self.every = start.copy(), xp.empty_like(start), every
         self.finite, self.n_good = xp.ones((), dtype=bool), xp.zeros((), dtype=np.int64)
+        self.good = xp.ones(start.shape, dtype=bool)
         self.trajectory = xp.empty((n_steps // every, *start.shape), dtype=start.dtype) if every else None
         self.n_steps = 0
 
@@ -75,7 +80,21 @@ class Chains:
         self.n_good += self.finite
         self.xp.copyto(self.x, self.moved, where=self.finite if where is None else where & self.finite)
         self.n_steps += 1
-        if self.every and self.n_steps % self.every == 0 and self.n_steps // self.every <= len(self.trajectory):
+        self.keep()
+
+    def went(self, x, n_good, failed):
+        """n_good steps, taken elsewhere, led to x; and the next one to `failed`, which is not finite, or None."""
+        self.x = x
+        self.n_good += n_good
+        self.n_steps += n_good
+        if failed is None:
+            self.keep()
+        else:
+            self.finite &= False
+            self.good = self.xp.isfinite(failed)
+
+    def keep(self):
+        if self.every and self.n_steps % self.every == 0 and 0 < self.n_steps // self.every <= len(self.trajectory):
             self.trajectory[self.n_steps // self.every - 1] = self.x
 
     def samples(self, n_good, taken=None):
@@ -83,26 +102,37 @@ class Chains:
         kept = None if self.trajectory is None else self.trajectory[:n_good // self.every]
         return Samples(self.x, kept, None if taken is None else taken / max(1, n_good))
 
+    def walk(self, rng, score, move, n_steps):
+        """Steps x ← x + f s(x, σ) + b z of one kind of move (σ, f, b); the last, which takes the noise away, has b = 0 and no z."""
+        sigma, factor, width = move
+        for _ in range(n_steps):
+            z = self.noise(rng) if width else None
+            self.drift(score, sigma, factor)
+            if width:
+                z *= width
+                self.moved += z
+            good = self.xp.isfinite(self.moved)
+            self.xp.copyto(self.good, good, where=self.finite)        # of the step that failed, from then on
+            self.take(good.all())
+
 
 def _walk(rng, score, start, levels, n_steps, denoise, every, progress):
     start = _check_start(start, n_steps, every)
     chains, bar = Chains(start, len(levels) * n_steps, every), progress_bar(progress, len(levels) * n_steps, unit="step")
-    pause = 1 if chains.xp is np else PAUSE
+    moves = [(sigma, 0.5 * alpha, math.sqrt(alpha)) for sigma, alpha in levels]
+    if denoise:
+        moves.append((levels[-1][0], levels[-1][0]**2, 0.0))
+    walker, pause = _langevin.walker(score, start, moves) if _kernels.wanted(chains.xp) else None, 1 if chains.xp is np else PAUSE
     try:
-        for sigma, alpha in levels:
-            for step in range(1, n_steps + 1):
-                z = chains.noise(rng)
-                z *= math.sqrt(alpha)
-                chains.drift(score, sigma, 0.5 * alpha)
-                chains.moved += z
-                chains.take(chains.xp.isfinite(chains.moved).all())
-                if step % pause == 0 or step == n_steps:
-                    _check_walked(chains, levels, n_steps, sigma)
-                bar.update(1)
-        if denoise:
-            chains.drift(score, sigma, sigma**2)
-            chains.take(chains.xp.isfinite(chains.moved).all())
-            _check_walked(chains, levels, n_steps, sigma)
+        for kind, move in enumerate(moves):
+            for done in range(0, n_steps if move[2] else 1, pause):
+                n = min(pause, n_steps - done) if move[2] else 1
+                if walker is None:
+                    chains.walk(rng, score, move, n)
+                else:
+                    walker.walk(chains, rng, kind, n)
+                _check_walked(chains, levels, n_steps, move[0])
+                bar.update(n if move[2] else 0)
     finally:
         bar.close()
     return chains.samples(len(levels) * n_steps)
@@ -174,7 +204,7 @@ def _check_walked(chains, levels, n_steps, sigma):
     if not bool(chains.finite):
         n_good = int(chains.n_good)
         level = min(n_good // n_steps, len(levels) - 1)
-        n_bad = int((~chains.xp.isfinite(chains.moved).all(axis=1)).sum())
+        n_bad = int((~chains.good.all(axis=1)).sum())
         raise NonFiniteScoreError(level + 1, n_good - level * n_steps + 1, sigma, n_bad, chains.samples(n_good))
 
 

@@ -1,8 +1,12 @@
-"""Cases for Langevin dynamics: whole walks from the same draws, on a mixture whose score is exact, and scores that fail."""
+"""Cases for Langevin dynamics: whole walks from the same draws, on a mixture whose score is exact, along networks, which a device walks
+in one kernel, and scores that fail."""
+from functools import partial
+
 import numpy as np
 
+from tests.agreement.cases import generative_score_matching as networks
 from tests.agreement.cases.density_gmm import known
-from tests.agreement.registry import case, error_of, painted
+from tests.agreement.registry import case, error_of, painted, random_tree
 
 LEVELS = (3.0, 1.0, 0.4)
 
@@ -49,6 +53,44 @@ def _(on, paint, n):
     return (langevin.annealed(on.rng(1), score, start, sigmas=LEVELS, step_size=0.02, n_steps=5),
             langevin.annealed(on.rng(1), score, start, sigmas=LEVELS, step_size=0.02, n_steps=5, denoise=True, every=4),
             langevin.annealed(on.rng(1), score, start, sigmas=LEVELS[:1], step_size=0.02, n_steps=2, denoise=True, every=1))
+
+
+def counting(on, x):
+    """A generator whose numbers are a function of their place, so that a kernel can draw them for itself."""
+    return on.package.core.counter.CounterGenerator(2**40 + 5, like=x)
+
+
+@case("generative.langevin.annealed#along a network", sizes=(1, 7, 153), terms=1000, kernels=True)
+def _(on, paint, n):
+    annealed, model = on.package.generative.langevin.annealed, networks.known(on, paint)
+    start, settings = on.put(painted(paint, (n, 3))), {"sigmas": LEVELS, "step_size": 0.02}
+    rng = counting(on, start)
+    return (annealed(on.rng(1), model.score, start, n_steps=4, **settings),
+            annealed(on.rng(1), model.score, start, n_steps=5, denoise=True, every=4, **settings),
+            annealed(rng, model.score, start, n_steps=5, denoise=True, every=3, **settings),
+            annealed(rng, model.score, start, n_steps=2, **settings), rng.state)
+
+
+@case("generative.langevin.unadjusted#along other networks", sizes=(70,), terms=1000, kernels=True)
+def _(on, paint, n):
+    score_matching, unadjusted, found = on.package.generative.score_matching, on.package.generative.langevin.unadjusted, []
+    for dim, hidden in networks.OTHERS:
+        params = on.put(random_tree(paint, score_matching.init_params(np.random.default_rng(0), dim=dim, hidden=hidden), scale=0.3))
+        start, settings = on.put(painted(paint, (n, dim))), {"step_size": 0.05, "n_steps": 3, "sigma": 0.6}
+        for score in (partial(score_matching.score, params), partial(score_matching.score, params, spread=0.7)):
+            found.append(unadjusted(counting(on, start), score, start, **settings))
+    return found
+
+
+@case("generative.langevin.annealed#along a network, not finite", sizes=(7,), terms=1000, dtypes=("float64",), kernels=True,
+      note="a chain that runs away leaves the range of float32 far earlier, and is another chain in the end")
+def _(on, paint, n):
+    """A step far beyond stability: the chains grow a thousandfold and more in each, until they leave the range of numbers."""
+    annealed, model = on.package.generative.langevin.annealed, networks.known(on, paint)
+    start = on.put(painted(paint, (n, 3)))
+    with np.errstate(over="ignore", invalid="ignore"):
+        return [failure_of(annealed, rng, model.score, start, sigmas=sigmas, step_size=2e4, n_steps=n_steps, every=every)
+                for sigmas, n_steps, every in (((1.0,), 120, None), ((2.0, 1.0), 60, 20)) for rng in (on.rng(1), counting(on, start))]
 
 
 @case("generative.langevin.metropolis", terms=400, dtypes=("float64",), note="a proposal is taken or not by comparing two numbers")

@@ -144,7 +144,7 @@ def _(on, paint, n):
     return model.score(x, 0.4), model.score(x, on.put(0.1 + np.abs(painted(paint, (n,))))), error_of(model.score, x[:, :2], 0.4)
 
 
-@case("generative.score_matching.ScoreModel.sample", sizes=(1, 31), terms=2000)
+@case("generative.score_matching.ScoreModel.sample", sizes=(1, 31), terms=2000, kernels=True)
 def _(on, paint, n):
     model = known(on, paint)
     return (model.sample(on.rng(2), n, n_steps=3), model.sample(on.rng(2), n, n_steps=2, relative_step=0.1, denoise=False),
