@@ -53,7 +53,9 @@ def walker(score, start, moves):
     """The Walker for these chains and moves (σ, f, b), or None where the score is no network that the kernels serve."""
     xp, (n, dim) = array_module(start), start.shape
     network = network_behind(score, dim) if n and all(sigma > 0 for sigma, _, _ in moves) else None
-    if network is None or not network.axes.shape == (dim, dim) == (dim, network.layers[-1].shape[1]) or network.layers[0].dtype != start.dtype:
+    if network is None or network.axes.shape != (dim, dim):
+        return None
+    if network.layers[-1].shape[1] != dim or network.layers[-1].dtype != start.dtype:
         return None
     fit = _network.fit(xp, dim, _network.widths_of(network.layers), dim, start.dtype, n)
     return None if fit is None else Walker(xp, network, fit, start.dtype, moves)
