@@ -28,7 +28,7 @@ class Step:
                                      THREADS=THREADS)
         self.shared = {gradient: shared_bytes(dim, widths, x.dtype, gradient) for gradient in (False, True)}
 
-    def n_blocks(self, n):
+    def n_blocks(self, n, n_models=1):
         return min(-(-n // (TILE // 2)), _kernels.multiprocessors(self.xp))
 
     def gradient(self, flat, rows, cursor, noise, partial, losses):
