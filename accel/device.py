@@ -14,11 +14,12 @@ import contextvars
 import functools
 import os
 import sys
+from typing import NamedTuple
 
 import numpy as np
 
 __all__ = ["array_module", "module", "put", "to_host", "check_together", "generator", "shared_generator",
-           "single_blas_thread", "kernels", "kernels_enabled"]
+           "single_blas_thread", "kernels", "kernels_enabled", "DeviceCode", "kernel_code"]
 
 _kernels = contextvars.ContextVar("kernels", default=None)
 
@@ -226,3 +227,55 @@ def kernels_enabled():
     if setting not in ("on", "off"):
         raise ValueError(f"DIPTYCH_KERNELS: expected 'on' or 'off', got {setting!r}")
     return setting == "on"
+
+
+class DeviceCode(NamedTuple):
+    """What lets a simulator run inside a kernel, see `kernel_code`."""
+    source: str
+    theta_dim: int
+    x_dim: int
+    draws: tuple
+
+
+def kernel_code(source, *, theta_dim, x_dim, draws=()):
+    '''A decorator that gives a simulator (rng, θ (n, P)) → x (n, D) the same simulation as a device function.
+
+        @device.kernel_code("""
+        __device__ void simulate(const real* theta, const real* noise, real* x) {
+          x[0] = theta[0] * theta[0] + real(0.1) * noise[0];
+        }""", theta_dim=1, x_dim=1, draws=(("standard_normal", 1),))
+        def simulate(rng, theta):
+            return theta**2 + 0.1 * rng.standard_normal((len(theta), 1))
+
+    What it decorates is left as it is but for an attribute `device_code`; any callable may have one. Where a simulation can run
+    inside a kernel (rejection ABC, with `device.generator` on a GPU) the device function is called in its place.
+
+    Parameters
+    ----------
+    source : str
+        CUDA C++17: the function `simulate`, which reads the P numbers of one θ and those drawn for it, and writes the D numbers of
+        x. `real` is float or double; sqrt, exp, log, sin and so on are overloaded for both. A failure is a NaN. It may call other
+        functions of the source.
+    theta_dim, x_dim : int
+        P and D.
+    draws : tuple of (name, k)
+        What the simulator draws, call by call, in order: rng.random or rng.standard_normal, of n rows of k numbers. noise holds
+        them one after another.
+
+    Raises
+    ------
+    ValueError
+        If a size is not a whole number above zero, or a draw not one of the two.
+    '''
+    from accel.core import checks
+    for name, value in (("theta_dim", theta_dim), ("x_dim", x_dim)):
+        checks.check_count(name, value)
+    for draw in draws:
+        if not (isinstance(draw, tuple) and len(draw) == 2 and draw[0] in ("random", "standard_normal")):
+            raise ValueError(f"draws: expected pairs of 'random' or 'standard_normal' and a number, got {draw!r}")
+        checks.check_count("draws: numbers of a simulation", draw[1])
+
+    def give(simulate):
+        simulate.device_code = DeviceCode(source, theta_dim, x_dim, tuple(draws))
+        return simulate
+    return give

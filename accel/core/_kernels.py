@@ -38,38 +38,47 @@ def fall_back(what):
 
 def shared_limit(xp):
     """The most bytes of shared memory that a block can have on the current device."""
-    return xp.cuda.Device().attributes["MaxSharedMemoryPerBlockOptin"]
+    return _attributes(xp, xp.cuda.Device().id)["MaxSharedMemoryPerBlockOptin"]
 
 
 def multiprocessors(xp):
-    return xp.cuda.Device().attributes["MultiProcessorCount"]
+    return _attributes(xp, xp.cuda.Device().id)["MultiProcessorCount"]
 
 
-def load(path, dtype, **constants):
-    """The kernels of one file for one dtype and one set of constants, compiled when first launched."""
-    return _load(path, np.dtype(dtype).name, tuple(sorted(constants.items())))
+@functools.cache
+def _attributes(xp, number):
+    """What the device can, asked once: CuPy asks the driver for each of a hundred attributes."""
+    return dict(xp.cuda.Device(number).attributes)
+
+
+def load(path, dtype, *, code="", **constants):
+    """The kernels of one file for one dtype and one set of constants, compiled when first launched; code stands before the file's."""
+    return _load(path, np.dtype(dtype).name, code, tuple(sorted(constants.items())))
 
 
 @functools.lru_cache(maxsize=256)
-def _load(path, dtype, constants):
+def _load(path, dtype, code, constants):
     import cupy
     if dtype not in NAMES:
         raise ValueError(f"dtype: expected float32 or float64, got {dtype}")
     defines = [f"-DREAL={NAMES[dtype]}", *(f"-D{name}={value}" for name, value in constants)]
-    return Kernels(cupy.RawModule(code=source(path), options=("--std=c++17", *defines)), np.dtype(dtype))
+    return Kernels(cupy.RawModule(code=source(path, code), options=("--std=c++17", *defines)), np.dtype(dtype))
 
 
 @functools.cache
-def source(path):
-    """The text of one file of this package, what it includes in the place where it is first included."""
+def source(path, code=""):
+    """The text of one file of this package, what it includes in the place where it is first included, after code that knows `real`."""
     seen = set()
 
-    def text(name):
+    def expanded(text):
+        return re.sub(r'^#include "(.+)"$', lambda found: file(found[1]), text, flags=re.MULTILINE)
+
+    def file(name):
         if name in seen:
             return ""
         seen.add(name)
-        return re.sub(r'^#include "(.+)"$', lambda found: text(found[1]), (ROOT / name).read_text(), flags=re.MULTILINE)
-    return text(path)
+        return expanded((ROOT / name).read_text())
+    return expanded(f'#include "core/_common.cuh"\n{code}\n') + file(path) if code else file(path)
 
 
 class Kernels:

@@ -10,15 +10,15 @@
 // A kernel that draws in place of `rng.random(shape)` or `rng.standard_normal(shape)` is given seed and block by
 // `_counter.place(rng, n)`, which moves rng on by n numbers, as the call would; number f of the array (C order) is uniform_at(seed,
 // block, f) or normal_at(seed, block, f). Numbers 4q … 4q+3 share block + q: a thread that takes four neighbours calls philox once.
-// Operations for four numbers: 19 products of 32 × 32 → 64 bits, 40 exclusive-ors and 18 sums; then one fused multiply-add per
+// Operations for four numbers: 38 products of 32 bits, upper and lower halves, 40 exclusive-ors and 18 sums for the key; then one fused multiply-add per
 // uniform, or two logarithms, square roots and sine-cosine pairs per four normals.
 #include "core/_common.cuh"
 
 __device__ inline uint4 philox(uint4 c, uint2 key) {
 #pragma unroll
   for (int round = 0; round < 10; round++) {
-    unsigned long long p = 0xD2511F53ull * c.x, q = 0xCD9E8D57ull * c.z;
-    c = make_uint4(unsigned(q >> 32) ^ c.y ^ key.x, unsigned(q), unsigned(p >> 32) ^ c.w ^ key.y, unsigned(p));
+    const unsigned m0 = 0xD2511F53u, m1 = 0xCD9E8D57u;                 // 32-bit halves: products of 64 bits would carry all else along
+    c = make_uint4(__umulhi(m1, c.z) ^ c.y ^ key.x, m1 * c.z, __umulhi(m0, c.x) ^ c.w ^ key.y, m0 * c.x);
     key.x += 0x9E3779B9u;
     key.y += 0xBB67AE85u;
   }

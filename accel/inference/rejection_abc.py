@@ -3,6 +3,10 @@
 The mathematics is in `reference.inference.rejection_abc`. Same draws kept; a chunk lives where rng's numbers are born, distances
 are one pass without a temporary beyond the difference, and for a quantile only what beats the worst row kept so far is sorted in,
 so that after the first chunks almost nothing is. On a device the counts are fetched once a chunk, with the rows that are kept.
+
+Where rng counts (`device.generator` on a GPU) and simulate carries device code (`device.kernel_code`), kernels draw, simulate and
+select many chunks at once, and only what is kept is ever written: the same numbers in the same order. Device code raises nothing:
+a simulation that fails is NaN there, and counted.
 """
 import math
 import warnings
@@ -14,6 +18,7 @@ from accel.core import checks
 from accel.core.progress import progress_bar
 from accel.core.simulation import SimulationError
 from accel.device import array_module, put
+from accel.inference import _rejection_abc
 
 __all__ = ["Accepted", "euclidean", "sample"]
 
@@ -43,25 +48,23 @@ def sample(rng, prior, simulate, observation, *, n_simulations, epsilon=None, qu
     epsilon, quantile = check_choice(epsilon, quantile)
     kept, n_done, n_failed, smallest = Kept(n_simulations), 0, 0, np.inf
     bar = progress_bar(progress, n_simulations, unit="sim", abbreviate=True)
+    n_kept = None if quantile is None else fraction(quantile, n_simulations)
     try:
+        fused = _rejection_abc.fused(rng, prior, simulate, observation, distance is euclidean, chunk_size)
         while n_done < n_simulations:
-            theta = prior.sample(rng, min(chunk_size, n_simulations - n_done))
-            x = checks.as_array("x", simulate(rng, theta), (len(theta), len(observation)))
-            xp = array_module(x)
-            rho = checks.as_array("distance", distance(x, put(observation, xp, x.dtype)), (len(theta),))
-            finite = xp.logical_and(xp.isfinite(rho), xp.isfinite(x).all(axis=1))
-            n_bad = len(theta) - int(xp.count_nonzero(finite))
-            if n_bad:
-                rho = xp.where(finite, rho, xp.asarray(np.inf, dtype=rho.dtype))
-            if quantile is None:
-                kept.add(rows((theta, x, rho), rho < epsilon), n_done + len(theta))
+            bound = epsilon if quantile is None else kept.columns[2].max() if kept.n >= n_kept else np.inf
+            if fused is not None:
+                n = fused.size(n_simulations - n_done, n_done, n_kept)
+                near, n_bad, least = fused(n, bound)
             else:
-                n_kept = fraction(quantile, n_simulations)
-                worst = kept.columns[2].max() if kept.n >= n_kept else np.inf
-                kept.replace(nearest(stack([*kept.chunks(), rows((theta, x, rho), rho < worst)]), n_kept))
-            n_done, n_failed = n_done + len(theta), n_failed + n_bad
-            smallest = min(smallest, float(rho.min()))
-            bar.update(len(theta))
+                n = min(chunk_size, n_simulations - n_done)
+                near, n_bad, least = chunk(rng, prior, simulate, observation, distance, n, bound)
+            if quantile is None:
+                kept.add(near, n_done + n)
+            else:
+                kept.replace(nearest(stack([*kept.chunks(), near]), n_kept))
+            n_done, n_failed, smallest = n_done + n, n_failed + n_bad, min(smallest, least)
+            bar.update(n)
     except KeyboardInterrupt:
         if not kept.n:
             raise
@@ -79,6 +82,19 @@ def sample(rng, prior, simulate, observation, *, n_simulations, epsilon=None, qu
         raise ValueError(f"epsilon: expected a tolerance that keeps something, got {epsilon:g}; the nearest of {n_done} simulations is "
                          f"at {smallest:.6g}")
     return Accepted(theta, x, rho, float(rho.max()) if epsilon is None else epsilon, n_done)
+
+
+def chunk(rng, prior, simulate, observation, distance, n, bound):
+    """n simulations: the rows that are nearer than the bound, how many failed, and the least distance."""
+    theta = prior.sample(rng, n)
+    x = checks.as_array("x", simulate(rng, theta), (n, len(observation)))
+    xp = array_module(x)
+    rho = checks.as_array("distance", distance(x, put(observation, xp, x.dtype)), (n,))
+    finite = xp.logical_and(xp.isfinite(rho), xp.isfinite(x).all(axis=1))
+    n_bad = n - int(xp.count_nonzero(finite))
+    if n_bad:
+        rho = xp.where(finite, rho, xp.asarray(np.inf, dtype=rho.dtype))
+    return rows((theta, x, rho), rho < bound), n_bad, float(rho.min())
 
 
 def check_choice(epsilon, quantile):

@@ -9,7 +9,7 @@ import numpy as np
 
 from accel.core import checks
 from accel.core.priors import Normal
-from accel.device import array_module
+from accel.device import array_module, kernel_code
 
 __all__ = ["prior", "simulate", "log_likelihood", "exact_posterior_sample", "exact_posterior_log_prob"]
 
@@ -17,6 +17,10 @@ DIM, VARIANCE = 10, 0.1
 prior = Normal(np.zeros(DIM), np.full(DIM, np.sqrt(VARIANCE)))
 
 
+@kernel_code("""
+__device__ void simulate(const real* theta, const real* noise, real* x) {
+  for (int i = 0; i < 10; i++) x[i] = theta[i] + sqrt(real(0.1)) * noise[i];
+}""", theta_dim=DIM, x_dim=DIM, draws=(("standard_normal", DIM),))
 def simulate(rng, theta):
     """x (N, 10) for θ (N, 10)."""
     theta = checks.as_array("theta", theta, ("N", DIM))

@@ -10,7 +10,7 @@ import numpy as np
 from accel.core import checks
 from accel.core.priors import BoxUniform
 from accel.core.priors.constants import like
-from accel.device import array_module, to_host
+from accel.device import array_module, kernel_code, to_host
 from accel.simulators.grid import fit_grid
 
 __all__ = ["prior", "simulate", "log_likelihood", "exact_posterior_sample", "exact_posterior_log_prob"]
@@ -19,6 +19,10 @@ N_NODES = 2001
 prior = BoxUniform([0.03], [0.3])
 
 
+@kernel_code("""
+__device__ void simulate(const real* theta, const real* noise, real* x) {
+  x[0] = 1 / (theta[0] * sqrt(theta[0])) + 5 * noise[0];
+}""", theta_dim=1, x_dim=1, draws=(("standard_normal", 1),))
 def simulate(rng, theta, *, noise=5.0):
     """x (N, 1) for θ (N, 1)."""
     mean = curve(theta)

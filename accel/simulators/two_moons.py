@@ -11,7 +11,7 @@ import numpy as np
 from accel.core import checks
 from accel.core.priors import BoxUniform
 from accel.core.priors.constants import like, special
-from accel.device import array_module
+from accel.device import array_module, kernel_code
 
 __all__ = ["prior", "simulate", "log_likelihood", "exact_posterior_sample", "exact_posterior_log_prob"]
 
@@ -35,6 +35,12 @@ def draw_noise(rng, n):
     return first, a
 
 
+@kernel_code("""
+__device__ void simulate(const real* theta, const real* noise, real* x) {
+  real a = noise[0] - real(0.5), r = real(0.1) + real(0.01) * noise[1], half = sqrt(real(0.5));
+  x[0] = r * cospi(a) + real(0.25) - half * abs(theta[0] + theta[1]);
+  x[1] = r * sinpi(a) + half * (theta[1] - theta[0]);
+}""", theta_dim=2, x_dim=2, draws=(("random", 1), ("standard_normal", 1)))
 def simulate(rng, theta):
     """x (N, 2) for θ (N, 2)."""
     theta = checks.as_array("theta", theta, ("N", 2))

@@ -2,6 +2,7 @@ import warnings
 
 import numpy as np
 
+from accel.device import array_module, kernel_code
 from tests.agreement.registry import case, error_of, painted
 
 ASK = {"epsilon": dict(epsilon=9.0, chunk_size=40), "quantile": dict(quantile=0.1, chunk_size=40), "one": dict(quantile=1e-9, chunk_size=7)}
@@ -79,3 +80,82 @@ def _(on, paint, n):
                 dict(simulate=lambda rng, theta: theta[1:]), dict(observation=x * np.nan), dict(observation=x[None]),
                 dict(simulate=lambda rng, theta: theta * np.nan), dict(simulate=lambda rng, theta: 0 * theta))
     return [error_of(sample, **ask) for ask in settings]
+
+
+# With a generator that counts: on a device kernels do it all
+
+
+def counting(on, seed=0):
+    return on.package.core.counter.CounterGenerator(2**33 + seed, like=on.put(np.zeros(1)))
+
+
+def outcome(function, *args, **kwargs):
+    """What the call returns, or what the error says and holds."""
+    try:
+        return function(*args, **kwargs)
+    except ValueError as error:
+        return str(error), getattr(error, "theta", None), getattr(error, "x", None)
+
+
+NEAR = {"power_law": ([31.6], dict(epsilon=9.0)), "two_moons": ([-0.6, 0.1], dict(quantile=0.03)),
+        "gaussian_linear": (np.linspace(-0.5, 0.5, 10), dict(quantile=0.1))}
+
+for name, (observation, ask) in NEAR.items():
+    @case(f"inference.rejection_abc.sample#counted {name}", sizes=(1, 153, 20_000), terms=30, dtypes=("float64",), kernels=True,
+          note="rows are kept or not by a comparison")
+    def _(on, paint, n, name=name, observation=observation, ask=ask):
+        """Chunks that are no multiple of a word, the last of them cut; one row, several blocks of threads."""
+        simulator, rng = getattr(on.package.simulators, name), counting(on, n)
+        return [outcome(on.package.inference.rejection_abc.sample, rng, simulator.prior, simulator.simulate,
+                        on.put(np.array(observation)), n_simulations=n, chunk_size=c, **ask) for c in (100_000, 1003)], rng.block
+
+    @case(f"inference.rejection_abc.sample#all of {name}", sizes=(31, 1000), terms=30, kernels=True)
+    def _(on, paint, n, name=name, observation=observation):
+        simulator, rng = getattr(on.package.simulators, name), counting(on, n)
+        return on.package.inference.rejection_abc.sample(rng, simulator.prior, simulator.simulate, on.put(np.array(observation)),
+                                                         n_simulations=n, epsilon=1e6, chunk_size=45)
+
+
+@kernel_code("""
+__device__ real half(real a) { return a / 2; }
+__device__ void simulate(const real* theta, const real* noise, real* x) {
+  for (int j = 0; j < 3; j++) x[j] = theta[0] * noise[j] + theta[1 + j] + noise[3];
+  x[3] = exp(half(theta[4])) + noise[4] * theta[5];
+}""", theta_dim=6, x_dim=4, draws=(("standard_normal", 3), ("random", 2)))
+def mixed(rng, theta):
+    z, u = rng.standard_normal((len(theta), 3)), rng.random((len(theta), 2))
+    x = theta[:, :4].copy()
+    x[:, :3] = theta[:, :1] * z + theta[:, 1:4] + u[:, :1]
+    x[:, 3] = array_module(theta).exp(theta[:, 4] / 2) + u[:, 1] * theta[:, 5]
+    return x
+
+
+@case("inference.rejection_abc.sample#counted parts", sizes=(1500,), terms=50, kernels=True)
+def _(on, paint, n):
+    """Every kind of prior that a kernel draws, several draws of a user's own simulator, and a whole run of rows."""
+    priors = on.package.core.priors
+    prior = priors.Independent([priors.LogNormal([0.3], [0.2]), priors.Independent([priors.BoxUniform([0.1, -2.0], [0.7, 5.0])]),
+                                priors.Normal([1.0, -1.0], [0.5, 2.0]), priors.BoxUniform([3.0], [3.5])])
+    return on.package.inference.rejection_abc.sample(counting(on), prior, mixed, on.put(np.zeros(4)), n_simulations=n, epsilon=1e6,
+                                                     chunk_size=333)
+
+
+@kernel_code("""
+__device__ void simulate(const real* theta, const real* noise, real* x) { x[0] = floor(5 * noise[0]) / (theta[0] < real(0.9)); }""",
+             theta_dim=1, x_dim=1, draws=(("random", 1),))
+def levels(rng, theta):
+    """Whole numbers, many of them tied; inf or NaN where θ is high."""
+    xp, u = array_module(theta), rng.random((len(theta), 1))
+    with np.errstate(all="ignore"):
+        return xp.floor(5 * u) / (theta < 0.9).astype(theta.dtype)
+
+
+@case("inference.rejection_abc.sample#counted ties and failures", sizes=(2000,), dtypes=("float64",), kernels=True,
+      note="which of two sides a draw lies on")
+def _(on, paint, n):
+    module, boxes, results = on.package.inference.rejection_abc, on.package.core.priors.BoxUniform, []
+    for high, ask in ((0.8, dict(quantile=0.001)), (0.8, dict(quantile=0.3)), (0.8, dict(epsilon=1.0)), (0.8, dict(epsilon=0.25)),
+                      (1.0, dict(quantile=0.3)), (1.0, dict(epsilon=1.5))):
+        results.append(outcome(module.sample, counting(on), boxes([0.5], [high]), levels, on.put(np.array([2.0 if high < 1 else 2.5])),
+                               n_simulations=n, chunk_size=77, **ask))
+    return results
