@@ -56,6 +56,14 @@ class Torch:
     def join(self, *parts):
         return self.torch.cat(parts, dim=1)
 
+    def transpose(self, a):
+        """The last two axes swapped."""
+        return self.torch.transpose(a, 1, 2)
+
+    def sort(self, a):
+        """Sorted along the second axis."""
+        return self.torch.sort(a, dim=1).values
+
     def repeat(self, rows, n):
         """Every row n times."""
         return self.torch.repeat_interleave(rows, n, dim=0)
@@ -179,6 +187,12 @@ class Jax:
     def join(self, *parts):
         return self.np.concatenate(parts, axis=1)
 
+    def transpose(self, a):
+        return self.np.swapaxes(a, 1, 2)
+
+    def sort(self, a):
+        return self.np.sort(a, axis=1)
+
     def repeat(self, rows, n):
         """Every row n times."""
         return self.np.repeat(rows, n, axis=0)
@@ -221,6 +235,9 @@ class Jax:
     def float32(self, tf32=False):
         """Products in float32, or in what JAX takes by itself on a GPU."""
         return self.jax.default_matmul_precision("default" if tf32 else "highest")
+
+    def steps_of_many(self, loss, weights, masks, data, n_models):
+        return self.steps(loss, weights, masks, data, n_models=n_models)
 
     def steps(self, loss, weights, masks, data, *, tf32=False, n_models=None):
         """A function that takes all steps in one compiled scan; of n_models models at once, by vmap, where a number is given."""

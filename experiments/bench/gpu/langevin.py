@@ -5,6 +5,7 @@ eager, JAX one compiled scan. A step costs a side the same at every level, so th
 particle and step. Held against each other first: the scores at the same points, and the spread of the chains at the end.
 """
 import math
+from functools import partial
 
 import numpy as np
 
@@ -52,8 +53,7 @@ def of_ours(where, kernels, params, n, n_steps):
     first = device.put(start(n), where)
 
     def chain():
-        return langevin.annealed(rng, lambda x, sigma: score_matching.score(there, x, sigma), first, sigmas=SIGMAS, step_size=STEP,
-                                 n_steps=n_steps).x
+        return langevin.annealed(rng, partial(score_matching.score, there), first, sigmas=SIGMAS, step_size=STEP, n_steps=n_steps).x
     return ours.with_kernels(kernels, chain)
 
 

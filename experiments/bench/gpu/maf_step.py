@@ -54,10 +54,12 @@ def batches(n, n_steps):
 
 
 def our_sides(xp, params, data):
-    there = device.put(data, xp)
+    """A step at a time on the CPU, in array code, with the gradient's kernel; and the epochs of `training.train`'s engine."""
+    there, rows = device.put(data, xp), [a.reshape(-1, a.shape[-1]) for a in data]
     return {ours.CPU: ours.steps(maf, params, np, data),
             ours.ARRAYS: ours.with_kernels(False, ours.steps(maf, params, xp, there)),
-            ours.KERNELS: ours.with_kernels(True, ours.steps(maf, params, xp, there))}
+            ours.KERNELS: ours.with_kernels(True, ours.steps(maf, params, xp, there)),
+            ours.ENGINE: ours.Engine(maf, maf.fused, [params], xp, rows, data[0].shape[1])}
 
 
 def loss_of(library):
@@ -72,6 +74,9 @@ def compare(xp, params, libraries, batch):
     for side, where, kernels in ((ours.CPU, np, False), (ours.ARRAYS, xp, False), (ours.KERNELS, xp, True)):
         with device.kernels(kernels):
             said[side] = near(side, "gradient in float64", ours.gap(ours.gradient(maf, params, where, batch), truth), 1e-4)
+    twice = [np.concatenate((a, a[::-1])) for a in batch]
+    apart = ours.engine_gap(maf, maf.fused, params, xp, twice, len(batch[0]))
+    said[ours.ENGINE] = near(ours.ENGINE, "losses of two steps, from array code's", apart, 1e-4)
     for name, library in libraries.items():
         weights = [library.array(w) for w in frameworks.weights_of(params)]
         value = library.compiled(loss_of(library))(weights, *(library.array(a) for a in batch))

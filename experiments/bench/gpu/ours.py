@@ -4,11 +4,12 @@ from types import SimpleNamespace
 import numpy as np
 
 from accel import device
-from accel.core import optim
+from accel.core import _engine, optim, training
 from accel.core.tree import packed, ravel, tree_map
 from experiments.bench import limits
 
-__all__ = ["CPU", "ARRAYS", "KERNELS", "ENGINE", "painted", "steps", "with_kernels", "gap", "gradient", "network_operations"]
+__all__ = ["CPU", "ARRAYS", "KERNELS", "ENGINE", "painted", "steps", "with_kernels", "Engine", "engine_gap", "gap", "gradient",
+           "network_operations"]
 
 CPU, ARRAYS, KERNELS, ENGINE = "ours, CPU", "ours, array code", "ours, kernels", "ours, engine"
 RATE, CLIP = 5e-4, 5.0
@@ -39,6 +40,40 @@ def steps(model, params, xp, data, **settings):
             grads, _ = optim.clip_by_norm(grads, CLIP)
             run.params, run.adam = optim.adam_step(run.params, grads, run.adam, learning_rate=RATE)
     return take
+
+
+class Engine:
+    """The engine of `training.train` on one or more models side by side, fused or in array code: a call is an epoch, and waits for
+    its losses."""
+
+    def __init__(self, model, fused, starts, xp, data, batch_size, *, first_seed=0, kernels=True):
+        data, n = device.put(tuple(data), xp), len(data[0])
+        settings = training.check_settings(n, learning_rate=RATE, batch_size=batch_size, max_epochs=10**6, patience=1, clip_norm=CLIP,
+                                           validation_fraction=0)
+        settings |= {"schedule": optim.constant, "n_batches": n // batch_size}
+        model = SimpleNamespace(loss=model.loss, loss_and_grad=model.loss_and_grad, fused=fused,
+                                **({"draw_noise": model.draw_noise} if hasattr(model, "draw_noise") else {}))
+        self.runs = [training.Run(model, device.put(start, xp), n, device.generator(seed, xp, "float32"), None, {}, settings)
+                     for seed, start in enumerate(starts, first_seed)]
+        self.kernels = kernels
+        with device.kernels(kernels):
+            step = _engine.step_of(model, self.runs[0].params, data, batch_size)
+        if kernels and step is None:
+            raise AssertionError("expected a model that the engine has kernels for")
+        self.engine = _engine.Fused(step, self.runs) if kernels else _engine.ArrayCode(model, data, self.runs)
+
+    def epoch(self):
+        """The losses of each model's steps."""
+        with device.kernels(self.kernels):
+            return [losses for _, losses, _ in self.engine.epoch(self.runs)]
+
+    __call__ = epoch
+
+
+def engine_gap(model, fused, start, xp, data, batch_size):
+    """How far the losses of an epoch of the fused engine are from those of array code, which takes the same steps."""
+    fast, plain = (Engine(model, fused, [start], xp, data, batch_size, kernels=kernels).epoch()[0] for kernels in (True, False))
+    return gap(fast, plain)
 
 
 def gradient(model, params, xp, batch, dtype="float32", **settings):

@@ -24,6 +24,7 @@ def run(xp, quick):
         sides = {ours.CPU: ours.steps(realnvp, params, np, (x,))}
         for side, kernels in ((ours.ARRAYS, False), (ours.KERNELS, True)):
             sides[side] = ours.with_kernels(kernels, ours.steps(realnvp, params, xp, (device.put(x, xp),)))
+        sides[ours.ENGINE] = ours.Engine(realnvp, realnvp.fused, [params], xp, [x.reshape(-1, DIM)], batch)
         for name, library in libraries.items():
             sides[name] = library.steps(loss_of(library), weights, None, (x,))
             if name == "torch" and library.on_gpu:
@@ -77,6 +78,8 @@ def compare(xp, params, libraries, x):
     for side, where, kernels in ((ours.CPU, np, False), (ours.ARRAYS, xp, False), (ours.KERNELS, xp, True)):
         with device.kernels(kernels):
             said[side] = near(side, "gradient in float64", ours.gap(ours.gradient(realnvp, params, where, (x,)), truth), 1e-4)
+    apart = ours.engine_gap(realnvp, realnvp.fused, params, xp, [np.concatenate((x, x[::-1]))], len(x))
+    said[ours.ENGINE] = near(ours.ENGINE, "losses of two steps, from array code's", apart, 1e-4)
     exact = realnvp.inverse(device.put(params, np, "float64"), x.astype(np.float64))[0]
     for name, library in libraries.items():
         weights, there = [library.array(w) for w in frameworks.weights_of(params)], library.array(x)

@@ -3,10 +3,13 @@
 Two dimensions, hidden 128-128, tanh, float32, ten levels, both signs of the noise: the loss of the benchmark on the CPU, with the same
 weights and the same noise for every side.
 """
+from functools import partial
+from types import SimpleNamespace
+
 import numpy as np
 
 from accel import device
-from accel.generative import score_matching
+from accel.generative import _dsm, score_matching
 from experiments.bench.gpu import ceilings, clock, frameworks, langevin, ours
 from experiments.bench.gpu.maf_step import near
 
@@ -23,6 +26,7 @@ def run(xp, quick):
         for side, kernels in ((ours.ARRAYS, False), (ours.KERNELS, True)):
             steps = ours.steps(score_matching, params, xp, device.put(data, xp), sigmas=device.put(langevin.SIGMAS, xp))
             sides[side] = ours.with_kernels(kernels, steps)
+        sides[ours.ENGINE] = ours.Engine(*engine(xp, params, data[0].reshape(-1, langevin.DIM), batch))
         for name, library in libraries.items():
             arguments = loss_of(library), frameworks.weights_of(params), None, levelled(data)
             sides[name] = library.steps(*arguments)
@@ -32,6 +36,14 @@ def run(xp, quick):
         rows += clock.rows("DSM training step", taken, unit="µs", along="batch", at=batch, compared=compared, counted=counted(batch),
                            ceilings=limit)
     return rows
+
+
+def engine(xp, params, x, batch):
+    """What the engine is made of; it draws its own levels and noise."""
+    fixed = {"sigmas": device.put(langevin.SIGMAS, xp), "spread": 1.0}
+    model = SimpleNamespace(loss=partial(score_matching.loss, **fixed), loss_and_grad=partial(score_matching.loss_and_grad, **fixed),
+                            draw_noise=partial(score_matching.draw_noise, dim=langevin.DIM))
+    return model, partial(_dsm.step, **fixed, tau2=score_matching.TAU**2), [params], xp, [x], batch
 
 
 def batches(n, n_steps):
