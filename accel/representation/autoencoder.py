@@ -1,7 +1,8 @@
 """Autoencoder: a network that must reproduce its input through a bottleneck, so that the few numbers there say what it saw.
 
 The mathematics is in `reference.representation.autoencoder`. Same values; work arrays are feature-major and allocated once for
-each batch size, and the encoder writes its code where the decoder reads it. Backward through (3), (2) and (1):
+each batch size, and the encoder writes its code where the decoder reads it. On a device one kernel (`core/_mlp.cu`) does all of
+it. Backward through (3), (2) and (1):
 
     dx̂ = (2/ND)(x̂ − x),    dz = (decoder)ᵀ dx̂,    and the encoder's backward pass starts from dz
 """
@@ -11,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from accel.core import checks, nets, optim, persistence, training
+from accel.core import _mlp, checks, nets, optim, persistence, training
 from accel.core.tree import empty_like, packed, tree_map
 from accel.device import array_module
 
@@ -19,6 +20,7 @@ __all__ = ["Autoencoder", "init_params", "encode", "decode", "reconstruct", "los
 
 BLOCK = 1024                                                          # rows evaluated at a time on a CPU: the work stays in cache
 BLOCK_ON_DEVICE = 1 << 16
+BOTH = ("encoder", "decoder")
 
 
 class Autoencoder(NamedTuple):
@@ -63,6 +65,8 @@ def init_params(rng, *, dim, n_latent, hidden=(128, 64)):
 def encode(params, x, *, activation=nets.TANH):
     """The codes, (N, K)."""
     x = checks.as_array("x", x, ("N", len(params["encoder"][0]) - 1))
+    if network := _mlp.network_of(params, ("encoder",), x, activation):
+        return network.forward(x)
 
     def block(work, columns):
         work.x[...] = columns
@@ -73,6 +77,8 @@ def encode(params, x, *, activation=nets.TANH):
 def decode(params, z, *, activation=nets.TANH):
     """What the codes stand for, (N, D)."""
     z = checks.as_array("z", z, ("N", len(params["decoder"][0]) - 1))
+    if network := _mlp.network_of(params, ("decoder",), z, activation):
+        return network.forward(z)
 
     def block(work, columns):
         work.z[...] = columns
@@ -83,11 +89,15 @@ def decode(params, z, *, activation=nets.TANH):
 def reconstruct(params, x, *, activation=nets.TANH):
     """x̂, (N, D)."""
     x = checks.as_array("x", x, ("N", len(params["encoder"][0]) - 1))
+    if network := _mlp.network_of(params, BOTH, x, activation):
+        return network.forward(x)
     return in_blocks(lambda work, columns: forward(work, columns, activation), params, x, x.shape[1])
 
 
 def loss(params, x, *, activation=nets.TANH):
     """The mean squared error, over samples and features."""
+    if network := _mlp.network_of(params, BOTH, x, activation):
+        return network.squared_error(x)
     error = reconstruct(params, x, activation=activation)
     error -= x
     return array_module(error).vdot(error, error) / error.size
@@ -97,6 +107,8 @@ def loss_and_grad(params, x, *, activation=nets.TANH):
     """The loss and its gradient, in the tree of params."""
     x, params = checks.as_array("x", x, ("N", len(params["encoder"][0]) - 1)), packed(params)
     grads = params.scratch("grads", lambda: empty_like(params))
+    if network := _mlp.network_of(params, BOTH, x, activation):
+        return network.squared_error(x, grads.flat), grads
     work = work_arrays(params, "train", len(x))
     xp, dout = array_module(params.flat), forward(work, x.T, activation)
     dout -= work.x
@@ -105,6 +117,12 @@ def loss_and_grad(params, x, *, activation=nets.TANH):
     dz = nets.backward(params["decoder"], work.decoder, dout, grads["decoder"], activation, need_dx=True)
     nets.backward(params["encoder"], work.encoder, dz, grads["encoder"], activation)
     return value, grads
+
+
+def fused(params, data, batch_size, *, activation=nets.TANH):
+    """What `core.training` runs on a device instead of loss_and_grad; None where array code is to run."""
+    network = _mlp.network_of(params, BOTH, data[0], activation)
+    return network and network.step(data[0])
 
 
 class Work:
@@ -145,7 +163,7 @@ def fit(x, *, n_latent, rng, hidden=(128, 64), activation=nets.TANH, learning_ra
     x = checks.as_array("x", x, ("N", "D"))
     mean, scale = moments(x)
     params = like(x, init_params(rng, dim=x.shape[1], n_latent=n_latent, hidden=hidden))
-    model = SimpleNamespace(loss=partial(loss, activation=activation), loss_and_grad=partial(loss_and_grad, activation=activation))
+    model = SimpleNamespace(**{function.__name__: partial(function, activation=activation) for function in (loss, loss_and_grad, fused)})
     trained = training.train(model, params, (scaled(x, mean, scale),), rng=rng, learning_rate=learning_rate, batch_size=batch_size,
                              max_epochs=max_epochs, patience=patience, validation_fraction=validation_fraction, schedule=schedule,
                              checkpoint=checkpoint, progress=progress)

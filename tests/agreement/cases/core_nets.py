@@ -30,24 +30,40 @@ def _(on, paint, n):
     return on.package.core.nets.masked_dense(on.put(layers(paint)[0]), on.put(mask), on.put(painted(paint, (n, 4))))
 
 
-@case("core.nets.mlp", terms=20)
+@case("core.nets.mlp", terms=20, kernels=True)
 def _(on, paint, n):
     return on.package.core.nets.mlp(on.put(layers(paint)), on.put(painted(paint, (n, 4))))
 
 
 for name in ("TANH", "RELU", "LEAKY_RELU", "IDENTITY"):
-    @case(f"core.nets.mlp_vjp#{name}", terms=lambda n: n + 20)
+    @case(f"core.nets.mlp_vjp#{name}", terms=lambda n: n + 20, kernels=True)
     def _(on, paint, n, name=name):
         nets = on.package.core.nets
         return nets.mlp_vjp(on.put(layers(paint)), on.put(painted(paint, (n, 4))), on.put(painted(paint, (n, 3))),
                             activation=getattr(nets, name))
 
 
-@case("core.nets.mlp_vjp#RELU-at-its-kink", sizes=(3,))
+@case("core.nets.mlp_vjp#RELU-at-its-kink", sizes=(3,), kernels=True)
 def _(on, paint, n):
     nets, layers = on.package.core.nets, [painted(paint, (n_in + 1, n_out)) for n_in, n_out in ((4, 6), (6, 3))]
     layers[0][0] = 0                                           # no bias and no input: every unit gets exactly zero
     return nets.mlp_vjp(on.put(layers), on.put(np.zeros((n, 4))), on.put(painted(paint, (n, 3))), activation=nets.RELU)
+
+
+@case("core.nets.mlp_vjp#wide, several tiles to a block", sizes=(1, 1100), terms=lambda n: n + 300, kernels=True)
+def _(on, paint, n):
+    nets = on.package.core.nets
+    layers = [0.3 * painted(paint, (n_in + 1, n_out)) for n_in, n_out in ((70, 45), (45, 33))]
+    x, cotangent = on.put(painted(paint, (n, 70))), on.put(painted(paint, (n, 33)))
+    return nets.mlp(on.put(layers), x), nets.mlp_vjp(on.put(layers), x, cotangent)
+
+
+@case("core.nets.mlp#bad input", sizes=(3,))
+def _(on, paint, n):
+    """Kernels leave to array code what they cannot have, so that it is refused in its words; what it takes is computed."""
+    nets, given, x = on.package.core.nets, on.put(layers(paint)), on.put(painted(paint, (n, 4)))
+    return nets.mlp(given, x[:0]), [error_of(function, *args).partition(":")[0] for function, *args in (
+        (nets.mlp, given, x[:, :3]), (nets.mlp, given[1:], x), (nets.mlp, given[:1] + given[2:], x), (nets.mlp_vjp, given, x, x))]
 
 
 @case("core.nets.activation_named", sizes=(1,))

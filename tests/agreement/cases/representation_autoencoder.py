@@ -32,41 +32,58 @@ def _(on, paint, n):
         error_of(init_params, on.rng(1), **{"dim": 3, "n_latent": 2} | settings) for settings in bad]
 
 
-@case("representation.autoencoder.encode", terms=20)
+@case("representation.autoencoder.encode", terms=20, kernels=True)
 def _(on, paint, n):
     autoencoder, params, x = setting(on, paint, n)
     return autoencoder.encode(params, x), error_of(autoencoder.encode, params, x[:, :3])
 
 
-@case("representation.autoencoder.decode", terms=20)
+@case("representation.autoencoder.decode", terms=20, kernels=True)
 def _(on, paint, n):
     autoencoder, params, x = setting(on, paint, n)
     return autoencoder.decode(params, x[:, :LATENT]), error_of(autoencoder.decode, params, x)
 
 
-@case("representation.autoencoder.reconstruct", terms=40)
+@case("representation.autoencoder.reconstruct", terms=40, kernels=True)
 def _(on, paint, n):
     autoencoder, params, x = setting(on, paint, n)
     return autoencoder.reconstruct(params, x)
 
 
-@case("representation.autoencoder.reconstruct#more than a block", sizes=(2500,), terms=40)
+@case("representation.autoencoder.reconstruct#more than a block", sizes=(2500,), terms=40, kernels=True)
 def _(on, paint, n):
     autoencoder, params, x = setting(on, paint, n)
     return autoencoder.reconstruct(params, x)
 
 
-@case("representation.autoencoder.loss", terms=lambda n: 40 + DIM * n)
+@case("representation.autoencoder.loss", terms=lambda n: 40 + DIM * n, kernels=True)
 def _(on, paint, n):
     autoencoder, params, x = setting(on, paint, n)
     return autoencoder.loss(params, x)
 
 
 for name in ("TANH", "RELU", "IDENTITY"):
-    @case(f"representation.autoencoder.loss_and_grad#{name}", terms=lambda n: 40 + DIM * n)
+    @case(f"representation.autoencoder.loss_and_grad#{name}", terms=lambda n: 40 + DIM * n, kernels=True)
     def _(on, paint, n, name=name):
         autoencoder, params, x = setting(on, paint, n)
         return autoencoder.loss_and_grad(params, x, activation=getattr(on.package.core.nets, name))
+
+
+@case("representation.autoencoder.loss_and_grad#several tiles to a block", sizes=(5000,), terms=lambda n: 40 + DIM * n, kernels=True)
+def _(on, paint, n):
+    autoencoder, params, x = setting(on, paint, n)
+    return autoencoder.loss(params, x), autoencoder.loss_and_grad(params, x)
+
+
+@case("representation.autoencoder.loss_and_grad#digits", sizes=(1, 20), terms=lambda n: 300 + 64 * n, kernels=True)
+def _(on, paint, n):
+    """The network of the digits; and one without hidden layers."""
+    autoencoder, found = on.package.representation.autoencoder, []
+    for hidden in ((128, 64), ()):
+        params = autoencoder.init_params(paint, dim=64, n_latent=2, hidden=hidden)
+        params, x = on.put(random_tree(paint, params, scale=0.1)), on.put(painted(paint, (n, 64)))
+        found += [autoencoder.loss(params, x), autoencoder.loss_and_grad(params, x), autoencoder.reconstruct(params, x)]
+    return found
 
 
 @case("representation.autoencoder.fit", sizes=(20,), terms=4000)
