@@ -99,27 +99,27 @@ class Network(NamedTuple):
         rows = sum(self.widths) + 1 if kept else max(self.widths[::2]) + max(self.widths[1::2])
         return size * ((tile + 16 // size) * rows + (THREADS * (COLUMNS + 1) if kept else THREADS))
 
-    def plan(self, kept, n):
-        """(tile, blocks) for n samples of one model."""
-        processors = _kernels.multiprocessors(self.xp)
-        tile = next(tile for tile in TILES if tile == TILES[-1] or self.bytes(kept, tile) <= _kernels.shared_limit(self.xp)
-                    and (tile <= 8 or n >= tile * processors))
-        n_tiles = -(-n // tile)
-        together = max(1, min(processors, MOST_PARTIAL // self.flat.size)) if kept else 2 * processors
+    def plan(self, kept, n, n_models=1):
+        """(tile, blocks for each model) for n samples of each of n_models."""
+        processors, limit = _kernels.multiprocessors(self.xp), _kernels.shared_limit(self.xp)
+        tile = next(tile for tile in TILES if tile == TILES[-1] or self.bytes(kept, tile) <= limit
+                    and (tile <= 8 or n * n_models >= tile * processors))
+        most = min(processors, MOST_PARTIAL // self.flat.size) if kept else 2 * processors
+        n_tiles, together = -(-n // tile), max(1, most // n_models)
         return tile, -(-n_tiles // -(-n_tiles // together))           # as few as take no longer
 
-    def launch(self, name, n, blocks, n_models, *args):
-        """Launch a kernel for n samples of each model; blocks None stands for as many as are best."""
+    def launch(self, name, n, n_blocks, n_models, *args):
+        """Launch a kernel for n samples of each model."""
         kept = name in ("vjp", "gradient")
-        tile, best = self.plan(kept, n)
+        tile, _ = self.plan(kept, n, n_models)
         kernels = _kernels.load("core/_mlp.cu", self.flat.dtype, WIDTHS=",".join(map(str, self.widths)), LINEAR=self.linear,
                                 ACTIVATION=self.activation.upper(), TILE=tile, THREADS=THREADS, LEAK=LEAK)
-        kernels(name, (blocks or best, n_models), THREADS, *args, shared=self.bytes(kept, tile))
+        kernels(name, (n_blocks, n_models), THREADS, *args, shared=self.bytes(kept, tile))
 
     def forward(self, x):
         """The output for x (N, D), (N, n_out)."""
         out = self.xp.empty((len(x), self.widths[-1]), self.flat.dtype)
-        self.launch("forward", len(x), None, 1, self.flat, self._as_read(x), out, np.int64(len(x)))
+        self.launch("forward", len(x), self.plan(False, len(x))[1], 1, self.flat, self._as_read(x), out, np.int64(len(x)))
         return out
 
     def vjp(self, x, cotangent):
@@ -156,8 +156,8 @@ class Step(NamedTuple):
     network: Network
     x: object
 
-    def n_blocks(self, n):
-        return self.network.plan(True, n)[1]
+    def n_blocks(self, n, n_models=1):
+        return self.network.plan(True, n, n_models)[1]
 
     def gradient(self, flat, rows, cursor, noise, partial, losses):
         """Each block's share of the gradients in partial (E, G, P), and of the mean losses in losses (E, G)."""

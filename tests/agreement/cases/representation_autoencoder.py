@@ -86,7 +86,7 @@ def _(on, paint, n):
     return found
 
 
-@case("representation.autoencoder.fit", sizes=(20,), terms=4000)
+@case("representation.autoencoder.fit", sizes=(20,), terms=4000, kernels=True)
 def _(on, paint, n):
     return without_functions(fitted(on, paint, n)[0])
 
@@ -100,13 +100,13 @@ def _(on, paint, n):
     return bad, [error_of(fit, on.put(x), n_latent=2, rng=on.rng(0), **settings) for settings in ({"hidden": (0,)}, {"batch_size": 0})]
 
 
-@case("representation.autoencoder.Autoencoder.transform", sizes=(20,), terms=4000)
+@case("representation.autoencoder.Autoencoder.transform", sizes=(20,), terms=4000, kernels=True)
 def _(on, paint, n):
     model, x = fitted(on, paint, n)
     return model.transform(x), error_of(model.transform, x[:, :3])
 
 
-@case("representation.autoencoder.Autoencoder.inverse_transform", sizes=(20,), terms=4000)
+@case("representation.autoencoder.Autoencoder.inverse_transform", sizes=(20,), terms=4000, kernels=True)
 def _(on, paint, n):
     model, x = fitted(on, paint, n)
     return model.inverse_transform(x[:, :LATENT]), error_of(model.inverse_transform, x)
