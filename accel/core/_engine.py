@@ -16,7 +16,7 @@ while it is captured comes from a pool that is kept for nothing else.
 
 The fused step of a page is what `model.fused(params, data, batch_size)` returns, None where its kernel cannot have the model:
 
-    step.n_blocks(n)                                               G, the blocks for n rows of one model
+    step.n_blocks(n, n_models)                                     G, the blocks of each model for n rows of each
     step.gradient(flat, rows, cursor, noise, partial, losses)      flat (E, P), rows (E, S, B) and noise arrays (E, S, B, …) of E
     step.loss(flat, rows, cursor, noise, losses)                   models; cursor (1,) says which of the S; partial (E, G, P) and
                                                                    losses (E, G) are written, whose sums over G are the gradient
@@ -80,51 +80,69 @@ class ArrayCode:
         return np.array(losses, float) if xp is np else xp.stack(losses).get().astype(float)
 
 
+class Steps:
+    """The buffers of E models that are trained side by side, and the part of a step that follows the gradient's kernel."""
+
+    def __init__(self, xp, dtype, *, n_models, n_params, n_blocks, n_batches, batch_size, clip_norm):
+        self.flat, self.grads = xp.empty((n_models, n_params), dtype), xp.empty((n_models, n_params), dtype)
+        self.mean, self.square = xp.zeros((n_models, n_params), dtype), xp.zeros((n_models, n_params), dtype)
+        self.partial, self.shares = xp.empty((n_models, n_blocks, n_params), dtype), xp.empty((n_models, n_blocks), dtype)
+        self.slices = 1 << min(max(n_blocks // 8, 1).bit_length() - 1, 3)
+        self.n_groups, self.clip_norm = -(-n_params // (THREADS // self.slices)), clip_norm
+        self.norms, self.now = xp.empty((n_models, self.n_groups), dtype), xp.empty((n_models, 2), dtype)
+        self.rows, self.rates = xp.empty((n_models, n_batches, batch_size), np.int32), xp.empty((n_models, n_batches, 2), dtype)
+        self.record = xp.zeros((n_models, n_batches + 1), dtype)      # the losses of the steps, and the validation loss
+        self.cursor = xp.zeros(1, np.int32)
+        self.kernels = _kernels.load("core/_adam.cu", dtype, THREADS=THREADS, BETA1=optim.BETA1, BETA2=optim.BETA2)
+
+    def finish(self):
+        """From partial gradients and shares of the loss to new parameters; the cursor goes on."""
+        n_models, n_blocks, n_params = self.partial.shape
+        self.kernels("reduce", (self.n_groups, n_models), THREADS, self.partial, self.shares, self.rates, self.cursor, self.grads,
+                     self.norms, self.now, self.record, n_params, n_blocks, self.rates.shape[1], self.slices)
+        self.kernels("adam", (-(-n_params // THREADS), n_models), THREADS, self.grads, self.norms, self.now, self.flat, self.mean,
+                     self.square, self.cursor, n_params, self.n_groups, self.clip_norm)
+
+    def validation_loss(self, shares):
+        """The last column of the record, from shares (E, G)."""
+        self.kernels("total", len(shares), THREADS, shares, self.record, shares.shape[1], self.rates.shape[1])
+
+
 class Fused:
     """Runs side by side in fused kernels; they move into its buffers."""
 
     def __init__(self, step, runs):
-        settings, n_params, dtype = runs[0].settings, runs[0].params.flat.size, runs[0].params.flat.dtype
-        self.step, self.runs, self.xp = step, runs, array_module(runs[0].params.flat)
-        self.n_batches, self.clip_norm = settings["n_batches"], settings["clip_norm"]
-        xp, n_runs, shape = self.xp, len(runs), (self.n_batches, settings["batch_size"])
-        self.kernels = _kernels.load("core/_adam.cu", dtype, THREADS=THREADS, BETA1=optim.BETA1, BETA2=optim.BETA2)
-        n_blocks, n_held = step.n_blocks(shape[1]), settings["n_validation"]
-        self.slices = 1 << min(max(n_blocks // 8, 1).bit_length() - 1, 3)
-        self.n_groups = -(-n_params // (THREADS // self.slices))
-
-        self.flat, self.mean, self.square, self.grads = (xp.empty((n_runs, n_params), dtype) for _ in range(4))
-        self.partial, self.shares = xp.empty((n_runs, n_blocks, n_params), dtype), xp.empty((n_runs, n_blocks), dtype)
-        self.norms, self.now = xp.empty((n_runs, self.n_groups), dtype), xp.empty((n_runs, 2), dtype)
-        self.rows, self.rates = xp.empty((n_runs, *shape), np.int32), xp.empty((n_runs, self.n_batches, 2), dtype)
-        self.record = xp.zeros((n_runs, self.n_batches + 1), dtype)      # the losses of the steps, and the validation loss
-        self.cursor, self.first = xp.zeros(1, np.int32), xp.zeros(1, np.int32)
-        self.noise, self.graphs = None, None
-        self.kept = [xp.asarray(run.kept, dtype=np.int32) for run in runs]
+        settings, flat, n_runs = runs[0].settings, runs[0].params.flat, len(runs)
+        self.step, self.runs, self.n_batches, self.xp = step, runs, settings["n_batches"], array_module(flat)
+        xp, batch_size, n_held = self.xp, settings["batch_size"], settings["n_validation"]
+        self.steps = Steps(xp, flat.dtype, n_models=n_runs, n_params=flat.size, n_blocks=step.n_blocks(batch_size, n_runs),
+                           n_batches=self.n_batches, batch_size=batch_size, clip_norm=settings["clip_norm"])
+        for run, *place in zip(runs, self.steps.flat, self.steps.mean, self.steps.square):
+            run.move(*place)
+        self.kept = {run: xp.asarray(run.kept, dtype=np.int32) for run in runs}
         self.held = xp.asarray(np.stack([run.held for run in runs])[:, None], dtype=np.int32)
         self.held_noise = tuple(self._stacked([[noise] for noise in same]) for same in zip(*(run.state["noise"] for run in runs)))
-        self.held_shares = xp.empty((n_runs, step.n_blocks(n_held)), dtype) if n_held else None
-        for run, *place in zip(runs, self.flat, self.mean, self.square):
-            run.move(*place)
+        self.held_shares = xp.empty((n_runs, step.n_blocks(n_held, n_runs)), flat.dtype) if n_held else None
+        self.first, self.noise, self.graphs = xp.zeros(1, np.int32), None, None
         self.stream, self.pool = xp.cuda.Stream(non_blocking=True), xp.cuda.MemoryPool()
 
     def validate(self):
         self._follow()
         with self.stream:
-            self._held_out()
-            return self.record[:, -1].get()
+            self._validate()
+            return self.steps.record[:, -1].get()
 
     def epoch(self, runs):
         self._fill(runs)
         self._follow()
         with self.stream:
-            self._steps()
-            self._held_out()
+            self._advance()
+            self._validate()
         for run in runs:
             if run.may_draw_ahead():
                 run.ahead = self._prepared(run)
         with self.stream:
-            record = self.record.get()
+            record = self.steps.record.get()
         yield from ((run, losses[:-1], losses[-1]) for run, losses in zip(self.runs, record) if run in runs)
 
     def close(self):
@@ -137,22 +155,20 @@ class Fused:
 
     def _prepared(self, run):
         """The row numbers of a run's next epoch, and its noise, on the device."""
-        xp, (uniform, noise) = self.xp, run.numbers()
-        order = xp.argsort(xp.asarray(uniform))[:self.rows[0].size]
-        rows = xp.take(self.kept[self.runs.index(run)], order).reshape(self.rows.shape[1:])
-        return rows, [self._stacked([pieces])[0] for pieces in zip(*noise)]
+        xp, (uniform, noise), (_, *shape) = self.xp, run.numbers(), self.steps.rows.shape
+        order = xp.argsort(xp.asarray(uniform))[:math.prod(shape)]
+        return xp.take(self.kept[run], order).reshape(shape), [self._stacked([pieces])[0] for pieces in zip(*noise)]
 
     def _stacked(self, pieces):
-        """Nested lists of arrays (E, S, …) as one array on the device: a single upload if they are on the host."""
-        xp, on_host = (np, True) if array_module(pieces[0][0]) is np else (self.xp, False)
-        stacked = xp.stack([xp.stack(list(row)) for row in pieces])
-        dtype = self.flat.dtype if stacked.dtype.kind == "f" else np.int32
-        return self.xp.asarray(stacked.astype(dtype, copy=False) if on_host else stacked, dtype=dtype)
+        """Nested lists of arrays as one array on the device, with their axes before the arrays': one upload if they are on the host."""
+        xp = array_module(pieces[0][0])
+        stacked = xp.stack([xp.stack(row) for row in pieces])
+        dtype = self.steps.flat.dtype if stacked.dtype.kind == "f" else np.int32
+        return self.xp.asarray(stacked.astype(dtype, copy=False))
 
     def _fill(self, runs):
-        """The static buffers for an epoch of these runs; the others repeat their last one, and nobody looks."""
-        xp, tables = self.xp, {}
-        rates = np.zeros(self.rates.shape, self.rates.dtype)
+        """The buffers of an epoch of these runs; the other runs repeat their last one at a rate of zero, and nobody looks."""
+        rates, tables = np.zeros(self.steps.rates.shape, self.steps.rates.dtype), {}
         rates[..., 1] = 1
         for e, run in enumerate(self.runs):
             if run not in runs:
@@ -160,49 +176,46 @@ class Fused:
             rows, noise = run.ahead or self._prepared(run)
             run.ahead = run.mark = None
             if self.noise is None:
-                self.noise = tuple(xp.zeros((len(self.runs), *piece.shape), piece.dtype) for piece in noise)
-            for buffer, piece in zip((self.rows, *self.noise), (rows, *noise)):
-                buffer[e] = piece
-            if run.state["step"] not in tables:
-                tables[run.state["step"]] = [optim.folded(run.state["step"] + b + 1, eta) for b, eta in enumerate(run.learning_rates())]
-            rates[e] = tables[run.state["step"]]
-        self.rates.set(rates)
+                self.noise = tuple(self.xp.zeros((len(self.runs), *a.shape), a.dtype) for a in noise)
+            for buffer, values in zip((self.steps.rows, *self.noise), (rows, *noise)):
+                buffer[e] = values
+            step = run.state["step"]
+            if step not in tables:
+                tables[step] = [optim.folded(step + b + 1, eta) for b, eta in enumerate(run.learning_rates())]
+            rates[e] = tables[step]
+        self.steps.rates.set(rates)
 
-    def _step(self):
-        launch, (n_runs, n_blocks, n_params) = self.kernels, self.partial.shape
-        self.step.gradient(self.flat, self.rows, self.cursor, self.noise, self.partial, self.shares)
-        launch("reduce", (self.n_groups, n_runs), THREADS, self.partial, self.shares, self.rates, self.cursor, self.grads, self.norms,
-               self.now, self.record, n_params, n_blocks, self.n_batches, self.slices)
-        launch("adam", (-(-n_params // THREADS), n_runs), THREADS, self.grads, self.norms, self.now, self.flat, self.mean,
-               self.square, self.cursor, n_params, self.n_groups, self.clip_norm)
-
-    def _steps(self):
+    def _advance(self):
         """The steps of an epoch, launched one by one the first time, later as graphs."""
-        self.cursor.fill(0)
+        self.steps.cursor.fill(0)
         if self.graphs is None:
-            for _ in range(self.n_batches):
-                self._step()
+            self._take(self.n_batches)
             self.graphs = []
             return
         if not self.graphs:
             whole, rest = divmod(self.n_batches, STEPS)
-            self.graphs = ([(self._captured(STEPS), whole)] if whole else []) + ([(self._captured(rest), 1)] if rest else [])
+            self.graphs = [(self._captured(n), times) for n, times in ((STEPS, whole), (rest, 1)) if n and times]
         for graph, times in self.graphs:
             for _ in range(times):
                 graph.launch(self.stream)
 
+    def _take(self, n_steps):
+        steps = self.steps
+        for _ in range(n_steps):
+            self.step.gradient(steps.flat, steps.rows, steps.cursor, self.noise, steps.partial, steps.shares)
+            steps.finish()
+
     def _captured(self, n_steps):
-        """A graph of so many steps; the current stream must be ours."""
+        """A graph of so many steps; ours is the current stream."""
         with self.xp.cuda.using_allocator(self.pool.malloc):
             self.stream.begin_capture()
             try:
-                for _ in range(n_steps):
-                    self._step()
+                self._take(n_steps)
             finally:
                 graph = self.stream.end_capture()
         return graph
 
-    def _held_out(self):
+    def _validate(self):
         if self.held_shares is not None:
-            self.step.loss(self.flat, self.held, self.first, self.held_noise, self.held_shares)
-            self.kernels("total", len(self.runs), THREADS, self.held_shares, self.record, self.held_shares.shape[1], self.n_batches)
+            self.step.loss(self.steps.flat, self.held, self.first, self.held_noise, self.held_shares)
+            self.steps.validation_loss(self.held_shares)

@@ -87,10 +87,10 @@ def train_together(model, starts, data, *, rngs, learning_rate, batch_size, max_
         for run in active:
             run.state["stopped"] = run.state["stopped"] or "interrupted"
     finally:
-        engine.close()
+        bar.close()
         for run in runs:
             run.set_back()
-        bar.close()
+        engine.close()
     return [run.trained() for run in runs]
 
 

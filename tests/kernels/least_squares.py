@@ -46,7 +46,7 @@ class Step:
         module = cupy.RawModule(code=_kernels.source("core/_common.cuh") + SOURCE, options=options)
         self.kernels, self.noisy = _kernels.Kernels(module, dtype), noisy
 
-    def n_blocks(self, n):
+    def n_blocks(self, n, n_models=1):
         return -(-n // ROWS)
 
     def gradient(self, flat, rows, cursor, noise, partial, losses):

@@ -18,7 +18,7 @@ def setting(on, paint, n):
     return maf, params, (on.put(x + context**2), on.put(context))
 
 
-@case("core.training.train", sizes=(45,), terms=2000)
+@case("core.training.train", sizes=(45,), terms=2000, kernels=True)
 def _(on, paint, n):
     """Fifty steps: 45 samples, 4 held out, 5 batches an epoch, 10 epochs."""
     model, params, data = setting(on, paint, n)

@@ -12,7 +12,7 @@ def trained(on, paint, n):
     return on.package.inference.ensemble.fit(prior, theta, x, rng=np.random.default_rng(1), n_members=3, n_processes=1, **BRIEF), theta, x
 
 
-@case("inference.ensemble.fit", sizes=(60,), terms=2000)
+@case("inference.ensemble.fit", sizes=(60,), terms=2000, kernels=True)
 def _(on, paint, n):
     ensemble, _, _ = trained(on, paint, n)
     return [member.params for member in ensemble.members], ensemble.weights.tolist()
