@@ -1,8 +1,8 @@
 """From simulations to a posterior."""
 from accel.inference import (
-    chains, ensemble, ensemble_sampler, hmc, importance, mcmc, nested_sampler, nle, npe, nre, ratio,
+    catalogue, chains, ensemble, ensemble_sampler, hmc, importance, mcmc, nested_sampler, nle, npe, nre, ratio,
     rejection_abc, slice_sampler, standard,
 )
 
-__all__ = ["chains", "ensemble", "ensemble_sampler", "hmc", "importance", "mcmc", "nested_sampler", "nle", "npe",
+__all__ = ["catalogue", "chains", "ensemble", "ensemble_sampler", "hmc", "importance", "mcmc", "nested_sampler", "nle", "npe",
            "nre", "ratio", "rejection_abc", "slice_sampler", "standard"]

@@ -17,7 +17,7 @@ import numpy as np
 
 from tests.strict_cupy import functions, generator, kernels, manifest, streams
 from tests.strict_cupy.ndarray import check_dtype, ndarray, on_device, on_host
-from tests.strict_cupy.capture import counted, device
+from tests.strict_cupy.capture import counted, device, poison
 from tests.strict_cupy.kernels import COMPILER
 from tests.strict_cupy.manifest import StrictError
 
@@ -91,7 +91,7 @@ def _cupyx():
     import scipy.special
     scatters = {f"scatter_{name}": _method(f"scatter_{name}") for name in ("add", "max", "min")}
     rsqrt = functions.Ufunc("rsqrt", manifest.entry("cupyx", "rsqrt"), lambda x: 1 / np.sqrt(x))
-    return {"cupyx": Namespace("cupyx", "cupyx", None, rsqrt=rsqrt, errstate=errstate, **scatters),
+    return {"cupyx": Namespace("cupyx", "cupyx", None, rsqrt=rsqrt, errstate=errstate, empty_pinned=empty_pinned, **scatters),
             "cupyx.scipy": types.ModuleType("cupyx.scipy"),
             "cupyx.scipy.special": Namespace("cupyx.scipy.special", "special", scipy.special),
             "cupyx.scipy.linalg": Namespace("cupyx.scipy.linalg", "scipy_linalg", scipy.linalg)}
@@ -148,6 +148,13 @@ def get_array_module(*args):
 def fuse(*args, **kwargs):
     """cupy.fuse without the fusing."""
     return args[0] if args and callable(args[0]) else lambda function: function
+
+
+def empty_pinned(shape, dtype=float, order="C"):
+    """cupyx.empty_pinned: a host array, of whatever numbers, that a device can copy from and to on its own."""
+    pinned = np.empty(shape, check_dtype(dtype), order)
+    poison(pinned)
+    return pinned
 
 
 @contextlib.contextmanager
