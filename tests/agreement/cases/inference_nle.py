@@ -12,6 +12,7 @@ FLOW = {"n_transforms": 2, "hidden": (6, 5)}
 BRIEF = {"batch_size": 8, "max_epochs": 4, "learning_rate": 1e-3, **FLOW}
 VARIANTS = {"plain": {}, "pca": {"n_components": 2}, "nsf": {"density": "nsf"}, "realnvp": {"density": "realnvp"},
             "mdn": {"density": "mdn", "n_transforms": None, "learning_rate": 1e-2}}
+FUSED = ("plain", "pca", "realnvp")                                    # trained by kernels where there are any
 BRANCHES = {"nsf": {"dtypes": ("float64",),
                     "note": "the bin of a value is a comparison, and the gradient of the log-slope jumps at a knot"}}
 
@@ -31,7 +32,7 @@ def trained(on, paint, n, *, density="maf", **settings):
 
 
 for name, settings in VARIANTS.items():
-    @case(f"inference.nle.fit#{name}", sizes=(90,), terms=2000, **BRANCHES.get(name, {}))
+    @case(f"inference.nle.fit#{name}", sizes=(90,), terms=2000, kernels=name in FUSED, **BRANCHES.get(name, {}))
     def _(on, paint, n, settings=settings):
         posterior, _, _ = trained(on, paint, n, **settings)
         return (posterior.params, posterior.standardisation, posterior.whitening, posterior.scaling.std,
