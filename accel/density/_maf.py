@@ -1,7 +1,7 @@
 """Launches the kernels of `_maf.cu` and `_maf_inverse.cu`: a masked autoregressive flow on a GPU, in one launch for all its transforms.
 
     flow = flow_of(params)                              None where array code is to run
-    z, log_det = flow.forward(params, x, context)      
+    z, log_det = flow.forward(params, x, context)
     step = flow.step(x, context)                      for training: many batches, models side by side, replayed from a graph
 
 A block of threads takes a tile of samples: as few as give every multiprocessor a block, and no more than fit into shared memory.
@@ -15,11 +15,13 @@ from accel.core import _kernels
 from accel.density import flows
 from accel.device import array_module
 
-__all__ = ["Flow", "Step", "flow_of"]
+__all__ = ["Flow", "Step", "flow_of", "fused"]
 
 FILES = {"forward": "density/_maf.cu", "gradient": "density/_maf_gradient.cu", "inverse": "density/_maf_inverse.cu"}
 THREADS = 256
-TILE, WIDEST_TILE, WIDEST_INVERSE = 8, 64, 512                        # samples that a block takes together
+TILE, WIDEST_TILE = 8, 64                                             # samples that a block takes together: multiples of the former
+INVERSE_TILES, PAIRS = (512, 448, 384, 256, 128, 64, 32), 384         # the same for the inverse; from PAIRS on a thread takes two
+FEWEST_SHARING = 8                                                    # samples of one context for which it pays to share what it gives
 UNITS = 4                                                             # columns of a group, as in _maf.cuh
 MOST_LAYERS = 4
 
@@ -28,6 +30,12 @@ def flow_of(params):
     """The flow that a packed tree of parameters describes, or None where array code is to run."""
     xp = array_module(params.flat)
     return params.scratch("flow", lambda: _flow(xp, params)) if _kernels.wanted(xp) else None
+
+
+def fused(params, data, batch_size):
+    """What trains the flow in kernels of its own (core._engine), None where array code is to run."""
+    flow = flow_of(params)
+    return flow and flow.step(*data)
 
 
 def _flow(xp, params):
@@ -60,7 +68,8 @@ class Flow(NamedTuple):
 
     @property
     def fits(self):
-        return all(self.bytes(kind, TILE, False) <= _kernels.shared_limit(self.xp) for kind in ("gradient", "inverse"))
+        least = max(self.bytes("gradient", TILE, False), self.inverse_bytes(INVERSE_TILES[-1], False, 0))
+        return least <= _kernels.shared_limit(self.xp)
 
     def bytes(self, kind, tile, resident):
         """Shared memory of a block: the rows of a tile, and the parameters of one transform or of all."""
@@ -82,10 +91,26 @@ class Flow(NamedTuple):
         together = processors * max(1, limit // self.bytes(kind, tile, resident))         # blocks that run at the same time
         return tile, resident, min(-(-n // tile), max(1, together // n_models))
 
-    def kernels(self, kind, tile, resident):
+    def inverse_bytes(self, tile, resident, each):
+        """The same for the inverse, where each row of the context stands for `each` samples, or 0 for one of its own."""
+        _, staged = _staged(self.dim, self.context_dim, self.hidden)
+        rows = self.dim + sum(self.hidden) + (0 if each else self.context_dim)
+        known = ((tile + each - 2) // each + 1) * (self.context_dim + sum(self.hidden) + 2) if each else 0
+        return self.dtype.itemsize * ((self.n_transforms if resident else 1) * staged + (tile + 2) * rows + known)
+
+    def inverse_plan(self, n, each):
+        """(tile, threads, whether all parameters stay in shared memory, blocks) of the inverse."""
+        limit, processors = _kernels.shared_limit(self.xp), _kernels.multiprocessors(self.xp)
+        fitting = [tile for tile in INVERSE_TILES if self.inverse_bytes(tile, False, each) <= limit]
+        tile = min((tile for tile in fitting if tile * processors >= n), default=fitting[0])
+        resident = -(-n // tile) <= processors and self.inverse_bytes(tile, True, each) <= limit
+        together = processors * max(1, limit // self.inverse_bytes(tile, resident, each))
+        return tile, tile // 2 if tile >= PAIRS else tile, resident, min(-(-n // tile), together)
+
+    def kernels(self, kind, tile, resident, threads=THREADS, **more):
         hidden = {f"HIDDEN_{k}": size for k, size in enumerate(self.hidden)}
         return _kernels.load(FILES[kind], self.dtype, DIM=self.dim, CONTEXT=self.context_dim, TRANSFORMS=self.n_transforms, TILE=tile,
-                             THREADS=THREADS, RESIDENT=int(resident), **hidden)
+                             THREADS=threads, RESIDENT=int(resident), **hidden, **more)
 
     def _inputs(self, x, context):
         """x and context as the kernels read them; without a context, x in its place."""
@@ -113,11 +138,36 @@ class Flow(NamedTuple):
             self.kernels("forward", tile, resident)(name, blocks, THREADS, params.flat, x, context, *out, np.int64(len(x)),
                                                     shared=self.bytes("forward", tile, resident))
 
+    def log_prob_and_grad(self, params, x, context):
+        """log p(x|c) (N,), and its gradients with respect to x (N, D) and c (N, C), None where there is no context."""
+        xp, n, (x, given) = self.xp, len(x), self._inputs(x, context)
+        log_p, dx, dcontext = xp.empty(n, self.dtype), xp.empty_like(x), xp.empty_like(given)
+        if n:
+            tile, resident, blocks = self.plan("gradient", n)
+            self.kernels("gradient", tile, resident)("score", blocks, THREADS, params.flat, x, given, log_p, dx, dcontext, np.int64(n),
+                                                     shared=self.bytes("gradient", tile, resident))
+        return log_p, dx, None if context is None else dcontext
+
+    def invert(self, params, z, context, each):
+        """x (N, D) and log|det ∂x/∂z| (N,), a row of the context standing for `each` rows of z."""
+        xp, n = self.xp, len(z)
+        each, shared = (each, each >= FEWEST_SHARING) if self.context_dim else (max(n, 1), True)
+        flows.check_inputs(z[::each], context, self.dim, self.context_dim)
+        z = xp.ascontiguousarray(z, dtype=self.dtype)
+        context = z if context is None else xp.ascontiguousarray(context, dtype=self.dtype)
+        x, log_det = xp.empty_like(z), xp.empty(n, self.dtype)
+        if n:
+            tile, threads, resident, blocks = self.inverse_plan(n, each if shared else 0)
+            kernels = self.kernels("inverse", tile, resident, threads, CONTEXTS_SHARED=int(shared))
+            kernels("inverse", blocks, threads, params.flat, z, context, x, log_det, np.int64(n), np.int64(each),
+                    shared=self.inverse_bytes(tile, resident, each if shared else 0))
+        return x, log_det
+
     def write_grads(self, params, grads, x, context, dcontext=None):
         """The mean loss, its gradient into grads and, where it is given, the context's into dcontext, (C, N)."""
         xp, n, step = self.xp, len(x), self.step(x, context)
-        partial, losses = params.scratch("partial", lambda: [xp.empty((1, step.n_blocks(n), *size), self.dtype) for size in ((self.size,), ())],
-                                         size=n)
+        partial, losses = params.scratch("partial", lambda: (xp.empty((1, step.n_blocks(n), self.size), self.dtype),
+                                                             xp.empty((1, step.n_blocks(n)), self.dtype)), size=n)
         step.gradient(params.flat[None], *self._all_rows(params, n), (), partial, losses, dcontext)
         partial.sum(axis=(0, 1), out=grads.flat)
         return losses.sum()
@@ -135,8 +185,8 @@ class Step(NamedTuple):
     """Loss and gradient of batches of rows, for E models side by side; masked weights have no gradient.
 
     flat (E, P) holds the parameters, rows (E, S, B) int32 the row numbers of S batches, cursor (1,) int32 on the device says which
-    of them is meant. Each of G = n_blocks(B, E) blocks for a model writes its share of the mean loss into losses (E, G), and of the gradient
-    into partial (E, G, P): their sums over G are the batch's. The noise is empty.
+    of them is meant. Each of G = n_blocks(B, E) blocks for a model writes its share of the mean loss into losses (E, G), and of the
+    gradient into partial (E, G, P): their sums over G are the batch's. The noise is empty.
     """
     flow: Flow
     x: object

@@ -88,14 +88,19 @@ template <int L> __device__ __forceinline__ void transposed(Some<LANE> (&sum)[UN
   }
 }
 
-// One layer back: its gradient, and the cotangents of the layer below. From the first layer on to the transform before.
-template <int L> __device__ __forceinline__ void backward_layer(real* rows, const real* staged, int k, real* dflat, bool add, real share, bool want_dcontext) {
+// What is asked for on the way back: the gradients of the parameters, of x, of the context.
+struct Wanted { real* dflat; bool add, dx, dcontext; };
+
+// One layer back: its gradient, and the cotangents of the layer below. From the first layer on to the transform before; dx takes the
+// place of x. A sample's dlog_det is that of `present`, times scale.
+template <int L> __device__ __forceinline__ void backward_layer(real* rows, const real* staged, int k, real scale, const Wanted& wanted) {
   const real* d = d_rows(rows, k, L);
-  int n_below = (L ? over(n_in(L), UNITS) : k ? over(DIM, UNITS) : 0) * LANES, n_context = L == 0 && want_dcontext ? over(CONTEXT, UNITS) * LANES : 0;
-  constexpr int n_gradient = width(L) * over(1 + n_in(L), UNITS * UNITS);
+  int n_below = (L ? over(n_in(L), UNITS) : k || wanted.dx ? over(DIM, UNITS) : 0) * LANES;
+  int n_context = L == 0 && wanted.dcontext ? over(CONTEXT, UNITS) * LANES : 0;
+  int n_gradient = wanted.dflat ? width(L) * over(1 + n_in(L), UNITS * UNITS) : 0;
   for (int task = threadIdx.x; task < n_below + n_context + n_gradient; task += THREADS) {
     if (task >= n_below + n_context) {
-      layer_gradient<L>(task - n_below - n_context, rows, k, dflat, add);
+      layer_gradient<L>(task - n_below - n_context, rows, k, wanted.dflat + k * FLAT, wanted.add);
       continue;
     }
     bool below = task < n_below;
@@ -119,7 +124,8 @@ template <int L> __device__ __forceinline__ void backward_layer(real* rows, cons
           int i = row + u;
           if (i >= DIM) continue;
           real dz = sum[u].v[v] - d_rows(rows, k, LAST)[2 * i * PITCH + s + v];
-          from_gaussian(rows, k - 1, DIM - 1 - i, s + v, dz, rows[Kept::present * PITCH + s + v] * -share);
+          if (k) from_gaussian(rows, k - 1, DIM - 1 - i, s + v, dz, rows[Kept::present * PITCH + s + v] * scale);
+          else Kept::x_of(rows, 0)[i * PITCH + s + v] = dz;
         }
     } else {
       real* dc = rows + (Kept::dcontext + row) * PITCH + s;
@@ -128,7 +134,28 @@ template <int L> __device__ __forceinline__ void backward_layer(real* rows, cons
     }
   }
   __syncthreads();
-  if constexpr (L > 0) backward_layer<L - 1>(rows, staged, k, dflat, add, share, want_dcontext);
+  if constexpr (L > 0) backward_layer<L - 1>(rows, staged, k, scale, wanted);
+}
+
+// From the density back to the first layer: dz = −scale z and dlog_det = scale at the top
+__device__ __forceinline__ void backward_tile(const real* flat, real* staged, real* rows, real scale, const Wanted& wanted) {
+  for (int task = threadIdx.x; task < DIM * TILE; task += THREADS) {
+    int s = task % TILE, i = task / TILE;
+    real dlog_det = rows[Kept::present * PITCH + s] * scale;
+    from_gaussian(rows, TRANSFORMS - 1, i, s, -dlog_det * Kept::x_of(rows, TRANSFORMS)[i * PITCH + s], dlog_det);
+  }
+  __syncthreads();
+  for (int k = TRANSFORMS - 1; k >= 0; k--) {
+    if (!RESIDENT && k < TRANSFORMS - 1) {
+      stage(flat, staged, k);
+      __syncthreads();
+    }
+    backward_layer<LAST>(rows, weights(staged, k), k, scale, wanted);
+  }
+}
+
+__device__ __forceinline__ void clear(real* value) {                  // columns of no unit stay so
+  for (int task = threadIdx.x; task < (Kept::end - Kept::value) * PITCH; task += THREADS) value[task] = 0;
 }
 
 // The loss, and its gradient: this block's share of it, into partial[model][block]; with want_dcontext the context's, (CONTEXT, n_batch).
@@ -143,26 +170,14 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) gradient(
   partial += ((long long)blockIdx.y * gridDim.x + blockIdx.x) * TRANSFORMS * FLAT;
   chosen += ((long long)blockIdx.y * n_steps + cursor[0]) * n_batch;
   stage_all(flat, staged);
-  for (int task = threadIdx.x; task < (Kept::end - Kept::value) * PITCH; task += THREADS) value[task] = 0;     // columns of no unit stay so
+  clear(value);
   for (long long start = (long long)blockIdx.x * TILE; start < n_batch; start += (long long)gridDim.x * TILE) {
     for (int s = threadIdx.x; s < TILE; s += THREADS) rows[Kept::present * PITCH + s] = start + s < n_batch;   // one, zero beyond the batch
     fetch<true>(x, context, rows, [=](int s) { return (long long)chosen[earlier(start + s, n_batch - 1)]; });
     forward_tile<true>(flat, staged, rows);
     for (int s = threadIdx.x; s < TILE && start + s < n_batch; s += THREADS) value[s] += minus_log_prob<true>(rows, s);
-    for (int task = threadIdx.x; task < DIM * TILE; task += THREADS) {
-      int s = task % TILE, i = task / TILE;
-      real weight = rows[Kept::present * PITCH + s] * share;
-      from_gaussian(rows, TRANSFORMS - 1, i, s, Kept::x_of(rows, TRANSFORMS)[i * PITCH + s] * weight, -weight);
-    }
-    __syncthreads();
     bool add = start > (long long)blockIdx.x * TILE;
-    for (int k = TRANSFORMS - 1; k >= 0; k--) {
-      if (!RESIDENT && k < TRANSFORMS - 1) {
-        stage(flat, staged, k);
-        __syncthreads();
-      }
-      backward_layer<LAST>(rows, weights(staged, k), k, partial + k * FLAT, add, share, want_dcontext);
-    }
+    backward_tile(flat, staged, rows, -share, {partial, add, false, want_dcontext != 0});
     if (want_dcontext) {
       for (int task = threadIdx.x; task < CONTEXT * TILE; task += THREADS) {
         int s = task % TILE, j = task / TILE;
@@ -175,4 +190,28 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) gradient(
   }
   if ((long long)blockIdx.x * TILE >= n_batch) for (int j = threadIdx.x; j < TRANSFORMS * FLAT; j += THREADS) partial[j] = 0;
   write_loss(value, losses, n_batch);
+}
+
+// log p, and its gradients with respect to x and the context, row by row.
+extern "C" __global__ void __launch_bounds__(THREADS, 1) score(
+    const real* __restrict__ flat, const real* __restrict__ x, const real* __restrict__ context, real* __restrict__ out, real* __restrict__ dx,
+    real* __restrict__ dcontext, long long n) {
+  DYN_SHARED(real, rows);
+  real *value = rows + Kept::value * PITCH, *staged = rows + Kept::end * PITCH;
+  stage_all(flat, staged);
+  for (long long start = (long long)blockIdx.x * TILE; start < n; start += (long long)gridDim.x * TILE) {
+    clear(value);
+    for (int s = threadIdx.x; s < TILE; s += THREADS) rows[Kept::present * PITCH + s] = 1;
+    fetch<true>(x, context, rows, [=](int s) { return earlier(start + s, n - 1); });
+    forward_tile<true>(flat, staged, rows);
+    for (int s = threadIdx.x; s < TILE && start + s < n; s += THREADS) out[start + s] = -minus_log_prob<true>(rows, s);
+    backward_tile(flat, staged, rows, 1, {nullptr, false, true, CONTEXT > 0});
+    for (int task = threadIdx.x; task < TILE * DIM; task += THREADS)
+      if (start + task / DIM < n) dx[start * DIM + task] = Kept::x_of(rows, 0)[task % DIM * PITCH + task / DIM];
+    for (int task = threadIdx.x; task < TILE * CONTEXT; task += THREADS) {
+      int s = task / most(CONTEXT, 1), j = task % most(CONTEXT, 1);
+      if (start + s < n) dcontext[start * CONTEXT + task] = rows[(Kept::dcontext + j) * PITCH + s];
+    }
+    __syncthreads();
+  }
 }

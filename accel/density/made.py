@@ -20,6 +20,7 @@ import numpy as np
 from accel.core import checks, nets
 from accel.core.tree import empty_like, packed
 from accel.density import flows
+from accel.density._maf import flow_of, fused  # noqa: F401  (fused: what training asks a model for)
 from accel.device import array_module
 
 __all__ = ["init_params", "masks", "conditionals", "forward", "inverse", "log_prob", "sample", "loss", "loss_and_grad"]
@@ -92,6 +93,9 @@ def conditionals(params, x, context=None):
 
 def forward(params, x, context=None):
     """Data to Gaussian: z (N, D) and log|det ∂z/∂x| (N,)."""
+    params = packed(params)
+    if flow := flow_of(params):
+        return flow.forward(params, x, context)
     params = masked(params)
 
     def block(works, columns):
@@ -107,6 +111,9 @@ def inverse(params, z, context=None):
 
 def invert(params, z, context, each=1):
     """The same, a row of the context standing for `each` rows of z."""
+    params = packed(params)
+    if flow := flow_of(params):
+        return flow.invert(params, z, context, each)
     params = masked(params)
 
     def block(works, columns):
@@ -118,6 +125,9 @@ def invert(params, z, context, each=1):
 def log_prob(params, x, context=None):
     """log p(x|c) in nats, (N,)."""
     x, context = flows.check_inputs(x, context, *sizes(params["layers"])[:2])
+    params = packed(params)
+    if flow := flow_of(params):
+        return flow.log_prob(params, x, context)
     return flows.base_log_prob(*forward(params, x, context))
 
 
@@ -135,8 +145,11 @@ def loss(params, x, context=None):
 def loss_and_grad(params, x, context=None):
     """The loss and its gradient, in the tree of params."""
     x, context = flows.check_inputs(x, context, *sizes(params["layers"])[:2])
-    params = masked(params)
+    params = packed(params)
     grads = params.scratch("grads", lambda: empty_like(params))
+    if flow := flow_of(params):
+        return flow.write_grads(params, grads, x, context), grads
+    params = masked(params)
     work, = flows.work_arrays(params, "train", len(x), context, Work)
     z, n = to_gaussian(params["layers"], work, x.T), len(x)
     value = flows.base_loss(z, work.log_sigma.sum())

@@ -1,7 +1,7 @@
 """Masked autoregressive flow: a chain of MADEs, each seeing the dimensions in the opposite order of the one before.
 
 The mathematics is in `reference.density.maf`. Same values; the chain runs on work arrays allocated once (see
-`accel.density.made`), and the gradient is one walk back through it, the reversals being views:
+`accel.density.made`), on a device in one kernel (`_maf.cu`), and the gradient is one walk back through it, the reversals being views:
 
     dz_K = z/N,  dℓ = −1/N for every MADE                 from (3) and (5)
     dz_{k−1} = r (backward through f_k)(dz_k, dℓ)         from (1)
@@ -11,7 +11,8 @@ and the gradients of log p itself, row by row, are the same walk from dz_K = −
 """
 from accel.core import checks
 from accel.core.tree import empty_like, packed
-from accel.density import _maf, flows, made
+from accel.density import flows, made
+from accel.density._maf import flow_of, fused  # noqa: F401  (fused: what training asks a model for)
 from accel.device import array_module
 
 __all__ = ["init_params", "forward", "inverse", "log_prob", "log_prob_and_grad", "sample", "loss", "loss_and_grad"]
@@ -26,7 +27,7 @@ def init_params(rng, *, dim, context_dim=0, n_transforms=5, hidden=(50, 50)):
 def forward(params, x, context=None):
     """Data to Gaussian: z (N, D) and log|det ∂z/∂x| (N,)."""
     params = packed(params)
-    if flow := _maf.flow_of(params):
+    if flow := flow_of(params):
         return flow.forward(params, x, context)
     params = made.masked(params)
 
@@ -65,6 +66,9 @@ def inverse(params, z, context=None):
 
 def invert(params, z, context, each=1):
     """The same, a row of the context standing for `each` rows of z."""
+    params = packed(params)
+    if flow := flow_of(params):
+        return flow.invert(params, z, context, each)
     params = made.masked(params)
 
     def block(works, columns):
@@ -81,7 +85,7 @@ def log_prob(params, x, context=None):
     """log p(x|c) in nats, (N,)."""
     x, context = flows.check_inputs(x, context, *made.sizes(params["mades"][0])[:2])
     params = packed(params)
-    if flow := _maf.flow_of(params):
+    if flow := flow_of(params):
         return flow.log_prob(params, x, context)
     return flows.base_log_prob(*forward(params, x, context))
 
@@ -89,6 +93,9 @@ def log_prob(params, x, context=None):
 def log_prob_and_grad(params, x, context=None):
     """log p(x|c) (N,), and its gradients with respect to x (N, D) and c (N, C), None where there is no context."""
     x, context = flows.check_inputs(x, context, *made.sizes(params["mades"][0])[:2])
+    params = packed(params)
+    if flow := flow_of(params):
+        return flow.log_prob_and_grad(params, x, context)
     params = made.masked(params)
     works = flows.work_arrays(params, "score", len(x), context, made.Work)
     z, log_det = walk(params, works, x.T), log_det_of(works)
@@ -115,16 +122,10 @@ def loss_and_grad(params, x, context=None):
     return write_grads(params, grads, x, context), grads
 
 
-def fused(params, data, batch_size):
-    """What trains the flow in kernels of its own (core._engine), None where array code is to run."""
-    flow = _maf.flow_of(params)
-    return flow and flow.step(*data)
-
-
 def write_grads(params, grads, x, context, dcontext=None):
     """The loss; its gradient goes into grads and, where it is given, the context's into dcontext, (C, N). Both trees packed."""
     x, context = flows.check_inputs(x, context, *made.sizes(params["mades"][0])[:2])
-    if flow := _maf.flow_of(params):
+    if flow := flow_of(params):
         return flow.write_grads(params, grads, x, context, dcontext)
     params, n = made.masked(params), len(x)
     works = flows.work_arrays(params, "train", n, context, made.Work)
