@@ -54,7 +54,7 @@ struct Shape {
   short column[LAST + 1][DEEPEST];                                    // the column of a hidden unit
   short first[LAST + 1][DIM + 1];                                     // the first column of a degree
 };
-constexpr Shape make_shape() {
+__host__ __device__ constexpr Shape make_shape() {
   Shape shape{};
   for (int l = 0; l < LAST; l++) {
     int at = 0;
