@@ -10,9 +10,9 @@ A step is three launches, however many runs there are:
 
 What differs from step to step lies on the device: the row numbers of an epoch's batches, its noise, a table of (η', ε'), the
 cursor. These are filled once an epoch, and once an epoch the host waits, for all losses together; the random numbers of the next
-epoch are drawn and sorted meanwhile. The first epoch launches kernel by kernel, which compiles and loads them. Later ones replay
-a graph of STEPS steps, which remembers addresses: buffers are allocated once and never rebound, and what a launcher may allocate
-while it is captured comes from a pool that is kept for nothing else.
+epoch are drawn and sorted meanwhile. The first STEPS steps are launched kernel by kernel, which compiles and loads them. From then on
+a graph of so many is replayed, which remembers addresses: buffers are allocated once and never rebound, and what a launcher may
+allocate while it is captured comes from a pool that is kept for nothing else.
 
 The fused step of a page is what `model.fused(params, data, batch_size)` returns, None where its kernel cannot have the model:
 
@@ -123,7 +123,7 @@ class Fused:
         self.held = xp.asarray(np.stack([run.held for run in runs])[:, None], dtype=np.int32)
         self.held_noise = tuple(self._stacked([[noise] for noise in same]) for same in zip(*(run.state["noise"] for run in runs)))
         self.held_shares = xp.empty((n_runs, step.n_blocks(n_held, n_runs)), flat.dtype) if n_held else None
-        self.first, self.noise, self.graphs = xp.zeros(1, np.int32), None, None
+        self.first, self.noise, self.graphs = xp.zeros(1, np.int32), None, {}
         self.stream, self.pool = xp.cuda.Stream(non_blocking=True), xp.cuda.MemoryPool()
 
     def validate(self):
@@ -186,18 +186,20 @@ class Fused:
         self.steps.rates.set(rates)
 
     def _advance(self):
-        """The steps of an epoch, launched one by one the first time, later as graphs."""
+        """The steps of an epoch, STEPS at a time."""
         self.steps.cursor.fill(0)
-        if self.graphs is None:
-            self._take(self.n_batches)
-            self.graphs = []
+        for first in range(0, self.n_batches, STEPS):
+            self._run(min(STEPS, self.n_batches - first))
+
+    def _run(self, n_steps):
+        """So many steps: launched one by one the first time, which compiles and loads their kernels, from then on as a graph."""
+        if n_steps not in self.graphs:
+            self.graphs[n_steps] = None
+            self._take(n_steps)
             return
-        if not self.graphs:
-            whole, rest = divmod(self.n_batches, STEPS)
-            self.graphs = [(self._captured(n), times) for n, times in ((STEPS, whole), (rest, 1)) if n and times]
-        for graph, times in self.graphs:
-            for _ in range(times):
-                graph.launch(self.stream)
+        if self.graphs[n_steps] is None:
+            self.graphs[n_steps] = self._captured(n_steps)
+        self.graphs[n_steps].launch(self.stream)
 
     def _take(self, n_steps):
         steps = self.steps

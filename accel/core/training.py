@@ -1,8 +1,10 @@
 """The one training loop: minibatches, Adam, a validation split, early stopping, checkpoints.
 
-What it does is in `reference.core.training`. Same numbers; parameters, gradient and Adam's state are flat buffers updated in
-place, batches are gathered where the data live, and on a device the losses stay there until the end of an epoch, when they are
-checked together (the error still names the step). Networks of up to a million parameters train on one BLAS thread.
+What it does is in `reference.core.training`. Same numbers; several trainings on the same data can advance together, and an epoch is
+the work of an engine (`core._engine`): array code, step by step, or the model's fused step on a device, replayed from a captured
+graph for all trainings at once. Parameters and Adam's state are flat buffers updated in place, batches are gathered where the data
+live, and on a device the losses stay there until the end of an epoch, when they are checked together (the error still names the
+step). Networks of up to a million parameters train on one BLAS thread.
 """
 import contextlib
 import math

@@ -95,7 +95,7 @@ def test_clipping_matters_here():
 
 
 def test_a_step_is_three_launches_and_an_epoch_waits_once():
-    """The first epoch launches kernel by kernel; later ones launch a graph of 32 steps, and one of the 4 that are left."""
+    """The first epoch launches kernel by kernel, later ones a graph of 32 steps and one of the 4 that are left."""
     def cost(max_epochs):
         with strict_cupy.counted() as spent:
             train(max_epochs=max_epochs, patience=100)
@@ -248,6 +248,14 @@ def test_the_kernels_of_a_step_are_clipping_and_adam(n_params, n_blocks, dtype):
         for actual, wanted in ((steps.flat, expected[run]), (steps.mean, states[run].mean), (steps.square, states[run].square)):
             assert_close(actual[run].get(), wanted["w"], terms=10 * n_blocks * scale)
         assert_close(steps.record[run, :-1].get(), np.full(n_steps, shares[run].sum()), terms=n_blocks * scale)
+
+
+def test_a_long_epoch_is_replayed_from_its_second_graph_on():
+    """80 steps an epoch: 32 launched one by one, 32 recorded and launched, 16 launched one by one, which the next epoch records."""
+    with strict_cupy.counted() as spent:
+        first = train(batch_size=4, n=356, max_epochs=2, patience=100)
+    assert spent["kernel"] == 3 * (32 + 32 + 16 + 16) + 2 * 3
+    assert_same_but_for_rounding(first, train(np, batch_size=4, n=356, max_epochs=2, patience=100))
 
 
 def test_many_partial_gradients_are_summed_in_slices():
