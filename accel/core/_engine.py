@@ -31,7 +31,7 @@ import numpy as np
 from accel.core import _kernels, optim
 from accel.device import array_module, to_host
 
-__all__ = ["ArrayCode", "Fused", "step_of"]
+__all__ = ["ArrayCode", "Fused", "Steps", "on_host", "step_of"]
 
 STEPS, THREADS = 32, 256
 
@@ -40,6 +40,11 @@ def step_of(model, params, data, batch_size):
     """The model's fused step, None where array code is to run."""
     fused = getattr(model, "fused", None)
     return fused(params, data, batch_size) if fused and _kernels.wanted(array_module(params.flat)) else None
+
+
+def on_host(xp, losses):
+    """The losses of an epoch as host numbers: one transfer from a device."""
+    return np.array(losses, float) if xp is np else xp.stack(losses).get().astype(float)
 
 
 class ArrayCode:
@@ -77,7 +82,7 @@ class ArrayCode:
             grads, _ = optim.clip_by_norm(grads, run.settings["clip_norm"])
             state = optim.AdamState(run.state["step"] + b, run.mean, run.square)
             optim.adam_step(run.params, grads, state, learning_rate=eta)
-        return np.array(losses, float) if xp is np else xp.stack(losses).get().astype(float)
+        return on_host(xp, losses)
 
 
 class Steps:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from accel.core import checks, optim, persistence, training
+from accel.core import _engine, checks, optim, persistence, training
 from accel.core.progress import progress_bar
 from accel.core.tree import ravel, unravel
 from accel.device import array_module, single_blas_thread
@@ -69,7 +69,7 @@ def train(model, params, x, *, rng, n_critic=1, averaging=0.0, learning_rate=2e-
                         learn("generator", *model.generator_loss_and_grad(params, *model.generator_noise(rng, batch_size)))
                         sums *= averaging
                         sums += (1 - averaging) * own["generator"].flat
-                values = training.on_host(xp, [loss for *_, loss in losses])
+                values = _engine.on_host(xp, [loss for *_, loss in losses])
                 if not np.isfinite(values).all():
                     raise training.NonFiniteLossError(losses[int(np.argmin(np.isfinite(values)))][1], finished, history)
                 for name in names:

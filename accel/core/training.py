@@ -183,11 +183,6 @@ def permutation(rng, n):
     return np.argsort(to_host(rng.random(n)))
 
 
-def on_host(xp, losses):
-    """The losses of an epoch as host numbers: one transfer from a device."""
-    return np.array(losses, float) if xp is np else xp.stack(losses).get().astype(float)
-
-
 def check_data(data):
     """The data as finite arrays of one length, or a ValueError."""
     if not isinstance(data, (tuple, list)) or not data:
