@@ -1,0 +1,60 @@
+"""Every kernel compiles with NVRTC too, CuPy's compiler at run time, which has no headers and refuses functions for the host.
+
+It needs no GPU, but its library: pip install nvidia-cuda-nvrtc.
+"""
+import ctypes
+import ctypes.util
+import functools
+import importlib.util
+import pathlib
+
+import pytest
+
+from accel.core import _kernels
+from tests.kernels.compile import constants, sources
+
+
+@functools.cache
+def nvrtc():
+    """The library, or None: that of the pip package, or one that the system finds."""
+    package = importlib.util.find_spec("nvidia")
+    folders = map(pathlib.Path, package.submodule_search_locations if package else ())
+    found = [path for folder in folders for path in folder.rglob("libnvrtc*.so.*")]
+    for path in sorted(found, key=lambda path: "builtins" not in path.name):             # what NVRTC opens later by its name first
+        if ".alt." not in path.name:
+            library = ctypes.CDLL(str(path), mode=ctypes.RTLD_GLOBAL)
+    if found:
+        return library
+    name = ctypes.util.find_library("nvrtc")
+    return ctypes.CDLL(name) if name else None
+
+
+def log_of(source, options):
+    """What the compiler says if it refuses the source; None if it does not."""
+    library, program, size = nvrtc(), ctypes.c_void_p(), ctypes.c_size_t()
+    assert library.nvrtcCreateProgram(ctypes.byref(program), source.encode(), b"kernel.cu", 0, None, None) == 0
+    try:
+        refused = library.nvrtcCompileProgram(program, len(options), (ctypes.c_char_p * len(options))(*map(str.encode, options)))
+        library.nvrtcGetProgramLogSize(program, ctypes.byref(size))
+        log = ctypes.create_string_buffer(size.value)
+        library.nvrtcGetProgramLog(program, log)
+        return log.value.decode() if refused else None
+    finally:
+        library.nvrtcDestroyProgram(ctypes.byref(program))
+
+
+pytestmark = pytest.mark.skipif(nvrtc() is None, reason="NVRTC was not found: pip install nvidia-cuda-nvrtc")
+
+
+@pytest.mark.parametrize("path", sources())
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_it_compiles_as_cupy_would_compile_it(path, dtype):
+    options = ["-arch=compute_90", "--std=c++17", f"-DREAL={_kernels.NAMES[dtype]}", *(f"-D{c}" for c in constants(path))]
+    log = log_of(_kernels.source(path), options)
+    assert log is None, log
+
+
+def test_what_nvcc_would_take_is_refused():
+    source = "constexpr int two() { return 2; }\nextern \"C\" __global__ void f(int* x) { x[0] = two(); }"
+    assert "host functions are not allowed" in log_of(source, ["-arch=compute_90", "--std=c++17"])
+    assert log_of("__device__ " + source, ["-arch=compute_90", "--std=c++17"]) is None
