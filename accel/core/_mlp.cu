@@ -10,23 +10,23 @@
 //
 // A block takes TILE samples at a time through the network, feature-major in shared memory: [unit][sample]. For a gradient all layers
 // stay there, and on the way back the cotangents of a layer take the place of its values, which nobody needs any more. Three loops do
-// the work, each with its own way to read weights, one vector of samples and W in neighbouring lanes:
+// the work. The lanes of a warp are units, so that their weights are neighbours in memory, and each lane has several samples:
 //
-//   dense            a thread has UNITS units of SOME samples: W[k][j] is one coalesced load, the samples of unit k one for the warp
-//   layer_gradient   a thread has one column: its cotangents stay in registers while it walks down rows of the layer
-//   back             W is walked along its columns: each warp turns 32 rows of COLUMNS columns in its own piece of shared memory
+//   dense            a thread has UNITS units of SOME samples; what unit k says of them is one load for the whole warp
+//   layer_gradient   a thread has a column of a layer: its cotangents stay in registers while it walks down some of the rows
+//   back             a lane has a row, which is no neighbour of the next lane's: each warp turns 32 rows of COLUMNS numbers in shared memory
 //
 // In `gradient` and `loss` blockIdx.y is the model, and `rows` the rows of each of its n_steps minibatches, of which cursor[0] is
 // meant; n_steps = 0 stands for all rows in their order. A block writes the sums over its tiles to its own slice of `partial` and
 // `losses`, without atomics: the caller adds the slices in their order, so that a run repeated gives the same bits. Samples beyond the
 // batch enter as zeros, and their cotangents are zero.
 //
-// Work for each sample and weight: one multiply-add forward, two more for a gradient (one fewer for the first layer); a tanh for each
-// hidden unit. 64-128-64-2-64-128-64 has 33,410 parameters, of which 33,000 are weights: 66,000 operations forward, 181,000 with the
-// gradient; a minibatch of 64 needs 12 million. Bytes: a sample's numbers once; for each tile all weights from L2 (134 KB in float32), and
-// for each block its slice of as many. Small batches are bound by latency, three phases for a layer with a barrier after each, and
-// large ones by shared memory: dense and layer_gradient load once (a cycle of 32 banks) for some four multiply-adds of a warp (a cycle
-// of the multiprocessor), back twice.
+// Work for each sample and weight: one multiply-add forward, two more for a gradient (one for the first layer, unless dx is asked for);
+// a tanh for each hidden unit. 64-128-64-2-64-128-64 has 33,024 weights in 33,474 parameters: 66,000 operations forward and 182,000
+// with the gradient, 12 million for a minibatch of 64. Bytes: a sample's numbers once; for each tile all weights from L2 (134 kB in
+// float32), unless they stay in the block's cache; for each block its slice of as many, written once. Small batches are bound by latency, 6
+// phases forward and 11 back with a barrier after each, and by few blocks; large ones by arithmetic and the loads that feed it about
+// alike: with 32 samples to a tile dense and layer_gradient load once, a cycle, for four multiply-adds of a warp, a cycle; back for two.
 // Limits: one tile of 4 samples must fit in shared memory, `Network` of _mlp.py.
 //
 // Compiled in the tests with WIDTHS=64,128,64,2,64,128,64 LINEAR=3 ACTIVATION=TANH TILE=8 THREADS=256 LEAK=0.2
@@ -111,7 +111,7 @@ __device__ __forceinline__ real slope(real h) {
 template <int K> __device__ __forceinline__ void dense(const real* __restrict__ layer, const real* in, real* out) {
   constexpr int N = width(K), M = width(K + 1), EACH = over(M * TILE, THREADS);           // numbers for each thread
   constexpr int SOME = EACH >= 8 ? least(8, TILE) : EACH >= VECTOR ? VECTOR : 1;
-  constexpr int UNITS = least(4, over(EACH, SOME)), GROUPS = over(M, UNITS);
+  constexpr int UNITS = least(VECTOR, over(EACH, SOME)), GROUPS = over(M, UNITS);
   for (int task = threadIdx.x; task < GROUPS * (TILE / SOME); task += THREADS) {
     int g = task % GROUPS, s = task / GROUPS * SOME, j[UNITS];
     real sum[UNITS][SOME], a[SOME];
