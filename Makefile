@@ -15,7 +15,7 @@ GPU_TESTS = tests/agreement $(shell grep -rl --include='test_*.py' 'mark\.gpu' t
 NO_CUPY   = echo "✗ CuPy is neither in $(PYTHON) nor in $(VENV). Run make setup, then $(PY) -m pip install -e '.[cuda13]' (or cuda12)" >&2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test test-slow experiments records lint audit bench test-gpu bench-gpu clean
+.PHONY: help setup test test-slow experiments records lint audit bench kernels test-gpu bench-gpu clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
@@ -33,7 +33,9 @@ experiments: setup  ## run every experiment into OUT (results), JOBS (cores) sid
 	@$(PY) -m experiments run all --jobs $(JOBS) --out $(OUT); status=$$?; $(PY) -m experiments report --out $(OUT) && exit $$status
 
 records: $(READY)  ## keep the records of the last full run in git and renew the tables in the README
-	@mkdir -p experiments/results && cp $(OUT)/*.json experiments/results/
+	@mkdir -p experiments/results; if ls $(OUT)/*.json >/dev/null 2>&1; then cp $(OUT)/*.json experiments/results/; fi
+	@if ls $(OUT)/gpu/*.json >/dev/null 2>&1; then mkdir -p experiments/results/gpu && cp $(OUT)/gpu/*.json experiments/results/gpu/ \
+	  && $(PY) -m experiments.bench.gpu.tables experiments/results/gpu; fi
 	@if ls $(OUT)/bench/*.json >/dev/null 2>&1; then mkdir -p experiments/results/bench && cp $(OUT)/bench/*.json experiments/results/bench/ \
 	  && $(PY) -m experiments.bench.tables experiments/results/bench; fi
 	@$(PY) -m experiments.readme
@@ -49,14 +51,20 @@ bench: $(PEERS)/.ready  ## measure speed on the CPU, against the peers, which ge
 	@$(PEERS)/bin/python -m experiments.bench run all --device cpu --out $(OUT)/bench
 	@$(PEERS)/bin/python -m experiments.bench.tables $(OUT)/bench
 
+kernels: $(READY)  ## compile every CUDA kernel (nvcc), count launches and bytes, and renew the page about the GPU; needs no GPU
+	@$(PY) -m tests.kernels.compile --out experiments/results/gpu/kernels.md
+	@$(PY) -m tests.kernels.counts --out experiments/results/gpu/counts.json
+	@$(PY) -m experiments.bench.gpu.tables experiments/results/gpu
+
 test-gpu:  ## the agreement tests on CUDA; fails where none ran on a device
 	@$(GPU_PY) -c 'import cupy' 2>/dev/null || { $(NO_CUPY); exit 1; }
 	@$(GPU_PY) -m experiments.provenance
 	@DIPTYCH_TEST_CUDA=1 $(GPU_PY) -m pytest -q -m gpu $(GPU_TESTS)
 
-bench-gpu:  ## measure speed on CUDA
+bench-gpu:  ## measure speed on CUDA, beside torch and JAX where they are installed
 	@$(GPU_PY) -c 'import cupy' 2>/dev/null || { $(NO_CUPY); exit 1; }
-	@$(GPU_PY) -m experiments.bench run all --device cuda --out $(OUT)/bench
+	@$(GPU_PY) -m experiments.provenance
+	@$(GPU_PY) -m experiments.bench run all --device cuda --out $(OUT)/gpu
 
 clean:  ## remove what make made: environments, caches, results
 	@rm -rf $(VENV) $(PEERS) results build dist *.egg-info .pytest_cache .ruff_cache .hypothesis

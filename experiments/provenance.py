@@ -55,7 +55,11 @@ def machine(xp=np):
     found = {"system": f"{platform.system()} {platform.machine()}", "processor": _processor(), "cores": os.cpu_count()}
     if xp is not np and hasattr(xp.cuda, "runtime"):
         runtime = xp.cuda.runtime
-        found |= {"gpu": runtime.getDeviceProperties(runtime.getDevice())["name"].decode(), "cuda_driver": runtime.driverGetVersion()}
+        gpu = runtime.getDeviceProperties(runtime.getDevice())
+        found |= {"gpu": gpu["name"].decode(), "multiprocessors": gpu["multiProcessorCount"],
+                  "gpu_memory_gb": round(gpu["totalGlobalMem"] / 1e9, 1), "driver": _driver(),
+                  "cuda_driver": runtime.driverGetVersion(), "cuda_runtime": runtime.runtimeGetVersion(),
+                  "nvrtc": "{}.{}".format(*xp.cuda.nvrtc.getVersion())}
     return found
 
 
@@ -79,6 +83,16 @@ def _processor():
         return platform.processor() or platform.machine()
 
 
+def _driver():
+    """The version of NVIDIA's driver, None where nobody tells."""
+    try:
+        asked = subprocess.run(["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"], capture_output=True, text=True,
+                               timeout=20)
+        return asked.stdout.split()[0] if asked.returncode == 0 and asked.stdout.split() else None
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+
+
 def found():
     """What there is to compute with, a line for each: a tick for what is there, a cross for what is not."""
     from accel import device
@@ -86,7 +100,9 @@ def found():
     lines += [f"✓ {entry['library']} {entry['version']}, kernel {entry['kernel']}" for entry in blas()]
     try:
         cupy = device.module("cuda")
-        gpu = f"✓ {machine(cupy)['gpu']}, CuPy {cupy.__version__}"
+        has = machine(cupy)
+        cuda = f"CUDA {has['cuda_runtime'] // 1000}.{has['cuda_runtime'] % 1000 // 10}"
+        gpu = f"✓ {has['gpu']}, driver {has['driver']}, CuPy {cupy.__version__} for {cuda}, NVRTC {has['nvrtc']}"
     except RuntimeError as error:
         gpu = f"✗ no GPU: {str(error).partition(', but ')[2] or error}"
     return [*lines, gpu]
