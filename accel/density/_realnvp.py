@@ -1,4 +1,4 @@
-"""Launches the kernels of `_realnvp.cu`, which take samples through the whole chain of couplings at once.
+"""Launches the kernels of `_realnvp.cu` and `_realnvp_gradient.cu`, which take samples through the whole chain of couplings at once.
 
 `flow_of` gives them for one tree of parameters, or None where array code is to run: no device, kernels switched off, or networks too
 large for a block's shared memory. `step` gives what a training step needs, over minibatches that the device gathers.
@@ -13,7 +13,17 @@ from accel.device import array_module
 
 __all__ = ["Flow", "Step", "flow_of", "step", "write_grads"]
 
-THREADS, TILES = 256, (32, 16, 8)
+THREADS = 256
+TILES, TRAINING_TILES = (64, 32, 16, 8), (32, 16, 8)                  # samples of a block
+
+
+class Layout(NamedTuple):
+    """Samples of a block, whether all tapes are kept, whether parameters are staged in shared memory, its bytes, and the grid's blocks."""
+    tile: int
+    keep: int
+    staged: int
+    shared: int
+    blocks: int
 
 
 class Flow(NamedTuple):
@@ -23,26 +33,36 @@ class Flow(NamedTuple):
     hidden: tuple
     n_transforms: int
 
-    def rows(self, n_tapes, training):
-        """How many numbers a block keeps for each of its samples, as `Rows` in the source lays them out."""
-        upper, halves = self.dim - self.dim // 2, 2 * self.context_dim + self.dim
-        return halves + n_tapes * (sum(self.hidden) + 2 * upper) + training * (self.n_transforms * upper + halves)
+    def numbers(self, keep, training):
+        """Rows of a block's samples, and what its staged parameters take, as the source lays them out in shared memory."""
+        lower, upper = self.dim // 2, self.dim - self.dim // 2
+        halves = 2 + 2 * self.context_dim + self.dim
+        tapes = (self.n_transforms if keep else 1) * (sum(1 + width for width in self.hidden) + 2 * upper)
+        staged = 0
+        for k in range(self.n_transforms):
+            kept, moved = (upper, lower) if k % 2 else (lower, upper)
+            sizes = (self.context_dim + kept, *self.hidden, 2 * moved)
+            staged += sum((1 + n_in) * 4 * (-(-n_out // 4) | 1) for n_in, n_out in zip(sizes, sizes[1:]))
+        return halves + tapes + (halves + self.n_transforms * upper if training else 0), staged
 
     def layout(self, xp, dtype, n, *, training=False):
-        """(TILE, KEEP, bytes of shared memory) for n samples: the most samples for a block that leave no multiprocessor idle."""
-        most = next((tile for tile in TILES if -(-n // tile) >= _kernels.multiprocessors(xp)), TILES[-1])
-        for keep in (1, 0) if training else (0,):
-            for tile in (tile for tile in TILES if tile <= most):
-                shared = tile * self.rows(self.n_transforms if keep else 1, training) * dtype.itemsize
-                if shared <= _kernels.shared_limit(xp):
-                    return tile, keep, shared
+        """For n samples: the most for a block that leave no multiprocessor idle, and if possible with all that it uses in shared memory."""
+        n_processors, limit, tiles = _kernels.multiprocessors(xp), _kernels.shared_limit(xp), TRAINING_TILES if training else TILES
+        most = next((tile for tile in tiles if -(-n // tile) >= n_processors), tiles[-1])
+        for keep, staged in ((1, 1), (1, 0), (0, 0)) if training else ((0, 1), (0, 0)):
+            rows, n_staged = self.numbers(keep, training)
+            for tile in (tile for tile in tiles if tile <= most):
+                shared = ((tile + 4) * rows + staged * n_staged) * dtype.itemsize
+                if shared <= limit:
+                    return Layout(tile, keep, staged, shared, max(1, min(-(-n // tile), n_processors * min(8, limit // shared))))
         return None
 
     def launch(self, name, grid, flat, layout, *args):
-        tile, keep, shared = layout
-        kernels = _kernels.load("density/_realnvp.cu", flat.dtype, DIM=self.dim, CONTEXT=self.context_dim, TRANSFORMS=self.n_transforms,
-                                HIDDEN=",".join(map(str, self.hidden)), TILE=tile, THREADS=THREADS, KEEP=keep)
-        kernels(name, grid, THREADS, flat, *args, shared=shared)
+        file = "density/_realnvp_gradient.cu" if name in ("gradient", "score") else "density/_realnvp.cu"
+        hidden = ",".join(map(str, self.hidden))
+        kernels = _kernels.load(file, flat.dtype, DIM=self.dim, CONTEXT=self.context_dim, HIDDEN=hidden, TRANSFORMS=self.n_transforms,
+                                TILE=layout.tile, KEEP=layout.keep, STAGED=layout.staged, THREADS=THREADS)
+        kernels(name, grid, THREADS, flat, *args, shared=layout.shared)
 
     def arrays(self, flat, x, context, each=1):
         """x (N, D), and the context, a row of which stands for `each` of x, as the kernels read them."""
@@ -58,7 +78,7 @@ class Flow(NamedTuple):
         n, out = len(x), [xp.empty(len(x) if width is None else (len(x), width), flat.dtype) for width in outputs]
         if n:
             layout = self.layout(xp, flat.dtype, n, training=name == "score")
-            self.launch(name, -(-n // layout[0]), flat, layout, x, context, np.int64(n), np.int64(each), *out)
+            self.launch(name, layout.blocks, flat, layout, x, context, np.int64(n), np.int64(each), *out)
         return out
 
     def forward(self, flat, x, context):
@@ -81,11 +101,9 @@ class Step(NamedTuple):
     x: object
     context: object
 
-    def n_blocks(self, n):
-        """Blocks of the grid for n rows: no more than run at once, each of which takes one tile after another."""
-        xp = array_module(self.x)
-        tile, _, shared = self.flow.layout(xp, self.x.dtype, n, training=True)
-        return max(1, min(-(-n // tile), _kernels.multiprocessors(xp) * min(8, _kernels.shared_limit(xp) // shared)))
+    def n_blocks(self, n, n_models=1):
+        """Blocks of the grid for n rows of each model: no more than run at once, each of which takes one tile after another."""
+        return self.flow.layout(array_module(self.x), self.x.dtype, n, training=True).blocks
 
     def gradient(self, flat, rows, cursor, noise, partial, losses, dcontext=None):
         """Each block's sum into partial (E, G, P) and losses (E, G); the context's gradient into dcontext (C, B), where it is given."""
