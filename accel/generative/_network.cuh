@@ -141,8 +141,11 @@ __device__ __forceinline__ real output(const real* weights, const real* stored, 
 
 // The weights where the block reads them: in shared memory from `room` on, or where they are. A barrier must follow.
 __device__ __forceinline__ const real* staged(const real* weights, real* room) {
-  if (!STAGED) return weights;
-  for (int i = threadIdx.x * VECTOR; i < packed_at(LAYERS); i += BLOCK * VECTOR)
-    *reinterpret_cast<Vector*>(room + i) = *reinterpret_cast<const Vector*>(weights + i);
-  return room;
+  if constexpr (STAGED) {
+    for (int i = threadIdx.x * VECTOR; i < packed_at(LAYERS); i += BLOCK * VECTOR)
+      *reinterpret_cast<Vector*>(room + i) = *reinterpret_cast<const Vector*>(weights + i);
+    return room;
+  } else {
+    return weights;
+  }
 }
