@@ -130,7 +130,9 @@ def check_together(**arrays):
 
 
 def put(tree, xp, dtype=None):
-    """The tree with every array moved to xp; floating arrays become dtype when one is given."""
+    """The tree, or a posterior, with every array moved to xp; floating arrays become dtype when one is given."""
+    if hasattr(tree, "_moved"):
+        return tree._moved(lambda part: put(part, xp, dtype))
     if isinstance(tree, dict):
         return {key: put(value, xp, dtype) for key, value in tree.items()}
     if isinstance(tree, tuple) and hasattr(tree, "_fields"):

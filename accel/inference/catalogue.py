@@ -21,7 +21,7 @@ from accel.core.tree import leaves
 from accel.density import mdn
 from accel.device import array_module, single_blas_thread, to_host
 from accel.inference import _catalogue, _pipeline, npe
-from accel.inference._rows import Rows, fingerprint, fingerprint_of_rows, read
+from accel.inference._rows import Rows, check_table, fingerprint, fingerprint_of_rows, read
 
 __all__ = ["BAD_INPUT", "FAR", "BAD_RESULT", "Summary", "Catalogue", "Samples", "CatalogueError", "summary", "summarise", "sample", "load"]
 
@@ -127,7 +127,10 @@ def load(out):
 
 def stream(posterior, x, results, kind, fields, settings, seed, n_samples, first, out, chunk_size, progress):
     """{field: (N, …)}: `results` makes fields of θ (M, n, P), `fields` has the shape of each for one object."""
-    x, like = check_catalogue(posterior, x), npe.data_moments(members_of(posterior)[0])
+    like = npe.data_moments(members_of(posterior)[0])
+    x = check_table(x, len(like))
+    if any(member.support is None for member in members_of(posterior)):
+        warnings.warn("the posterior was saved without its support, so that no object is flagged as far", stacklevel=3)
     checks.check_count("first", first, least=0)
     xp, dtype, width = array_module(like), like.dtype, len(like)
     most = max(1, min((DRAWS if xp is np else DRAWS_ON_DEVICE) // n_samples, NUMBERS // width))
@@ -256,15 +259,3 @@ def check_quantiles(quantiles):
     if not ((quantiles > 0) & (quantiles < 1)).all():
         raise ValueError(f"quantiles: expected numbers strictly between 0 and 1, got {quantiles.tolist()}")
     return quantiles
-
-
-def check_catalogue(posterior, x):
-    """x as it is, if it is on the host and has rows of the right width and dtype, or a ValueError."""
-    if array_module(x) is not np:
-        raise ValueError("x: expected a host array, which is sent to the posterior's device in chunks, got a device array")
-    x = x if hasattr(x, "shape") else np.asarray(x)
-    checks.as_array("x", x[:0] if x.ndim else x, ("N", len(npe.data_moments(members_of(posterior)[0]))))
-    if np.ma.is_masked(x):
-        raise ValueError("x: expected an array without masked entries, got some; x.filled(np.nan) flags their rows")
-    checks.check_count("x: number of rows", len(x))
-    return x

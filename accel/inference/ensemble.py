@@ -58,6 +58,10 @@ class Ensemble:
         """Write to one .npz file that either package loads."""
         persistence.save(path, "ensemble", {"members": [npe.describe(member) for member in self.members], "weights": self.weights})
 
+    def _moved(self, put):
+        """The ensemble elsewhere: what `device.put` makes of it."""
+        return Ensemble(tuple(put(member) for member in self.members), self.weights)
+
 
 def combine(members):
     """The ensemble of trained posteriors, weighted by (2).

@@ -8,7 +8,7 @@ the parameters of embedding and flow lie in one buffer, and the gradient goes by
 
 Sampling embeds each observation once, and its draws are made a block of columns at a time.
 """
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from types import SimpleNamespace
 
@@ -116,6 +116,11 @@ class Posterior:
     def save(self, path):
         """Write to a .npz file that either package loads."""
         persistence.save(path, "npe", describe(self))
+
+    def _moved(self, put):
+        """The posterior elsewhere: what `device.put` makes of it."""
+        parts = {name: put(getattr(self, name)) for name in ("whitening", "compression", "scaling", "support")}
+        return replace(self, params=packed(put(self.params)), **parts)
 
 
 def fit(prior, theta, x, *, rng, embedding=(), n_components=None, density=maf, n_transforms=None, hidden=(50, 50), learning_rate=5e-3,

@@ -11,7 +11,9 @@ import time
 
 import numpy as np
 
-__all__ = ["Rows", "read", "fingerprint", "fingerprint_of_rows"]
+from reference.core import checks
+
+__all__ = ["Rows", "read", "check_table", "fingerprint", "fingerprint_of_rows"]
 
 LEDGER, FORMAT, VERSION = "catalogue.json", "diptych-catalogue", 1
 SECONDS = 5                                                           # between two times that a run in a folder is made safe
@@ -88,6 +90,16 @@ def read_ledger(folder):
         raise ValueError(f"out: expected a folder with a catalogue of diptych, got {str(folder)!r}, whose {LEDGER} is foreign "
                          f"({type(error).__name__}: {error})") from None
     return ledger
+
+
+def check_table(x, width):
+    """x as it is, if it is of that width and of a dtype that is computed with, or a ValueError; it is not read."""
+    x = x if hasattr(x, "shape") else np.asarray(x)
+    checks.as_array("x", x[:0] if x.ndim else x, ("N", width))
+    if np.ma.is_masked(x):
+        raise ValueError("x: expected an array without masked entries, got some; x.filled(np.nan) flags their rows")
+    checks.check_count("x: number of rows", len(x))
+    return x
 
 
 def fingerprint(arrays):

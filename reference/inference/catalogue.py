@@ -18,8 +18,7 @@ Every object has a flag, the sum of what holds for it, so that 0 is good:
 
 Shapes        N objects, D data, n draws, P parameters, Q quantiles; x (N, D), θ (M, n, P).
 Conventions   covariance divides by n − 1; quantiles are NumPy's, "linear". The covariance is that of the draws: q's own, to 1/√n.
-Source        moments and order statistics, known to all; (5) "Parallel random numbers: as easy as 1, 2, 3", Salmon, Moraes, Dror and
-              Shaw, 2011, the counter as the place of a number.
+Source        "Parallel random numbers: as easy as 1, 2, 3", Salmon, Moraes, Dror, Shaw, 2011, for (5); the rest is known to all.
 Departures    (6) is systematic where Ensemble.sample draws the member of each sample: the same expectation, less noise.
 """
 import math
@@ -33,7 +32,7 @@ from reference.core.counter import CounterGenerator
 from reference.core.progress import progress_bar
 from reference.core.tree import leaves
 from reference.inference import npe
-from reference.inference._rows import Rows, fingerprint, fingerprint_of_rows, read
+from reference.inference._rows import Rows, check_table, fingerprint, fingerprint_of_rows, read
 
 __all__ = ["BAD_INPUT", "FAR", "BAD_RESULT", "Summary", "Catalogue", "Samples", "CatalogueError", "summary", "summarise", "sample", "load"]
 
@@ -162,7 +161,10 @@ def load(out):
 
 def stream(posterior, x, results, kind, fields, settings, seed, n_samples, first, out, chunk_size, progress):
     """{field: (N, …)}, object by object: `results` makes fields of θ (M, n, P), `fields` has the shape of each for one object."""
-    x, dtype = check_catalogue(posterior, x), npe.data_moments(members_of(posterior)[0]).dtype
+    like = npe.data_moments(members_of(posterior)[0])
+    x, dtype = check_table(x, len(like)), like.dtype
+    if any(member.support is None for member in members_of(posterior)):
+        warnings.warn("the posterior was saved without its support, so that no object is flagged as far", stacklevel=3)
     checks.check_count("first", first, least=0)
     chunk = CHUNK if chunk_size is None else checks.check_count("chunk_size", chunk_size)
     identity = {"seed": CounterGenerator(seed).seed, "n_samples": int(n_samples), "first": int(first), **settings, "dtype": str(dtype),
@@ -245,13 +247,3 @@ def check_quantiles(quantiles):
     if not ((quantiles > 0) & (quantiles < 1)).all():
         raise ValueError(f"quantiles: expected numbers strictly between 0 and 1, got {quantiles.tolist()}")
     return quantiles
-
-
-def check_catalogue(posterior, x):
-    """x as it is, if it has rows of the right width and dtype, or a ValueError."""
-    x = x if hasattr(x, "shape") else np.asarray(x)
-    checks.as_array("x", x[:0] if x.ndim else x, ("N", len(npe.data_moments(members_of(posterior)[0]))))
-    if np.ma.is_masked(x):
-        raise ValueError("x: expected an array without masked entries, got some; x.filled(np.nan) flags their rows")
-    checks.check_count("x: number of rows", len(x))
-    return x

@@ -3,7 +3,6 @@ import contextlib
 import json
 import tempfile
 import tracemalloc
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -220,7 +219,8 @@ def test_flags_say_what_is_wrong(package):
     assert_close(found.distance[[0, 6]], posterior.distance(x[[0, 6]]), terms=10)
     for field in found[:-1]:
         assert np.isnan(field[[2, 4]]).all() and np.isfinite(field[[0, 1, 3, 5, 6, 7]]).all()
-    blind = catalogue.summarise(exact(package, support=False), x, seed=0, n_samples=50)
+    with pytest.warns(UserWarning, match="without its support, so that no object is flagged as far"):
+        blind = catalogue.summarise(exact(package, support=False), x, seed=0, n_samples=50)
     assert np.isnan(blind.distance).all() and blind.flag[6] == 0
     assert np.array_equal(blind.mean, found.mean, equal_nan=True)
 
@@ -314,10 +314,7 @@ def there(request, cp):
     if request.param and not strict_cupy.COMPILER:
         pytest.skip("kernels run on the CPU through g++, which is not installed")
     with device.kernels(request.param):
-        posterior = exact(accel, flow=1)
-        fields = {name: device.put(getattr(posterior, name), cp) for name in ("whitening", "scaling", "support")}
-        params = accel.core.tree.unravel(cp.asarray(posterior.params.flat), posterior.params)
-        yield replace(posterior, params=params, **fields)
+        yield device.put(exact(accel, flow=1), cp)
 
 
 class OutOfMemoryError(MemoryError):
@@ -333,6 +330,19 @@ def test_a_device_gives_what_the_host_gives(there):
         for a, b in zip(found, expected):
             assert isinstance(a, np.ndarray)
             assert_close(a, b, terms=100)
+
+
+def test_a_posterior_moves_to_a_device_whole(cp):
+    ensemble = accel.inference.ensemble.Ensemble((exact(accel, flow=1), exact(accel, flow=2)), np.array([0.5, 0.5]))
+    moved = device.put(ensemble, cp, "float32")
+    for member in moved.members:
+        assert member.params.flat.dtype == member.whitening.factor.dtype == member.support.mean.dtype == np.float32
+        assert member.params["flow"]["mades"][0][0].base is not None, "parameters lie in one buffer"
+    x, expected = sky(3), accel.inference.catalogue.summarise(ensemble, sky(3), seed=1, n_samples=8)
+    found = accel.inference.catalogue.summarise(moved, x, seed=1, n_samples=8)
+    assert found.mean.dtype == np.float32 and np.abs(found.mean - expected.mean).max() < 1e-4
+    back = device.put(moved, np, "float64").sample(np.random.default_rng(0), 3, x)
+    assert np.abs(back - ensemble.sample(np.random.default_rng(0), 3, x)).max() < 1e-4
 
 
 def test_a_chunk_costs_no_waiting(there):
