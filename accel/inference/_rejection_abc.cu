@@ -10,8 +10,8 @@
 // gives four numbers, and a simulation takes two); 1/8 byte is written. 1,700 in float64.
 // `collect` costs what `mark` does for each group of 1, 2 or 4 simulations with an accepted one among them.
 //
-// Before this file stands the simulator, and what it draws (CALLS calls, of kind 0 uniform, 1 normal, 2 normal whose exponential is θ):
-// Compiled in the tests with EXAMPLE=1 P=1 D=1 NOISE=1 CALLS=2
+// Before this file stands the simulator, and what it draws (N_CALLS calls, of kind 0 uniform, 1 normal, 2 normal whose exponential is θ):
+// Compiled in the tests with EXAMPLE=1 N_THETA=1 N_X=1 N_NOISE=1 N_CALLS=2
 #include "core/_philox.cuh"
 
 #ifdef EXAMPLE
@@ -19,7 +19,9 @@ namespace call {
 __host__ __device__ constexpr int kind(int c) { constexpr int all[] = {0, 1}; return all[c]; }
 __host__ __device__ constexpr int width(int c) { constexpr int all[] = {1, 1}; return all[c]; }
 }
+namespace simulator {
 __device__ void simulate(const real* theta, const real* noise, real* x) { x[0] = 1 / (theta[0] * sqrt(theta[0])) + 5 * noise[0]; }
+}
 #endif
 
 constexpr int THREADS = 256, WORD = 32;
@@ -27,7 +29,7 @@ constexpr int THREADS = 256, WORD = 32;
 // Simulations that together take whole blocks of the counter from every call
 __host__ __device__ constexpr int group() {
   int size = 1;
-  for (int c = 0; c < CALLS; c++) while (size * call::width(c) % 4) size *= 2;
+  for (int c = 0; c < N_CALLS; c++) while (size * call::width(c) % 4) size *= 2;
   return size;
 }
 constexpr int GROUP = group();
@@ -35,16 +37,16 @@ constexpr int GROUP = group();
 // Where a word's simulations stand: those of row, …, row + 31 of one chunk of m; starts are the blocks of the counter of its calls
 struct Place {
   long long row, m;
-  unsigned long long starts[CALLS];
+  unsigned long long starts[N_CALLS];
 
   __device__ Place(long long word, unsigned long long block, long long m) : m(m) {
     long long words = (m + WORD - 1) / WORD, chunk = word / words, per_chunk = 0;
     row = word % words * WORD;
 #pragma unroll
-    for (int c = 0; c < CALLS; c++) per_chunk += (m * call::width(c) + 3) / 4;
+    for (int c = 0; c < N_CALLS; c++) per_chunk += (m * call::width(c) + 3) / 4;
     unsigned long long start = block + chunk * per_chunk;
 #pragma unroll
-    for (int c = 0; c < CALLS; c++) {
+    for (int c = 0; c < N_CALLS; c++) {
       starts[c] = start;
       start += (m * call::width(c) + 3) / 4;
     }
@@ -53,22 +55,22 @@ struct Place {
 
 // θ = clip(z · scale + head + tail, lowest, highest): the five rows of the table
 __device__ inline real parameter(real z, const real* __restrict__ table, int j, bool exponential) {
-  real theta = z * table[j] + table[P + j] + table[2 * P + j];
+  real theta = z * table[j] + table[N_THETA + j] + table[2 * N_THETA + j];
   if (exponential) theta = exp(theta);
-  return min(max(theta, table[3 * P + j]), table[4 * P + j]);
+  return min(max(theta, table[3 * N_THETA + j]), table[4 * N_THETA + j]);
 }
 
 // see(s, theta, x, distance, finite) for simulations first, …, first + GROUP − 1 of the word
 template <class F> __device__ inline void each(const Place& place, int first, unsigned long long seed, const real* __restrict__ table,
                                                const real* __restrict__ observation, F see) {
-  real four[CALLS][4];
+  real four[N_CALLS][4];
 #pragma unroll
   for (int s = 0; s < GROUP; s++) {
-    real drawn[P + NOISE], theta[P], x[D], squared = 0;
+    real drawn[N_THETA + N_NOISE], theta[N_THETA], x[N_X], squared = 0;
     int n = 0;
     bool finite = true;
 #pragma unroll
-    for (int c = 0; c < CALLS; c++) {
+    for (int c = 0; c < N_CALLS; c++) {
 #pragma unroll
       for (int j = 0; j < call::width(c); j++) {
         int f = s * call::width(c) + j;
@@ -77,13 +79,13 @@ template <class F> __device__ inline void each(const Place& place, int first, un
           if (call::kind(c)) four_normals(words, four[c]); else four_uniforms(words, four[c]);
         }
         drawn[n] = four[c][f % 4];
-        if (n < P) theta[n] = parameter(drawn[n], table, n, call::kind(c) == 2);
+        if (n < N_THETA) theta[n] = parameter(drawn[n], table, n, call::kind(c) == 2);
         n++;
       }
     }
-    simulate(theta, drawn + P, x);
+    simulator::simulate(theta, drawn + N_THETA, x);
 #pragma unroll
-    for (int d = 0; d < D; d++) {
+    for (int d = 0; d < N_X; d++) {
       real difference = x[d] - observation[d];
       squared += difference * difference;
       finite = finite && isfinite(x[d]);
@@ -196,8 +198,8 @@ extern "C" __global__ void __launch_bounds__(256) collect(
     if (!(bits >> first & ((1u << GROUP) - 1))) continue;
     each(place, first, seed, table, observation, [&](int s, const real* theta, const real* x, real distance, bool) {
       if (bits >> s & 1) {
-        for (int j = 0; j < P; j++) thetas[to * P + j] = theta[j];
-        for (int d = 0; d < D; d++) xs[to * D + d] = x[d];
+        for (int j = 0; j < N_THETA; j++) thetas[to * N_THETA + j] = theta[j];
+        for (int d = 0; d < N_X; d++) xs[to * N_X + d] = x[d];
         distances[to++] = distance;
       }
     });

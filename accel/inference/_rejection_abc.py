@@ -12,7 +12,7 @@ from accel.core.priors import BoxUniform, Independent, LogNormal, Normal
 from accel.core.priors.box_uniform import extremes
 from accel.device import array_module, put
 
-__all__ = ["Fused", "fused"]
+__all__ = ["Fused", "flat", "fused", "program"]
 
 LAUNCH, THREADS, WORD = 100_000_000, 256, 32
 UNIFORM, NORMAL, LOG_NORMAL = 0, 1, 2
@@ -30,7 +30,7 @@ def fused(rng, prior, simulate, observation, euclidean, chunk_size):
         return None
     if (prior.dim, len(observation)) != (code.theta_dim, code.x_dim):
         return None                                                   # the page says what is wrong
-    return Fused(rng, parts, code, put(observation, xp, rng.dtype), chunk_size)
+    return Fused(rng, parts, code, xp.ascontiguousarray(put(observation, xp, rng.dtype)), chunk_size)
 
 
 def flat(prior):
@@ -41,20 +41,32 @@ def flat(prior):
     return [prior] if type(prior) in (BoxUniform, Normal, LogNormal) else None
 
 
+def calls(parts, code):
+    """The calls of a chunk, (kind, numbers of a simulation): those of the prior's parts, then those of the simulator."""
+    kinds = {BoxUniform: UNIFORM, Normal: NORMAL, LogNormal: LOG_NORMAL}
+    return ([(kinds[type(part)], part.dim) for part in parts] +
+            [(NORMAL if name == "standard_normal" else UNIFORM, width) for name, width in code.draws])
+
+
+def program(parts, code):
+    """What stands before the kernels, and their constants."""
+    kinds, widths = zip(*calls(parts, code))
+    lists = "".join(f"__host__ __device__ constexpr int {name}(int c) {{ constexpr int all[] = {{{', '.join(map(str, values))}}}; "
+                    "return all[c]; }\n" for name, values in (("kind", kinds), ("width", widths)))
+    constants = {"N_THETA": code.theta_dim, "N_X": code.x_dim, "N_NOISE": sum(width for _, width in code.draws), "N_CALLS": len(kinds)}
+    return (f'namespace call {{\n{lists}}}\nnamespace simulator {{\n#line 1 "device code of simulate"\n{code.source}\n}}\n'
+            '#line 1 "inference/_rejection_abc.cu"'), constants
+
+
 class Fused:
     """Calling it simulates, whole chunks at a time, and returns the rows below a bound, how many failed, and the least distance."""
 
     def __init__(self, rng, parts, code, observation, chunk_size):
         self.rng, self.observation, self.chunk_size = rng, observation, chunk_size
-        self.dims = code.theta_dim, code.x_dim
-        kinds = {BoxUniform: UNIFORM, Normal: NORMAL, LogNormal: LOG_NORMAL}
-        self.calls = [(kinds[type(part)], part.dim) for part in parts]
-        self.calls += [(NORMAL if name == "standard_normal" else UNIFORM, width) for name, width in code.draws]
+        self.dims, self.calls = (code.theta_dim, code.x_dim), calls(parts, code)
         self.table = array_module(observation).asarray(np.concatenate([table(part, rng.dtype) for part in parts], axis=1))
-        lists = "".join(f"__host__ __device__ constexpr int {name}(int c) {{ constexpr int all[] = {{{', '.join(map(str, values))}}}; "
-                        "return all[c]; }\n" for name, values in zip(("kind", "width"), zip(*self.calls)))
-        self.kernels = _kernels.load("inference/_rejection_abc.cu", rng.dtype, code=f"namespace call {{\n{lists}}}\n{code.source}",
-                                     P=code.theta_dim, D=code.x_dim, NOISE=sum(width for _, width in code.draws), CALLS=len(self.calls))
+        text, constants = program(parts, code)
+        self.kernels = _kernels.load("inference/_rejection_abc.cu", rng.dtype, code=text, **constants)
 
     def size(self, n_left, n_done, n_kept):
         """How many simulations to make next: whole chunks, or what is left; n_kept is how many rows a quantile keeps."""

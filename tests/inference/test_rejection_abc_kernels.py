@@ -110,8 +110,27 @@ def test_nothing_near_says_how_near_the_nearest_was(on):
 def test_device_code_that_does_not_compile_is_a_simulators_failure(on):
     broken = device.kernel_code("__device__ void simulate(const real* theta, const real* noise, real* x) { x[0] = speed; }", theta_dim=1,
                                 x_dim=1)(lambda rng, theta: theta)
-    with pytest.raises(SimulationError, match="(?s)failed after 0 of 50 simulations with .*speed"):
+    with pytest.raises(SimulationError, match="(?s)failed after 0 of 50 simulations with .*device code of simulate.*speed"):
         run(on, simulate=broken, n_simulations=50, epsilon=1.0)
+
+
+@ON
+def test_a_simulator_may_draw_nothing(on):
+    square = device.kernel_code("__device__ void simulate(const real* theta, const real*, real* x) { x[0] = theta[0] * theta[0]; }",
+                                theta_dim=1, x_dim=1)(lambda rng, theta: theta**2)
+    ask = dict(simulate=square, x=(0.01,), n_simulations=5000, epsilon=1e-3)
+    fused, plain = run(on, **ask), run(on, kernels=False, **ask)
+    assert abs(fused.theta**2 - 0.01).max() < 1e-3 and len(fused.theta) == len(plain.theta) > 50
+    np.testing.assert_allclose(fused.theta, plain.theta, rtol=1e-6)
+
+
+@ON
+def test_an_observation_may_be_a_strided_view(on):
+    table = on.put(np.array([[-0.6, 9.0], [0.1, 9.0]]))
+    ask = dict(n_simulations=2000, epsilon=0.3)
+    with device.kernels(True):
+        view = rejection_abc.sample(device.generator(7, on.xp, on.dtype), two_moons.prior, two_moons.simulate, table[:, 0], **ask)
+    same(device.to_host(view), run(on, simulator=two_moons, x=(-0.6, 0.1), **ask))
 
 
 @ON

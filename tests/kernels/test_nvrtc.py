@@ -11,6 +11,8 @@ import pathlib
 import pytest
 
 from accel.core import _kernels
+from accel.inference import _rejection_abc
+from accel.simulators import gaussian_linear, power_law, two_moons
 from tests.kernels.compile import constants, sources
 
 
@@ -52,6 +54,15 @@ def test_it_compiles_as_cupy_would_compile_it(path, dtype):
     options = ["-arch=compute_90", "--std=c++17", f"-DREAL={_kernels.NAMES[dtype]}", *(f"-D{c}" for c in constants(path))]
     log = log_of(_kernels.source(path), options)
     assert log is None, log
+
+
+@pytest.mark.parametrize("simulator", [power_law, two_moons, gaussian_linear])
+def test_device_code_of_simulators_compiles_too(simulator):
+    text, values = _rejection_abc.program(_rejection_abc.flat(simulator.prior), simulator.simulate.device_code)
+    for real in ("float", "double"):
+        options = ["-arch=compute_90", "--std=c++17", f"-DREAL={real}", *(f"-D{name}={value}" for name, value in values.items())]
+        log = log_of(_kernels.source("inference/_rejection_abc.cu", text), options)
+        assert log is None, log
 
 
 def test_what_nvcc_would_take_is_refused():

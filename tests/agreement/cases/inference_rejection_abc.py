@@ -117,10 +117,10 @@ for name, (observation, ask) in NEAR.items():
 
 
 @kernel_code("""
-__device__ real half(real a) { return a / 2; }
+__device__ real mark(real P) { return P / 2; }
 __device__ void simulate(const real* theta, const real* noise, real* x) {
   for (int j = 0; j < 3; j++) x[j] = theta[0] * noise[j] + theta[1 + j] + noise[3];
-  x[3] = exp(half(theta[4])) + noise[4] * theta[5];
+  x[3] = exp(mark(theta[4])) + noise[4] * theta[5];
 }""", theta_dim=6, x_dim=4, draws=(("standard_normal", 3), ("random", 2)))
 def mixed(rng, theta):
     z, u = rng.standard_normal((len(theta), 3)), rng.random((len(theta), 2))
@@ -132,7 +132,7 @@ def mixed(rng, theta):
 
 @case("inference.rejection_abc.sample#counted parts", sizes=(1500,), terms=50, kernels=True)
 def _(on, paint, n):
-    """Every kind of prior that a kernel draws, several draws of a user's own simulator, and a whole run of rows."""
+    """Every kind of prior that a kernel draws, several draws of a user's own simulator, with names of its own choice, and a whole run of rows."""
     priors = on.package.core.priors
     prior = priors.Independent([priors.LogNormal([0.3], [0.2]), priors.Independent([priors.BoxUniform([0.1, -2.0], [0.7, 5.0])]),
                                 priors.Normal([1.0, -1.0], [0.5, 2.0]), priors.BoxUniform([3.0], [3.5])])
