@@ -132,7 +132,7 @@ def mixed(rng, theta):
 
 @case("inference.rejection_abc.sample#counted parts", sizes=(1500,), terms=50, kernels=True)
 def _(on, paint, n):
-    """Every kind of prior that a kernel draws, several draws of a user's own simulator, with names of its own choice, and a whole run of rows."""
+    """Every kind of prior that a kernel draws, and several draws of a user's own simulator, with names of its own choice."""
     priors = on.package.core.priors
     prior = priors.Independent([priors.LogNormal([0.3], [0.2]), priors.Independent([priors.BoxUniform([0.1, -2.0], [0.7, 5.0])]),
                                 priors.Normal([1.0, -1.0], [0.5, 2.0]), priors.BoxUniform([3.0], [3.5])])
