@@ -57,7 +57,7 @@ __host__ __device__ constexpr int sharing(int rows, int terms) {
 template <int SHARING, class W, class Store> __device__ void product(int rows, int terms, const real* in, W weights_of, Store store) {
   const int tasks = over(rows, 4) * SHARING * GROUPS;
   for (int task = threadIdx.x; task < over(tasks, 32) * 32; task += THREADS) {          // whole warps, for the exchange
-    int s = task % GROUPS * 4, part = task / GROUPS % SHARING, row = task / GROUPS / SHARING * 4;
+    int s = task % GROUPS * 4, part = task / GROUPS % SHARING, row = min(task, tasks - 1) / GROUPS / SHARING * 4;
     Four sum[4] = {};
 #pragma unroll 4
     for (int i = part; i < terms; i += SHARING) {
