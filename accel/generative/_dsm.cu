@@ -1,28 +1,37 @@
 // The loss of denoising score matching and its gradient, for E models side by side: what generative/score_matching.py computes.
 //
 // blockIdx.y is the model. A block walks over tiles of ROWS rows of a minibatch, each with both signs of its noise: TILE columns, kept
-// feature-major in shared memory from the network's input to its last hidden units. With σ the row's level, and Fθ the network,
+// in shared memory from the network's input to its last hidden units, and the weights beside them if STAGED. With σ the row's level and
+// F the network,
 //
 //     r  = σ s + (±ε) = offset + gain F,    gain = σ g,    offset = ±ε − σ a² (x ± σε)
 //     L  = Σ r² / 4B                        dF = gain r / 2B
 //
-// and then back through the layers. What a block has found it writes to its own row of `partial` and of `losses`; the caller sums
-// rows in their order, so that a run repeated gives the same bits. A row beyond the batch has gain = offset = 0.
+// and then back through the layers, whose units turn into their cotangents in place. What a block has found it writes to its own row of
+// `partial` and of `losses`; the caller sums rows in their order, so that a run repeated gives the same bits. A row beyond the batch has
+// gain = offset = 0.
 //
-// Work for each row of a network of W weights: 6 W multiply-adds (two columns, each forward, back and to the weights): 107,000 for
-// 10-128-128-2, which is 43 MFLOP for a batch of 200: a microsecond of an H200's arithmetic. What bounds it at that size is latency:
-// the chain of barriers, and the weights (73 KB in float32) that each block reads from L2. Bytes: the weights and the partial
-// gradient once per block and tile, the rows once.
-// Limits: the columns of all layers fit in shared memory (`shared_bytes` of _dsm.py).
+// Work for each row of a network of W weights: 6 W multiply-adds (two columns, each forward, back and to the weights), 107,000 for
+// 10-128-128-2: 43 MFLOP for a batch of 200, under a microsecond of an H200's arithmetic. At that size latency bounds it: a dozen
+// barriers, the weights that each block reads from L2 and the gradient that it writes (73 KB each in float32). Large batches are bound by
+// shared memory: two loads of 16 bytes for 16 multiply-adds. Bytes: a row once; weights and gradient once for each block, and the
+// gradient twice more for each further tile.
+// Limits: the columns of all layers of the smallest tile fit in shared memory (`plan` of _dsm.py).
 //
-// Compiled in the tests with DIM=2 LAYERS=3 H1=128 H2=128
-#include "core/_tile.cuh"
+// Compiled in the tests with DIM=2 LAYERS=3 H1=128 H2=128 TILE=32 THREADS=256 STAGED=1
+#include "core/_dense.cuh"
 #include "generative/_widths.cuh"
 
 constexpr int ROWS = TILE / 2;                                        // of a tile
 
-// the rows of columns before those that layer k is fed
-__host__ __device__ constexpr int fed(int k) { int rows = 0; for (int i = 0; i < k; i++) rows += width(i); return rows; }
+// the rows of columns before those that layer k is fed, the first of which are ones
+__host__ __device__ constexpr int fed(int k) { int rows = 0; for (int i = 0; i < k; i++) rows += 1 + width(i); return rows; }
+// the numbers before layer k of the weights, as they are read here
+__host__ __device__ constexpr int read_at(int k) {
+  int p = 0;
+  for (int i = 0; i < k; i++) p += size_of(width(i), width(i + 1));
+  return p;
+}
 
 struct Batch {
   const real *data, *spread, *sigmas, *tau2;
@@ -32,14 +41,41 @@ struct Batch {
   int n_steps, n;
 };
 
-template <bool GRADIENT> __device__ void matched(const real* flat, Batch batch, real* partial, real* losses) {
-  DYN_SHARED(real, inputs);                                           // [fed(LAYERS)][TILE]
-  real *residual = inputs + fed(LAYERS) * TILE, *gain = residual + DIM * TILE, *sigma = gain + DIM * TILE, *sums = sigma + TILE;
-  real *below = sums + THREADS, *above = below + widest() * TILE;     // cotangents, in turn; for the gradient only
+template <int K> __device__ __forceinline__ void forward(const real* weights, real* units) {
+  if constexpr (K < LAYERS - 1) {
+    dense<width(K), width(K + 1)>(weights + read_at(K), width(K), width(K + 1), units + fed(K) * LD, units + (fed(K + 1) + 1) * LD,
+                                  [](Four a, int, int) { for (int v = 0; v < 4; v++) a.v[v] = tanh(a.v[v]); return a; });
+    forward<K + 1>(weights, units);
+  }
+}
+
+// dout is the cotangent of layer K's output
+template <int K> __device__ __forceinline__ void backward(const real* weights, real* units, const real* dout, real* dweights, bool add) {
+  real* in = units + fed(K) * LD;
+  dense_gradient(dweights + offset(K), width(K), width(K + 1), in, dout, add);
+  if constexpr (K > 0) {
+    dense_transposed<width(K), width(K + 1)>(weights + read_at(K), width(K), width(K + 1), 0, dout, in, [=](Four d, int row, int s) {
+      Four h = four(in + row * LD, s);
+      for (int v = 0; v < 4; v++) d.v[v] *= 1 - h.v[v] * h.v[v];
+      return d;
+    });
+    backward<K - 1>(weights, units, in + LD, dweights, add);
+  }
+}
+
+template <bool GRADIENT> __device__ __forceinline__ void matched(const real* flat, Batch batch, real* partial, real* losses) {
+  DYN_SHARED(real, units);                                            // [fed(LAYERS)][LD]
+  real *residual = units + fed(LAYERS) * LD, *gain = residual + DIM * LD, *sigma = gain + DIM * LD, *sums = sigma + LD, *room = sums + THREADS;
   const real* weights = flat + (long long)blockIdx.y * offset(LAYERS);
   const long long first = ((long long)blockIdx.y * batch.n_steps + batch.cursor[0]) * batch.n;
   const long long place = (long long)blockIdx.y * gridDim.x + blockIdx.x;
   const real half_nth = real(0.5) / batch.n;
+  if (STAGED) {
+    #pragma unroll
+    for (int k = 0; k < LAYERS; k++) stage(weights + offset(k), width(k), width(k + 1), room + read_at(k));
+    weights = room;
+  }
+  for (int task = threadIdx.x; task < LAYERS * LD; task += THREADS) units[fed(task / LD) * LD + task % LD] = 1;
   real loss = 0;
   bool add = false;
   for (int start = blockIdx.x * ROWS; start < batch.n; start += gridDim.x * ROWS, add = true) {
@@ -59,39 +95,25 @@ template <bool GRADIENT> __device__ void matched(const real* flat, Batch batch, 
         g = s * (k * a * sqrt(a / s));
         off = e - s * (a * scaled);
       }
-      inputs[task] = scaled; residual[task] = off; gain[task] = g;
+      units[(1 + d) * LD + c] = scaled; residual[d * LD + c] = off; gain[d * LD + c] = g;
     }
     for (int task = threadIdx.x; task < TOLD * TILE; task += THREADS) {
       real s = sigma[task % TILE], t = batch.tau2[task / TILE];
-      inputs[DIM * TILE + task] = 1 - 2 * t / (s * s + t);
+      units[(1 + DIM + task / TILE) * LD + task % TILE] = 1 - 2 * t / (s * s + t);
     }
     __syncthreads();
-    #pragma unroll
-    for (int k = 0; k + 1 < LAYERS; k++)
-      dense(weights + offset(k), width(k), width(k + 1), inputs + fed(k) * TILE, inputs + fed(k + 1) * TILE,
-            [](real v, int, int) { return tanh(v); });
-    dense(weights + offset(LAYERS - 1), width(LAYERS - 1), DIM, inputs + fed(LAYERS - 1) * TILE, residual,
-          [&](real v, int d, int c) { return residual[d * TILE + c] + gain[d * TILE + c] * v; });
-    for (int task = threadIdx.x; task < DIM * TILE; task += THREADS) {
-      real r = residual[task];
-      loss += r * r;
-      residual[task] = r * gain[task] * half_nth;
-    }
-    __syncthreads();
-    if (GRADIENT) {
-      real *out = residual, *dweights = partial + place * offset(LAYERS);
-      #pragma unroll
-      for (int k = LAYERS - 1; k >= 0; k--) {
-        real* h = inputs + fed(k) * TILE;
-        dense_gradient(dweights + offset(k), width(k), width(k + 1), h, out, add);
-        if (k > 0) {
-          real* into = (LAYERS - k) % 2 ? below : above;
-          dense_transposed(weights + offset(k), width(k), width(k + 1), 0, out, into,
-                           [&](real v, int j, int c) { real y = h[j * TILE + c]; return v * (1 - y * y); });
-          out = into;
-        }
+    forward<0>(weights, units);
+    dense<width(LAYERS - 1), DIM>(weights + read_at(LAYERS - 1), width(LAYERS - 1), DIM, units + fed(LAYERS - 1) * LD, residual,
+                                  [&](const Four& f, int d, int c) {  // from offset to r, and on to dF
+      Four out = four(residual + d * LD, c), g = four(gain + d * LD, c);
+      for (int v = 0; v < 4; v++) {
+        real r = out.v[v] + g.v[v] * f.v[v];
+        loss += r * r;
+        out.v[v] = r * g.v[v] * half_nth;
       }
-    }
+      return out;
+    });
+    if constexpr (GRADIENT) backward<LAYERS - 1>(weights, units, residual, partial + place * offset(LAYERS), add);
   }
   sums[threadIdx.x] = loss;
   for (int half = THREADS / 2; half > 0; half /= 2) {

@@ -3,33 +3,63 @@
 `step` is what a training loop asks a model for: an object that knows the data, and computes from parameters (E, P), row numbers
 (E, S, B) and noise (E, S, B, ·) on the device. Sizes are compiled in, so each network gets its own kernel.
 """
+from typing import NamedTuple
+
 import numpy as np
 
 from accel.core import _kernels
 from accel.device import array_module
 from accel.generative import _network
 
-__all__ = ["Step", "loss_and_grad", "step"]
+__all__ = ["Plan", "Step", "loss_and_grad", "plan", "step"]
 
-TILE, THREADS = 32, 256                                               # columns of a tile, threads of a block
+TILES, THREADS = (8, 16, 32, 64), 256                                 # columns of a tile, two for each row; threads of a block
+OVERHEAD = 12                                                         # what a tile costs besides its columns, in columns
+
+
+class Plan(NamedTuple):
+    """How the rows of each model are shared out: the columns of a tile, whether weights are staged, bytes of a block, blocks."""
+    tile: int
+    staged: bool
+    shared: int
+    n_blocks: int
+
+
+def plan(xp, dim, widths, dtype, n, n_models=1):
+    """The Plan that takes the fewest columns one after another, for n rows of each model; None where no tile fits."""
+    found, processors = [], _kernels.multiprocessors(xp)
+    for tile in TILES if len(widths) <= _network.MOST_HIDDEN else ():
+        tiles, least = -(-2 * n // tile), shared_bytes(dim, widths, dtype, tile, False)
+        n_blocks = min(tiles, max(1, processors // n_models))
+        turns = -(-tiles // n_blocks) * -(-n_blocks * n_models // processors)
+        if least <= _kernels.shared_limit(xp):
+            staged = (shared := shared_bytes(dim, widths, dtype, tile, True)) <= _kernels.shared_limit(xp)
+            found.append((turns * (tile + OVERHEAD), Plan(tile, staged, shared if staged else least, n_blocks)))
+    return min(found)[1] if found else None
+
+
+def shared_bytes(dim, widths, dtype, tile, staged):
+    """What a block of _dsm.cu keeps: what each layer is fed, below a row of ones; residual, gain and σ; sums; and the weights."""
+    pitch = tile if tile // 4 % 2 else tile + 4
+    sizes = (dim + _network.TOLD, *widths, dim)
+    rows = sum(1 + n_in for n_in in sizes[:-1]) + 2 * dim + 1
+    weights = sum((1 + n_in) * (4 * (-(-n_out // 4) // 2 * 2 + 1)) for n_in, n_out in zip(sizes, sizes[1:]))
+    return (rows * pitch + THREADS + staged * weights) * np.dtype(dtype).itemsize
 
 
 class Step:
     """The loss and gradient of one minibatch for each of E models, which share the data."""
 
     def __init__(self, layers, x, sigmas, spread, tau2):
-        xp, dim = array_module(x), x.shape[1]
+        xp, self.dim = array_module(x), x.shape[1]
         self.xp, self.dtype, self.x = xp, x.dtype, x
-        self.n_params, widths = sum(layer.size for layer in layers), _network.widths_of(layers)
+        self.n_params, self.widths = sum(layer.size for layer in layers), _network.widths_of(layers)
         self.sigmas = xp.ascontiguousarray(xp.asarray(sigmas, dtype=x.dtype))
-        self.spread = xp.ascontiguousarray(xp.broadcast_to(xp.asarray(spread, dtype=x.dtype), (dim,)))
+        self.spread = xp.ascontiguousarray(xp.broadcast_to(xp.asarray(spread, dtype=x.dtype), (self.dim,)))
         self.tau2 = xp.asarray(tau2, dtype=x.dtype)
-        self.kernels = _kernels.load("generative/_dsm.cu", x.dtype, **_network.constants(dim, widths), TILE=TILE,
-                                     THREADS=THREADS)
-        self.shared = {gradient: shared_bytes(dim, widths, x.dtype, gradient) for gradient in (False, True)}
 
     def n_blocks(self, n, n_models=1):
-        return min(-(-n // (TILE // 2)), _kernels.multiprocessors(self.xp))
+        return plan(self.xp, self.dim, self.widths, self.dtype, n, n_models).n_blocks
 
     def gradient(self, flat, rows, cursor, noise, partial, losses):
         """Each block's share of the gradients in partial (E, G, P), and of the mean losses in losses (E, G)."""
@@ -40,14 +70,11 @@ class Step:
 
     def _launch(self, name, flat, rows, cursor, noise, *out):
         n_models, n_steps, n = rows.shape
-        self.kernels(name, (self.n_blocks(n), n_models), THREADS, flat, self.x, self.spread, self.sigmas, self.tau2, len(self.sigmas),
-                     rows, cursor, *noise, n_steps, n, *out, shared=self.shared[name == "gradient"])
-
-
-def shared_bytes(dim, widths, dtype, gradient):
-    """What a block of _dsm.cu keeps: all layers' columns, residual and gain, σ; sums; and two cotangents."""
-    columns = dim + _network.TOLD + sum(widths) + 2 * dim + 1 + (2 * max(widths) if gradient else 0)
-    return (columns * TILE + THREADS) * np.dtype(dtype).itemsize
+        tile, staged, shared, n_blocks = plan(self.xp, self.dim, self.widths, self.dtype, n, n_models)
+        kernels = _kernels.load("generative/_dsm.cu", self.dtype, **_network.constants(self.dim, self.widths), TILE=tile, THREADS=THREADS,
+                                STAGED=int(staged))
+        kernels(name, (n_blocks, n_models), THREADS, flat, self.x, self.spread, self.sigmas, self.tau2, len(self.sigmas), rows, cursor,
+                *noise, n_steps, n, *out, shared=shared)
 
 
 def step(params, arrays, batch_size=None, *, sigmas, spread, tau2):
@@ -56,8 +83,8 @@ def step(params, arrays, batch_size=None, *, sigmas, spread, tau2):
     if not _kernels.wanted(array_module(x)):
         return None
     widths = _network.widths_of(layers)
-    if len(widths) > _network.MOST_HIDDEN or shared_bytes(x.shape[1], widths, x.dtype, True) > _kernels.shared_limit(array_module(x)):
-        _kernels.fall_back(f"a score network with hidden layers {tuple(widths)} is beyond the training kernel")
+    if plan(array_module(x), x.shape[1], widths, x.dtype, 1) is None:
+        _kernels.fall_back(f"a score network of {x.shape[1]} dimensions with hidden layers {tuple(widths)} is beyond the training kernel")
         return None
     return Step(layers, array_module(x).ascontiguousarray(x), sigmas, spread, tau2)
 
@@ -65,11 +92,11 @@ def step(params, arrays, batch_size=None, *, sigmas, spread, tau2):
 class Once:
     """What one call of the page's loss needs besides a Step: the rows in order, step number nought, and room for the results."""
 
-    def __init__(self, step, n):
-        xp = step.xp
+    def __init__(self, step, n, gradient):
+        xp, shape = step.xp, (1, step.n_blocks(n))
         self.rows, self.cursor = xp.arange(n, dtype=np.int32).reshape(1, 1, n), xp.zeros(1, np.int32)
-        self.losses = xp.empty((1, step.n_blocks(n)), step.dtype)
-        self.partial = xp.empty((1, step.n_blocks(n), step.n_params), step.dtype)
+        self.losses = xp.empty(shape, step.dtype)
+        self.partial = xp.empty((*shape, step.n_params), step.dtype) if gradient else None
 
 
 def loss_and_grad(params, x, u, epsilon, grads=None, *, sigmas, spread, tau):
@@ -79,7 +106,7 @@ def loss_and_grad(params, x, u, epsilon, grads=None, *, sigmas, spread, tau):
     one = step(params, (xp.asarray(x, dtype=dtype),), sigmas=sigmas, spread=spread, tau2=tau2) if n else None
     if one is None:
         return None
-    once = params.scratch("loss" if grads is None else "loss and gradient", lambda: Once(one, n), size=n)
+    once = params.scratch("loss" if grads is None else "loss and gradient", lambda: Once(one, n, grads is not None), size=n)
     noise = [xp.ascontiguousarray(xp.asarray(a, dtype=dtype)) for a in (u, epsilon)]
     if grads is None:
         one.loss(params.flat, once.rows, once.cursor, noise, once.losses)
