@@ -75,8 +75,9 @@ def ranks(xp, quantiles, n, dtype):
     return xp.asarray(np.floor(h), dtype=np.int32), xp.asarray(h - np.floor(h), dtype=dtype)
 
 
+@np.errstate(over="ignore", invalid="ignore")
 def summarised(theta, below, weight):
-    """(2)–(4) of theta (M, n, P)."""
+    """(2)–(4) of theta (M, n, P); what overflows is flagged."""
     xp, n = array_module(theta), theta.shape[1]
     if _kernels.wanted(xp) and _catalogue.fits(theta):
         return _catalogue.summary(theta, below, weight)
@@ -165,7 +166,7 @@ def stream(posterior, x, results, kind, fields, settings, seed, n_samples, first
 def in_groups(rows, width, dtype, chunk, group, first, stage, compute, settle, bar):
     """Fill rows from where they stand: object i always as number i mod `group` of so many, whatever stands in the other places."""
     buffer = np.zeros((group, width), dtype)
-    with single_blas_thread(), np.errstate(over="ignore", invalid="ignore"):                          # what overflows is flagged
+    with single_blas_thread(), np.errstate(over="ignore", invalid="ignore"):
         while rows.done < rows.n:
             start, place = rows.done, (first + rows.done) % group
             stop = min(start + chunk, start + group - place, rows.n)

@@ -56,7 +56,7 @@ class Catalogue(NamedTuple):
     covariance : (N, P, P) float
     quantiles : (N, Q, P) float
     distance : (N,) float
-        From the simulations: above 1 farther than all but one in a thousand of them; NaN if the posterior cannot tell.
+        From the simulations, above 1 if all but one in a thousand are nearer; of an ensemble the largest; NaN if it cannot tell.
     flag : (N,) uint8
     """
     mean: np.ndarray
@@ -81,6 +81,7 @@ class CatalogueError(RuntimeError):
         self.finished = finished
 
 
+@np.errstate(over="ignore", invalid="ignore")
 def summary(theta, quantiles=(0.16, 0.5, 0.84)):
     """Mean, covariance and quantiles of draws theta (M, n, P), n of at least two."""
     theta, quantiles = checks.as_array("theta", theta, ("M", "n", "P")), check_quantiles(quantiles)
@@ -174,7 +175,7 @@ def stream(posterior, x, results, kind, fields, settings, seed, n_samples, first
     bar = progress_bar(progress, len(x), unit="object", done=rows.done, abbreviate=True)
     try:
         while rows.done < len(x):
-            with np.errstate(over="ignore", invalid="ignore"):        # what overflows is flagged
+            with np.errstate(over="ignore", invalid="ignore"):
                 part = np.asarray(x[rows.done:rows.done + chunk]).astype(dtype)
                 found = [one(posterior, x_i, results, fields, n_samples, Numbers(seed, first + rows.done + i, dtype))
                          for i, x_i in enumerate(part)]

@@ -25,12 +25,12 @@ def trained_here(on, paint, n, **settings):
     return posterior, sky(x.get() if hasattr(x, "get") else x)
 
 
-for n, dim in ((2, 1), (5, 3), (64, 2), (100, 12)):
+for n, dim in ((2, 1), (5, 3), (64, 2), (100, 12), (1000, 3)):
     @case(f"inference.catalogue.summary#{n} draws of {dim}", sizes=(1, 3), terms=n, kernels=True)
     def _(on, paint, m, n=n, dim=dim):
         theta = painted(paint, (m, n, dim)) ** 3 + np.linspace(-3, 5, dim)
         if n == 64:
-            theta[0, 7, 1], theta[-1, :3, 0] = np.nan, theta[-1, 4, 0]
+            theta[0, 7, 1], theta[-1, :3, 0], theta[-1, 9, 1] = np.nan, theta[-1, 4, 0], np.inf
         return on.package.inference.catalogue.summary(on.put(theta), QUANTILES)
 
 
