@@ -14,7 +14,7 @@
 //
 //   dense            a thread has UNITS units of SOME samples; what unit k says of them is one load for the whole warp
 //   layer_gradient   a thread has a column of a layer: its cotangents stay in registers while it walks down some of the rows
-//   back             a lane has a row, which is no neighbour of the next lane's: each warp turns 32 rows of COLUMNS numbers in shared memory
+//   back             a lane has a row, far from the next lane's: each warp turns 32 rows of COLUMNS numbers in shared memory
 //
 // In `gradient` and `loss` blockIdx.y is the model, and `rows` the rows of each of its n_steps minibatches, of which cursor[0] is
 // meant; n_steps = 0 stands for all rows in their order. A block writes the sums over its tiles to its own slice of `partial` and
@@ -145,7 +145,8 @@ template <int K> __device__ __forceinline__ void dense(const real* __restrict__ 
 }
 
 // dlayer[r][j] (+)= Σ_s [1; in][r][s] dout[j][s]
-template <int K> __device__ __forceinline__ void layer_gradient(real* __restrict__ dlayer, const real* in, const real* ones, const real* dout, bool add) {
+template <int K>
+__device__ __forceinline__ void layer_gradient(real* __restrict__ dlayer, const real* in, const real* ones, const real* dout, bool add) {
   constexpr int N = 1 + width(K), M = width(K + 1), ROWS = most(1, least(16, N * M / (2 * THREADS)));
   for (int task = threadIdx.x; task < M * over(N, ROWS); task += THREADS) {
     int j = task % M, first = task / M * ROWS;
@@ -229,7 +230,8 @@ struct Batch {
 };
 
 // WIDTH numbers of each sample of a tile, from memory
-template <int WIDTH, class R> __device__ __forceinline__ void fetch(const real* __restrict__ from, real* values, long long first, long long n, R number) {
+template <int WIDTH, class R>
+__device__ __forceinline__ void fetch(const real* __restrict__ from, real* values, long long first, long long n, R number) {
   for (int task = threadIdx.x; task < WIDTH * TILE; task += THREADS) {
     int s = task / WIDTH, d = task % WIDTH;
     values[d * PITCH + s] = first + s < n ? from[number(first + s) * WIDTH + d] : real(0);
