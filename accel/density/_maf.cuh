@@ -101,9 +101,9 @@ template <int L> __device__ __forceinline__ void stage_layer(const real* __restr
   if constexpr (L < LAST) stage_layer<L + 1>(flat, staged);
 }
 
-// sum[u][v] += Σ_k w[k][u] in[k][v] over n rows of weights, `width` apart, and of inputs, `pitch` apart
+// sum[u][v] += Σ_k w[k][u] in[k][v] over n rows of weights, `width` apart, and of inputs, `pitch` apart; many loads are under way at once
 template <int U, int V> __device__ __forceinline__ void accumulate(Some<V> (&sum)[U], const real* w, int width, const real* in, int pitch, int n) {
-#pragma unroll 4
+#pragma unroll (V == 1 ? 8 : 4)
   for (int k = 0; k < n; k++) {
     Some<U> a = load<U>(w + k * width);
     Some<V> x = load<V>(in + k * pitch);

@@ -18,7 +18,8 @@ from accel.device import array_module
 __all__ = ["Flow", "Step", "flow_of", "fused"]
 
 FILES = {"forward": "density/_maf.cu", "gradient": "density/_maf_gradient.cu", "inverse": "density/_maf_inverse.cu"}
-THREADS = 256
+THREADS, MORE_THREADS, MOST_THREADS = 256, 384, 512                   # of a block; the latter two for gradients in float32,
+WIDE = 32                                                             # the last for tiles that wide
 TILE, WIDEST_TILE = 8, 64                                             # samples that a block takes together: multiples of the former
 INVERSE_TILES, PAIRS = (512, 448, 384, 256, 128, 64, 32), 384         # the same for the inverse; from PAIRS on a thread takes two
 FEWEST_SHARING = 8                                                    # samples of one context for which it pays to share what it gives
@@ -49,6 +50,15 @@ def _flow(xp, params):
                            "is beyond its kernels")
         return None
     return flow
+
+
+class Plan(NamedTuple):
+    """Samples and threads of a block, whether all parameters stay in its shared memory, the blocks of a model, and bytes of that memory."""
+    tile: int
+    threads: int
+    resident: bool
+    blocks: int
+    shared: int
 
 
 class Flow(NamedTuple):
@@ -82,14 +92,17 @@ class Flow(NamedTuple):
         return self.dtype.itemsize * ((tile + 4) * rows + (n_transforms if resident else 1) * staged)
 
     def plan(self, kind, n, n_models=1):
-        """(tile, whether all parameters stay in shared memory, blocks for each model) for n samples of each of n_models."""
+        """How n samples of each of n_models are taken."""
         n, limit, processors = max(n, 1), _kernels.shared_limit(self.xp), _kernels.multiprocessors(self.xp)
         tile = min(WIDEST_TILE, TILE * -(-n * n_models // (TILE * processors)))
         while self.bytes(kind, tile, False) > limit:
             tile -= TILE
-        resident = (kind == "gradient" or -(-n // tile) * n_models <= processors) and self.bytes(kind, tile, True) <= limit
-        together = processors * max(1, limit // self.bytes(kind, tile, resident))         # blocks that run at the same time
-        return tile, resident, min(-(-n // tile), max(1, together // n_models))
+        blocks, threads = -(-n // tile), THREADS
+        resident = (kind == "gradient" or blocks * n_models <= processors) and self.bytes(kind, tile, True) <= limit
+        if kind == "gradient":                                        # a block fills a multiprocessor: no more of them than run at once
+            blocks = min(blocks, max(1, processors // n_models))
+            threads = THREADS if self.dtype.itemsize > 4 else MORE_THREADS if tile < WIDE else MOST_THREADS
+        return Plan(tile, threads, resident, blocks, self.bytes(kind, tile, resident))
 
     def inverse_bytes(self, tile, resident, each):
         """The same for the inverse, where each row of the context stands for `each` samples, or 0 for one of its own."""
@@ -99,18 +112,19 @@ class Flow(NamedTuple):
         return self.dtype.itemsize * ((self.n_transforms if resident else 1) * staged + (tile + 2) * rows + known)
 
     def inverse_plan(self, n, each):
-        """(tile, threads, whether all parameters stay in shared memory, blocks) of the inverse."""
         limit, processors = _kernels.shared_limit(self.xp), _kernels.multiprocessors(self.xp)
         fitting = [tile for tile in INVERSE_TILES if self.inverse_bytes(tile, False, each) <= limit]
         tile = min((tile for tile in fitting if tile * processors >= n), default=fitting[0])
-        resident = -(-n // tile) <= processors and self.inverse_bytes(tile, True, each) <= limit
-        together = processors * max(1, limit // self.inverse_bytes(tile, resident, each))
-        return tile, tile // 2 if tile >= PAIRS else tile, resident, min(-(-n // tile), together)
+        blocks = -(-n // tile)
+        resident = blocks <= processors and self.inverse_bytes(tile, True, each) <= limit
+        return Plan(tile, tile // 2 if tile >= PAIRS else tile, resident, blocks, self.inverse_bytes(tile, resident, each))
 
-    def kernels(self, kind, tile, resident, threads=THREADS, **more):
-        hidden = {f"HIDDEN_{k}": size for k, size in enumerate(self.hidden)}
-        return _kernels.load(FILES[kind], self.dtype, DIM=self.dim, CONTEXT=self.context_dim, TRANSFORMS=self.n_transforms, TILE=tile,
-                             THREADS=threads, RESIDENT=int(resident), **hidden, **more)
+    def launch(self, kind, name, plan, *args, blocks=None, **more):
+        """One kernel as planned; blocks says how many others than those of the plan."""
+        sizes = {"DIM": self.dim, "CONTEXT": self.context_dim, "TRANSFORMS": self.n_transforms,
+                 **{f"HIDDEN_{k}": n for k, n in enumerate(self.hidden)}}
+        kernels = _kernels.load(FILES[kind], self.dtype, TILE=plan.tile, THREADS=plan.threads, RESIDENT=int(plan.resident), **sizes, **more)
+        kernels(name, blocks or plan.blocks, plan.threads, *args, shared=plan.shared)
 
     def _inputs(self, x, context):
         """x and context as the kernels read them; without a context, x in its place."""
@@ -134,18 +148,14 @@ class Flow(NamedTuple):
 
     def _evaluate(self, name, params, x, context, *out):
         if len(x):
-            tile, resident, blocks = self.plan("forward", len(x))
-            self.kernels("forward", tile, resident)(name, blocks, THREADS, params.flat, x, context, *out, np.int64(len(x)),
-                                                    shared=self.bytes("forward", tile, resident))
+            self.launch("forward", name, self.plan("forward", len(x)), params.flat, x, context, *out, np.int64(len(x)))
 
     def log_prob_and_grad(self, params, x, context):
         """log p(x|c) (N,), and its gradients with respect to x (N, D) and c (N, C), None where there is no context."""
         xp, n, (x, given) = self.xp, len(x), self._inputs(x, context)
         log_p, dx, dcontext = xp.empty(n, self.dtype), xp.empty_like(x), xp.empty_like(given)
         if n:
-            tile, resident, blocks = self.plan("gradient", n)
-            self.kernels("gradient", tile, resident)("score", blocks, THREADS, params.flat, x, given, log_p, dx, dcontext, np.int64(n),
-                                                     shared=self.bytes("gradient", tile, resident))
+            self.launch("gradient", "score", self.plan("gradient", n), params.flat, x, given, log_p, dx, dcontext, np.int64(n))
         return log_p, dx, None if context is None else dcontext
 
     def invert(self, params, z, context, each):
@@ -153,14 +163,12 @@ class Flow(NamedTuple):
         xp, n = self.xp, len(z)
         each, shared = (each, each >= FEWEST_SHARING) if self.context_dim else (max(n, 1), True)
         flows.check_inputs(z[::each], context, self.dim, self.context_dim)
-        z = xp.ascontiguousarray(z, dtype=self.dtype)
+        z = xp.ascontiguousarray(xp.asarray(z, dtype=self.dtype))            # numbers may be born on the host
         context = z if context is None else xp.ascontiguousarray(context, dtype=self.dtype)
         x, log_det = xp.empty_like(z), xp.empty(n, self.dtype)
         if n:
-            tile, threads, resident, blocks = self.inverse_plan(n, each if shared else 0)
-            kernels = self.kernels("inverse", tile, resident, threads, CONTEXTS_SHARED=int(shared))
-            kernels("inverse", blocks, threads, params.flat, z, context, x, log_det, np.int64(n), np.int64(each),
-                    shared=self.inverse_bytes(tile, resident, each if shared else 0))
+            self.launch("inverse", "inverse", self.inverse_plan(n, each if shared else 0), params.flat, z, context, x, log_det,
+                        np.int64(n), np.int64(each), CONTEXTS_SHARED=int(shared))
         return x, log_det
 
     def write_grads(self, params, grads, x, context, dcontext=None):
@@ -193,7 +201,7 @@ class Step(NamedTuple):
     context: object
 
     def n_blocks(self, n, n_models=1):
-        return self.flow.plan("gradient", n, n_models)[2]
+        return self.flow.plan("gradient", n, n_models).blocks
 
     def gradient(self, flat, rows, cursor, noise, partial, losses, dcontext=None):
         """dcontext (C, B), where it is given, receives the gradient of the batch's rows of the context, for one model."""
@@ -205,10 +213,8 @@ class Step(NamedTuple):
 
     def _launch(self, name, kind, flat, rows, cursor, losses, *partial, after):
         n_models, n_steps, n = rows.shape
-        tile, resident, _ = self.flow.plan(kind, n, n_models)
-        self.flow.kernels(kind, tile, resident)(
-            name, (losses.shape[1], n_models), THREADS, flat, self.x, self.context, rows, cursor, n_steps, n, *partial, *after,
-            shared=self.flow.bytes(kind, tile, resident))
+        self.flow.launch(kind, name, self.flow.plan(kind, n, n_models), flat, self.x, self.context, rows, cursor, n_steps, n, *partial,
+                         *after, blocks=(losses.shape[1], n_models))
 
 
 @functools.cache

@@ -76,7 +76,7 @@ template <int L> __device__ __forceinline__ void transposed(Some<LANE> (&sum)[UN
   const real* w = staged + staged_of(L) + (1 + row) * W;
   int n = least(UNITS, n_in(L) - row);
   for (int u = 0; u < UNITS; u++) for (int v = 0; v < LANE; v++) sum[u].v[v] = 0;
-#pragma unroll 1
+#pragma unroll (LANE == 1 ? 4 : 1)
   for (int c = shape.from[L][row]; c < W; c += UNITS) {
     Some<LANE> b[UNITS];
     for (int j = 0; j < UNITS; j++) b[j] = load<LANE>(d + (c + j) * PITCH + s);

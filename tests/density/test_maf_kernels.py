@@ -83,8 +83,8 @@ def test_many_models_share_the_multiprocessors(on, monkeypatch):
     monkeypatch.setattr(_kernels, "multiprocessors", lambda xp: 4)
     params, data = [parameters(on, seed) for seed in (3, 4)], inputs(on, 50)
     step, rows = maf.fused(params[0], data, 40), np.random.default_rng(5).integers(0, 50, (2, 1, 40))
-    tile, _, blocks = step.flow.plan("gradient", 40, 2)
-    assert (tile, blocks) == (24, 2)
+    plan = step.flow.plan("gradient", 40, 2)
+    assert (plan.tile, plan.blocks) == (24, 2)
     wide = gradient(on, step, params, rows)
     monkeypatch.setattr(_maf.Step, "n_blocks", lambda self, n, n_models=1: 5)
     for some, more in zip(wide, gradient(on, step, params, rows)):
@@ -108,8 +108,9 @@ def test_a_block_takes_several_tiles_of_any_width(on, monkeypatch, room):
     if room == "one transform":
         limit = flow.bytes("gradient", tile, True) - 1
         monkeypatch.setattr(_kernels, "shared_limit", lambda xp: limit)
-    assert flow.plan("gradient", n)[:2] == (tile, room == "all") and flow.plan("gradient", n)[2] < -(-n // tile)
-    assert flow.inverse_plan(n, 0)[0] == 2 * flow.inverse_plan(n, 0)[1] or room != "all"
+    plan, inverse = flow.plan("gradient", n), flow.inverse_plan(n, 0)
+    assert (plan.tile, plan.resident, plan.blocks) == (tile, room == "all", 1)
+    assert inverse.tile == 2 * inverse.threads or room != "all"
     for function, want in zip((maf.forward, maf.inverse, maf.log_prob_and_grad), expected):
         for got, leaf in zip(function(params, x, context), want):
             close(got, leaf, on, 2000)

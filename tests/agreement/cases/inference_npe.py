@@ -10,7 +10,7 @@ FLOW = {"n_transforms": 2, "hidden": (6, 5)}
 BRIEF = {"batch_size": 8, "max_epochs": 4, "learning_rate": 1e-3, **FLOW}
 VARIANTS = {"plain": {}, "pca": {"n_components": 2}, "embedding": {"embedding": (5, 2)}, "nsf": {"density": "nsf"},
             "realnvp": {"density": "realnvp"}, "mdn": {"density": "mdn", "n_transforms": None, "learning_rate": 1e-2}}
-FUSED = ("plain", "pca", "realnvp")                                    # trained by kernels where there are any
+FUSED = ("plain", "pca", "embedding", "realnvp")                      # trained by kernels where there are any
 BRANCHES = {"nsf": {"dtypes": ("float64",),
                     "note": "the bin of a value is a comparison, and the gradient of the log-slope jumps at a knot"}}
 CHOICES = {"mdn": {"dtypes": ("float64",), "note": "the component of a draw is chosen by a comparison"}}
@@ -44,11 +44,11 @@ for name, embedding in [(name, embedding) for name in ("maf", "nsf", "realnvp", 
                                                     **FLOW | ({"n_transforms": None} if name == "mdn" else {}))
         return on.put(random_tree(paint, tree, 0.5)), on.put(painted(paint, (n, 2))), on.put(painted(paint, (n, 3)))
 
-    @case(f"inference.npe.loss#{name} {len(embedding)}", terms=lambda n: n + 100)
+    @case(f"inference.npe.loss#{name} {len(embedding)}", terms=lambda n: n + 100, kernels=name == "maf")
     def _(on, paint, n, setting=setting, name=name):
         return on.package.inference.npe.loss(*setting(on, paint, n), density=getattr(on.package.density, name))
 
-    @case(f"inference.npe.loss_and_grad#{name} {len(embedding)}", terms=lambda n: n + 1000, **BRANCHES.get(name, {}))
+    @case(f"inference.npe.loss_and_grad#{name} {len(embedding)}", terms=lambda n: n + 1000, kernels=name == "maf", **BRANCHES.get(name, {}))
     def _(on, paint, n, setting=setting, name=name):
         return on.package.inference.npe.loss_and_grad(*setting(on, paint, n), density=getattr(on.package.density, name))
 
@@ -59,12 +59,12 @@ for name, settings in VARIANTS.items():
         posterior, _, _ = trained(on, paint, n, **settings)
         return posterior.params, posterior.whitening, posterior.scaling.std, posterior.validation_log_prob, posterior.history
 
-    @case(f"inference.npe.Posterior.sample#{name}", sizes=(90,), terms=20_000, **CHOICES.get(name, {}))
+    @case(f"inference.npe.Posterior.sample#{name}", sizes=(90,), terms=20_000, kernels=name in FUSED, **CHOICES.get(name, {}))
     def _(on, paint, n, settings=settings):
         posterior, _, x = trained(on, paint, n, **settings)
         return posterior.sample(on.rng(2), 7, x[0]), posterior.sample(on.rng(3), 5, x[:3])
 
-    @case(f"inference.npe.Posterior.log_prob#{name}", sizes=(90,), terms=20_000)
+    @case(f"inference.npe.Posterior.log_prob#{name}", sizes=(90,), terms=20_000, kernels=name in FUSED)
     def _(on, paint, n, settings=settings):
         posterior, theta, x = trained(on, paint, n, **settings)
         outside = on.put(np.array([[1.0, -1.0], [4.0, -1.0]]))
