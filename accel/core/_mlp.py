@@ -21,7 +21,7 @@ __all__ = ["Network", "Step", "mlp", "mlp_vjp", "network_of"]
 ACTIVATIONS = ("identity", "tanh", "relu", "leaky_relu")
 LEAK = 0.2
 THREADS, COLUMNS = 256, 16                                            # of _mlp.cu
-TILES = (32, 16, 8, 4)                                                # samples that a block takes together; 4 where no more find room
+TILES, LEAST_TILE = (32, 16, 8, 4), 8                                 # samples that a block takes together; 4 where no more find room
 MOST_PARAMETERS = 1 << 20                                             # beyond, matrix products do better
 MOST_PARTIAL = 1 << 26                                                # numbers in the shares of a gradient
 
@@ -102,8 +102,9 @@ class Network(NamedTuple):
     def plan(self, kept, n, n_models=1):
         """(tile, blocks for each model) for n samples of each of n_models."""
         processors, limit = _kernels.multiprocessors(self.xp), _kernels.shared_limit(self.xp)
-        tile = next(tile for tile in TILES if tile == TILES[-1] or self.bytes(kept, tile) <= limit
-                    and (tile <= 8 or n * n_models >= tile * processors))
+        tiles = [tile for tile in TILES if self.bytes(kept, tile) <= limit]
+        enough = [tile for tile in tiles if tile >= LEAST_TILE and n_models * -(-n // tile) <= processors]
+        tile = min(enough, default=tiles[0])
         most = min(processors, MOST_PARTIAL // self.flat.size) if kept else 2 * processors
         n_tiles, together = -(-n // tile), max(1, most // n_models)
         return tile, -(-n_tiles // -(-n_tiles // together))           # as few as take no longer

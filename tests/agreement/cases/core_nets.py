@@ -50,7 +50,7 @@ def _(on, paint, n):
     return nets.mlp_vjp(on.put(layers), on.put(np.zeros((n, 4))), on.put(painted(paint, (n, 3))), activation=nets.RELU)
 
 
-@case("core.nets.mlp_vjp#wide, several tiles to a block", sizes=(1, 1100), terms=lambda n: n + 300, kernels=True)
+@case("core.nets.mlp_vjp#wide", sizes=(1, 1100), terms=lambda n: n + 300, kernels=True)
 def _(on, paint, n):
     nets = on.package.core.nets
     layers = [0.3 * painted(paint, (n_in + 1, n_out)) for n_in, n_out in ((70, 45), (45, 33))]
