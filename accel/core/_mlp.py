@@ -58,9 +58,11 @@ def _network(flat, layers, activation, linear=0):
 
 def _of_layers(layers, activation, x, *cotangent):
     """The network of these layers, for arrays of their dtype; None where array code is to run."""
+    if not _kernels.wanted(array_module(x)):
+        return None
     arrays, shapes = (x, *cotangent), ((len(x), len(layers[0]) - 1), (len(x), layers[-1].shape[1]))
     plain = all(a.dtype == layers[0].dtype for a in (*layers, *arrays)) and all(a.shape == shape for a, shape in zip(arrays, shapes))
-    return _network(ravel(layers), layers, activation) if _kernels.wanted(array_module(x)) and plain and len(x) else None
+    return _network(ravel(layers), layers, activation) if plain and len(x) else None
 
 
 def mlp(layers, x, activation):
