@@ -1,4 +1,4 @@
-"""Training through fused steps and captured graphs, on the stand-in: the numbers of array code, few launches, one wait an epoch.
+"""Training through fused steps and captured graphs, on the stand-in or a GPU: the numbers of array code, few launches, one wait an epoch.
 
 The model is the smallest that has such a step, so that what is tested is the engine.
 """
@@ -12,11 +12,13 @@ import pytest
 from accel import device
 from accel.core import _engine, optim, training
 from tests import strict_cupy
+from tests.agreement.backends import uses_cuda
 from tests.agreement.comparator import assert_close, flatten
 from tests.kernels import least_squares
 
-cp = strict_cupy.install()
-pytestmark = pytest.mark.skipif(strict_cupy.COMPILER is None, reason="kernels run on the CPU through g++")
+cp = device.module("cuda") if uses_cuda() else strict_cupy.install()
+pytestmark = pytest.mark.gpu if uses_cuda() else pytest.mark.skipif(strict_cupy.COMPILER is None, reason="kernels run through g++")
+COUNTS = pytest.mark.skipif(uses_cuda(), reason="it is the stand-in that counts")
 
 SETTINGS = {"learning_rate": 0.05, "batch_size": 10, "max_epochs": 12, "patience": 20, "validation_fraction": 0.1, "clip_norm": 0.5,
             "schedule": optim.one_cycle}
@@ -94,6 +96,7 @@ def test_clipping_matters_here():
     assert abs(train(max_epochs=3).loss - train(max_epochs=3, clip_norm=1e9).loss) > 1e-3
 
 
+@COUNTS
 def test_a_step_is_three_launches_and_an_epoch_waits_once():
     """The first epoch launches kernel by kernel, later ones a graph of 32 steps and one of the 4 that are left."""
     def cost(max_epochs):
@@ -108,6 +111,7 @@ def test_a_step_is_three_launches_and_an_epoch_waits_once():
     assert (many["launch"] - few["launch"]) / 4 <= 12                 # graphs, validation, and the sorting of the order
 
 
+@COUNTS
 def test_the_bytes_of_a_step():
     """What the two kernels after the gradient are given: some 5 P numbers besides the partial gradients, whose number is G P."""
     steps = _engine.Steps(cp, np.dtype(float), n_models=1, n_params=3, n_blocks=2, n_batches=PER_EPOCH, batch_size=10, clip_norm=1.0)
@@ -131,6 +135,7 @@ def test_side_by_side_the_numbers_are_those_of_each_alone(noisy):
         assert same(run, other)
 
 
+@COUNTS
 def test_side_by_side_a_step_is_as_many_launches():
     with strict_cupy.counted() as one:
         together([1], max_epochs=3)
@@ -250,6 +255,7 @@ def test_the_kernels_of_a_step_are_clipping_and_adam(n_params, n_blocks, dtype):
         assert_close(steps.record[run, :-1].get(), np.full(n_steps, shares[run].sum()), terms=n_blocks * scale)
 
 
+@COUNTS
 def test_a_long_epoch_is_replayed_from_its_second_graph_on():
     """80 steps an epoch: 32 launched one by one, 32 recorded and launched, 16 launched one by one, which the next epoch records."""
     with strict_cupy.counted() as spent:

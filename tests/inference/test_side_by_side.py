@@ -1,4 +1,4 @@
-"""Ensembles on a device: members trained side by side in fused kernels, on the stand-in."""
+"""Ensembles on a device: members trained side by side in fused kernels, on the stand-in or a GPU."""
 import warnings
 
 import numpy as np
@@ -9,10 +9,12 @@ from accel.core import priors
 from accel.density import maf, nsf, realnvp
 from accel.inference import ensemble, npe
 from tests import strict_cupy
+from tests.agreement.backends import uses_cuda
 from tests.agreement.comparator import assert_close, flatten
 
-cp = strict_cupy.install()
-pytestmark = pytest.mark.skipif(strict_cupy.COMPILER is None, reason="kernels run on the CPU through g++")
+cp = device.module("cuda") if uses_cuda() else strict_cupy.install()
+pytestmark = pytest.mark.gpu if uses_cuda() else pytest.mark.skipif(strict_cupy.COMPILER is None, reason="kernels run through g++")
+COUNTS = pytest.mark.skipif(uses_cuda(), reason="it is the stand-in that counts")
 
 SETTINGS = {"n_transforms": 2, "hidden": (6, 5), "batch_size": 20, "max_epochs": 6, "learning_rate": 0.02, "patience": 2}
 
@@ -50,6 +52,7 @@ def test_the_numbers_are_those_of_the_cpu(density):
     assert_close(there.log_prob(cp.asarray(theta), cp.asarray(x)).get(), here.log_prob(theta, x), terms=20_000)
 
 
+@COUNTS
 def test_three_members_are_as_many_launches_as_one():
     """Of kernels of our own; what is launched besides, to sort the order of an epoch for example, is for each member."""
     counts = []

@@ -1,3 +1,7 @@
+import contextlib
+import os
+import tempfile
+
 import numpy as np
 
 from tests.agreement.registry import case, error_of, painted, random_tree
@@ -39,13 +43,46 @@ def _(on, paint, n):
     return [error_of(train, model, params, settings.pop("data", (x, context)), rng=rng, **settings) for settings in bad]
 
 
+class Halt(Exception):
+    """What ends a run in the middle of an epoch."""
+
+
+def least_squares_run(on, paint, n, *, noisy=False, schedule=None, checkpoint=None):
+    """A model with a fused step: clipped at every step, a batch that fills no block and one that fills several."""
+    x = painted(paint, (n, 3))
+    y = x @ np.array([1.0, -2.0, 0.5]) + 0.1 * painted(paint, (n,))
+    return on.package.core.training.train(
+        least_squares.model(noisy=noisy), on.put({"w": np.array([0.1, 0.2, -0.3])}), (on.put(x), on.put(y)),
+        rng=np.random.default_rng(2), learning_rate=2e-2, batch_size=12 if n < 100 else 20, max_epochs=4, clip_norm=0.3,
+        schedule=schedule or on.package.core.optim.one_cycle, checkpoint=checkpoint)
+
+
 for noisy in (False, True):
     @case(f"core.training.train#fused{' with noise' * noisy}", sizes=(45, 400), terms=4000, kernels=True)
     def _(on, paint, n, noisy=noisy):
-        """A model with a fused step: clipped at every step, a schedule, a batch that fills no block and one that fills several."""
-        x = painted(paint, (n, 3))
-        y = x @ np.array([1.0, -2.0, 0.5]) + 0.1 * painted(paint, (n,))
-        return on.package.core.training.train(
-            least_squares.model(noisy=noisy), on.put({"w": np.array([0.1, 0.2, -0.3])}), (on.put(x), on.put(y)),
-            rng=np.random.default_rng(2), learning_rate=2e-2, batch_size=12 if n < 100 else 20, max_epochs=4, clip_norm=0.3,
-            schedule=on.package.core.optim.one_cycle)
+        return least_squares_run(on, paint, n, noisy=noisy)
+
+
+@case("core.training.train#resumed", sizes=(400,), terms=4000, kernels=True)
+def _(on, paint, n):
+    """The run ends in its third epoch and goes on from the second."""
+    def one_cycle(fraction):
+        if fraction > 0.6 and not ended:
+            raise Halt
+        return on.package.core.optim.one_cycle(fraction)
+    ended, seed = [], paint.integers(1000)
+    with tempfile.TemporaryDirectory() as folder:
+        settings = {"noisy": True, "schedule": one_cycle, "checkpoint": os.path.join(folder, "run.npz")}
+        with contextlib.suppress(Halt):
+            least_squares_run(on, np.random.default_rng(seed), n, **settings)
+        ended.append(True)
+        return least_squares_run(on, np.random.default_rng(seed), n, **settings)
+
+
+@case("core.training.train#not finite", sizes=(400,), kernels=True)
+def _(on, paint, n):
+    """From the third epoch on the steps are absurd: the second of them meets a loss that is not finite."""
+    def exploding(fraction):
+        return 1.0 if fraction < 0.5 else 1e25 if on.dtype == "float32" else 1e200
+    with np.errstate(all="ignore"):
+        return error_of(least_squares_run, on, paint, n, schedule=exploding)
