@@ -7,11 +7,12 @@
 A block of threads takes a tile of samples: as few as give every multiprocessor a block, and no more than fit into shared memory.
 """
 import functools
+import math
 from typing import NamedTuple
 
 import numpy as np
 
-from accel.core import _kernels
+from accel.core import _counter, _kernels
 from accel.density import flows
 from accel.device import array_module
 
@@ -50,6 +51,14 @@ def _flow(xp, params):
                            "is beyond its kernels")
         return None
     return flow
+
+
+class Places(NamedTuple):
+    """In place of a generator that counts: its draws are their shape and where its numbers lie, for a kernel that draws them."""
+    rng: object
+
+    def standard_normal(self, size):
+        return size, *_counter.place(self.rng, math.prod(size))
 
 
 class Plan(NamedTuple):
@@ -160,15 +169,25 @@ class Flow(NamedTuple):
 
     def invert(self, params, z, context, each):
         """x (N, D) and log|det ∂x/∂z| (N,), a row of the context standing for `each` rows of z."""
-        xp, n = self.xp, len(z)
+        flows.check_inputs(z[::each] if self.context_dim else z, context, self.dim, self.context_dim)
+        z = self.xp.ascontiguousarray(z, dtype=self.dtype)
+        return self._invert(params, z, len(z), context, each, (0, np.uint64(0), np.uint64(0)))
+
+    def sample(self, params, rng, n, context):
+        """n draws, (n, D), or for each row of the context, (M, n, D); the kernel draws the normals where rng counts on this device."""
+        if not _counter.inside(rng, self.xp) or rng.dtype != self.dtype:
+            z, context, shape = flows.draw(rng, n, self.dim, self.context_dim, context)
+            return self.invert(params, z, context, n)[0].reshape(shape)
+        (size, *place), context, shape = flows.draw(Places(rng), n, self.dim, self.context_dim, context)
+        return self._invert(params, params.flat, size[0], context, n, (1, *place))[0].reshape(shape)
+
+    def _invert(self, params, z, n, context, each, drawn):
         each, shared = (each, each >= FEWEST_SHARING) if self.context_dim else (max(n, 1), True)
-        flows.check_inputs(z[::each], context, self.dim, self.context_dim)
-        z = xp.ascontiguousarray(xp.asarray(z, dtype=self.dtype))            # numbers may be born on the host
-        context = z if context is None else xp.ascontiguousarray(context, dtype=self.dtype)
-        x, log_det = xp.empty_like(z), xp.empty(n, self.dtype)
+        context = params.flat if context is None else self.xp.ascontiguousarray(context, dtype=self.dtype)
+        x, log_det = self.xp.empty((n, self.dim), self.dtype), self.xp.empty(n, self.dtype)
         if n:
             self.launch("inverse", "inverse", self.inverse_plan(n, each if shared else 0), params.flat, z, context, x, log_det,
-                        np.int64(n), np.int64(each), CONTEXTS_SHARED=int(shared))
+                        np.int64(n), np.int64(each), *drawn, CONTEXTS_SHARED=int(shared))
         return x, log_det
 
     def write_grads(self, params, grads, x, context, dcontext=None):

@@ -9,11 +9,12 @@
 //
 // Bound by: shared-memory loads, 1 + PER for 4 · PER products. Operations per sample: 2 · TRANSFORMS · FLAT, less what is masked and less
 // the context's part (12 dimensions, 11 features of context, 50 and 50 units, 5 transforms: about 23,000, besides 560 tanh and 60 exp).
-// Bytes per sample from and to global memory, float32: 4 (2 DIM + 1), besides 4 CONTEXT for each row of the context; per tile the
+// Bytes per sample from and to global memory, float32: 4 (2 DIM + 1), or 4 (DIM + 1) where z is drawn here, besides 4 CONTEXT for each row of the context; per tile the
 // parameters (out of the second-level cache).
 //
 // Limits: those of density/_maf.cu, for a tile of 32 samples.
 // Compiled in the tests with DIM=12 CONTEXT=11 TRANSFORMS=5 HIDDEN_0=50 HIDDEN_1=50 TILE=384 THREADS=192 RESIDENT=0 CONTEXTS_SHARED=1
+#include "core/_philox.cuh"
 #include "density/_maf.cuh"
 
 constexpr int PER = TILE / THREADS, PITCH = TILE + 2;
@@ -106,10 +107,10 @@ __device__ __forceinline__ void inverse_transform(const Column& column, const re
   }
 }
 
-// `each` rows of z share a row of the context
+// `each` rows of z share a row of the context; if drawn, z is the next call's normals of the counter generator, here at seed and block
 extern "C" __global__ void __launch_bounds__(THREADS, 1) inverse(
     const real* __restrict__ flat, const real* __restrict__ z, const real* __restrict__ context, real* __restrict__ out,
-    real* __restrict__ log_det, long long n, long long each) {
+    real* __restrict__ log_det, long long n, long long each, int drawn, unsigned long long seed, unsigned long long block) {
   DYN_SHARED(real, staged);
   real *rows = staged + (RESIDENT ? TRANSFORMS : 1) * STAGED, *known = rows + ROWS * PITCH, *contexts = rows + (DIM + HIDDEN) * PITCH;
   if (RESIDENT) for (int k = 0; k < TRANSFORMS; k++) stage_layer<0>(flat + (long long)k * FLAT, staged + k * STAGED);
@@ -117,8 +118,16 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) inverse(
     int n_tile = n - start < TILE ? int(n - start) : TILE;
     long long first = start / each;
     int n_rows = int((start + n_tile - 1) / each - first) + 1;
-    for (int task = threadIdx.x; task < TILE * DIM; task += THREADS)
-      rows[task % DIM * PITCH + task / DIM] = z[start * DIM + least(task, (n_tile - 1) * DIM + task % DIM)];
+    if (drawn) {
+      for (int task = threadIdx.x; task < TILE * DIM / 4; task += THREADS) {
+        real four[4];
+        four_normals(philox(seed, block + start / 4 * DIM + task), four);
+        for (int j = 0; j < 4; j++) rows[(4 * task + j) % DIM * PITCH + (4 * task + j) / DIM] = four[j];
+      }
+    } else {
+      for (int task = threadIdx.x; task < TILE * DIM; task += THREADS)
+        rows[task % DIM * PITCH + task / DIM] = z[start * DIM + least(task, (n_tile - 1) * DIM + task % DIM)];
+    }
     if (CONTEXTS_SHARED) {
       for (int task = threadIdx.x; task < n_rows * CONTEXT; task += THREADS)
         known[task / most(CONTEXT, 1) * KNOWN + task % most(CONTEXT, 1)] = context[first * CONTEXT + task];

@@ -6,6 +6,7 @@ import pytest
 
 from accel import device
 from accel.core import _kernels
+from accel.core.counter import CounterGenerator
 from accel.core.tree import packed, ravel
 from accel.density import _maf, made, maf
 from tests.agreement.backends import accel_backends
@@ -166,10 +167,13 @@ def test_one_launch_for_each_call(on, monkeypatch):
         launched.append(name)
         return launch(self, name, *args, **settings)
     monkeypatch.setattr(_kernels.Kernels, "__call__", counted)
-    maf.sample(params, on.rng(), 20, inputs(on, 3)[1])
+    rng, context = CounterGenerator(7, like=params.flat), inputs(on, 3)[1]
+    maf.sample(params, on.rng(), 20, context)
+    maf.sample(params, rng, 20, context)
+    assert rng.block == 20 * 3 * DIM / 4
     maf.loss_and_grad(params, *inputs(on, 40))
     maf.loss(params, *inputs(on, 40))
-    assert launched == ["inverse", "gradient", "log_prob"]
+    assert launched == ["inverse", "inverse", "gradient", "log_prob"]
 
 
 @pytest.mark.parametrize("settings", [{"hidden": (900, 900)}, {"hidden": (3, 3, 3, 3, 3)}])

@@ -61,6 +61,14 @@ for name in SHAPES:
             density, context = getattr(on.package.density, name), on.put(painted(paint, (4, CONTEXT)))
             return density.sample(parameters(on, paint, name), on.rng(1), n, context)
 
+    @case(f"density.{name}.sample#counted", sizes=(1, 90), terms=10 * CHAIN, kernels=True)
+    def _(on, paint, n, name=name):
+        """Numbers from a generator that counts, which a kernel draws for itself."""
+        density, context = getattr(on.package.density, name), on.put(painted(paint, (3, CONTEXT)))
+        rng = on.package.core.counter.CounterGenerator(11, like=context)
+        drawn = [density.sample(parameters(on, paint, name), rng, n, context), density.sample(parameters(on, paint, name, 0), rng, n)]
+        return drawn, rng.block
+
     @case(f"density.{name}.loss", terms=lambda n: n + CHAIN, kernels=True)
     def _(on, paint, n, name=name):
         return getattr(on.package.density, name).loss(parameters(on, paint, name), *map(on.put, both(paint, n)))
