@@ -17,8 +17,8 @@ import numpy as np
 
 from accel.core import _engine, checks, optim, persistence
 from accel.core.progress import progress_bar
-from accel.core.tree import ravel, unravel
-from accel.device import array_module, single_blas_thread, to_host
+from accel.core.tree import leaves, ravel, unravel
+from accel.device import array_module, check_together, single_blas_thread, to_host
 
 __all__ = ["Trained", "NonFiniteLossError", "train"]
 
@@ -59,6 +59,7 @@ def train_together(model, starts, data, *, rngs, learning_rate, batch_size, max_
     They advance together, an epoch at a time: in the same launches where the model has a fused step, one after another elsewhere.
     """
     data = check_data(data)
+    check_together(params=leaves(starts[0])[0][1], **{f"data[{i}]": a for i, a in enumerate(data)})
     settings = check_settings(len(data[0]), learning_rate=learning_rate, batch_size=batch_size, max_epochs=max_epochs,
                               patience=patience, validation_fraction=validation_fraction, clip_norm=clip_norm)
     identity = {**settings, "schedule": schedule.__name__, "data": [[list(a.shape), float(a.sum())] for a in data]}

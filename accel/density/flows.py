@@ -8,7 +8,8 @@ import math
 import numpy as np
 
 from accel.core import checks
-from accel.device import array_module
+from accel.core.tree import Packed, leaves
+from accel.device import array_module, check_together
 
 __all__ = ["check_inputs", "draw_base"]
 
@@ -27,6 +28,18 @@ def check_inputs(x, context, dim, context_dim):
     if context is None:
         raise ValueError(f"context: expected shape ({x.shape[0]}, {context_dim}), got none")
     return x, checks.as_array("context", context, (x.shape[0], context_dim))
+
+
+def inputs(params, x, context, dim, context_dim):
+    """The same, and a ValueError unless both are on the device of the parameters."""
+    x, context = check_inputs(x, context, dim, context_dim)
+    check_place(params, x=x, context=context)
+    return x, context
+
+
+def check_place(params, **arrays):
+    """ValueError unless the arrays are on the device of the parameters: nothing moves on its own."""
+    check_together(params=params.flat if isinstance(params, Packed) else leaves(params)[0][1], **arrays)
 
 
 def draw_base(rng, n, dim, context_dim, context):

@@ -19,7 +19,7 @@ from typing import NamedTuple
 import numpy as np
 
 from accel.core import checks, persistence
-from accel.device import array_module
+from accel.device import array_module, check_together
 
 __all__ = ["Covariance", "FULL", "DIAGONAL", "SPHERICAL", "GaussianMixture", "fit", "load"]
 
@@ -104,7 +104,9 @@ class GaussianMixture(NamedTuple):
         persistence.save(path, "gmm", self._asdict() | {"covariance": self.covariance.name})
 
     def _checked(self, x):
-        return checks.as_array("x", x, ("N", self.means.shape[1]))
+        x = checks.as_array("x", x, ("N", self.means.shape[1]))
+        check_together(means=self.means, x=x)
+        return x
 
 
 def load(path):

@@ -124,7 +124,7 @@ def invert(params, z, context, each=1):
 
 def log_prob(params, x, context=None):
     """log p(x|c) in nats, (N,)."""
-    x, context = flows.check_inputs(x, context, *sizes(params["layers"])[:2])
+    x, context = flows.inputs(params, x, context, *sizes(params["layers"])[:2])
     params = packed(params)
     if flow := flow_of(params):
         return flow.log_prob(params, x, context)
@@ -137,6 +137,7 @@ def sample(params, rng, n, context=None):
     if flow := flow_of(params):
         return flow.sample(params, rng, n, context)
     z, context, shape = flows.draw(rng, n, *sizes(params["layers"])[:2], context)
+    flows.check_place(params, context=context)
     return invert(params, z, context, n)[0].reshape(shape)
 
 
@@ -147,7 +148,7 @@ def loss(params, x, context=None):
 
 def loss_and_grad(params, x, context=None):
     """The loss and its gradient, in the tree of params."""
-    x, context = flows.check_inputs(x, context, *sizes(params["layers"])[:2])
+    x, context = flows.inputs(params, x, context, *sizes(params["layers"])[:2])
     params = packed(params)
     grads = params.scratch("grads", lambda: empty_like(params))
     if flow := flow_of(params):

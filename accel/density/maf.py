@@ -83,7 +83,7 @@ def invert(params, z, context, each=1):
 
 def log_prob(params, x, context=None):
     """log p(x|c) in nats, (N,)."""
-    x, context = flows.check_inputs(x, context, *made.sizes(params["mades"][0])[:2])
+    x, context = flows.inputs(params, x, context, *made.sizes(params["mades"][0])[:2])
     params = packed(params)
     if flow := flow_of(params):
         return flow.log_prob(params, x, context)
@@ -92,7 +92,7 @@ def log_prob(params, x, context=None):
 
 def log_prob_and_grad(params, x, context=None):
     """log p(x|c) (N,), and its gradients with respect to x (N, D) and c (N, C), None where there is no context."""
-    x, context = flows.check_inputs(x, context, *made.sizes(params["mades"][0])[:2])
+    x, context = flows.inputs(params, x, context, *made.sizes(params["mades"][0])[:2])
     params = packed(params)
     if flow := flow_of(params):
         return flow.log_prob_and_grad(params, x, context)
@@ -110,6 +110,7 @@ def sample(params, rng, n, context=None):
     if flow := flow_of(params):
         return flow.sample(params, rng, n, context)
     z, context, shape = flows.draw(rng, n, *made.sizes(params["mades"][0])[:2], context)
+    flows.check_place(params, context=context)
     return invert(params, z, context, n)[0].reshape(shape)
 
 
@@ -127,7 +128,7 @@ def loss_and_grad(params, x, context=None):
 
 def write_grads(params, grads, x, context, dcontext=None):
     """The loss; its gradient goes into grads and, where it is given, the context's into dcontext, (C, N). Both trees packed."""
-    x, context = flows.check_inputs(x, context, *made.sizes(params["mades"][0])[:2])
+    x, context = flows.inputs(params, x, context, *made.sizes(params["mades"][0])[:2])
     if flow := flow_of(params):
         return flow.write_grads(params, grads, x, context, dcontext)
     params, n = made.masked(params), len(x)

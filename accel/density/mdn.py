@@ -151,7 +151,7 @@ def evaluate(work, x):
 
 def log_prob(params, x, context=None):
     """log p(y|c) in nats, (N,)."""
-    (x, context), params = flows.check_inputs(x, context, *sizes_of(params)), packed(params)
+    (x, context), params = flows.inputs(params, x, context, *sizes_of(params)), packed(params)
     xp = array_module(params.flat)
     log_p, step = xp.empty(len(x), params.flat.dtype), flows.COLUMNS if xp is np else flows.COLUMNS_ON_DEVICE
     for rows in (slice(start, start + step) for start in range(0, len(x), step)):
@@ -162,7 +162,7 @@ def log_prob(params, x, context=None):
 
 def log_prob_and_grad(params, x, context=None):
     """log p(y|c) (N,), and its gradients with respect to y (N, D) and c (N, C), None where there is no context."""
-    x, context = flows.check_inputs(x, context, *sizes_of(params))
+    x, context = flows.inputs(params, x, context, *sizes_of(params))
     work = work_arrays(packed(params), "score", len(x), context)
     value = evaluate(work, x.T)
     dcontext = walk_back(work, -1, None, need_dinput=True)
@@ -174,7 +174,7 @@ def components(params, context=None):
     dim, context_dim = sizes_of(params)
     n, params = 1 if context is None else len(context), packed(params)
     xp, dtype = array_module(params.flat), params.flat.dtype
-    context = flows.check_inputs(xp.zeros((n, dim), dtype), context, dim, context_dim)[1]
+    context = flows.inputs(params, xp.zeros((n, dim), dtype), context, dim, context_dim)[1]
     work = work_arrays(params, "sample", n, context)
     mixture(work)
     factor = xp.zeros((*work.log_pi.shape, dim, dim), dtype)
@@ -190,6 +190,7 @@ def components(params, context=None):
 def sample(params, rng, n, context=None):
     """n draws, (n, D); with a context of M rows, n draws for each: (M, n, D)."""
     (dim, context_dim), params = sizes_of(params), packed(params)
+    flows.check_place(params, context=context)
     r, _, shape = flows.draw_base(rng, n, dim, context_dim, context)
     xp, dtype, m = array_module(params.flat), params.flat.dtype, 1 if context is None else len(context)
     u, r = xp.asarray(rng.random(len(r)), dtype=dtype).reshape(m, n), xp.asarray(r, dtype=dtype).reshape(m, n, dim)
@@ -220,7 +221,7 @@ def loss_and_grad(params, x, context=None):
 
 def write_grads(params, grads, x, context, dcontext=None):
     """The loss; its gradient goes into grads and, where it is given, the context's into dcontext, (C, N). Both trees packed."""
-    x, context = flows.check_inputs(x, context, *sizes_of(params))
+    x, context = flows.inputs(params, x, context, *sizes_of(params))
     work, n = work_arrays(params, "train", len(x), context), len(x)
     value = -evaluate(work, x.T).mean()
     dinput = walk_back(work, 1 / n, [*grads["layers"], work.dheads], need_dinput=dcontext is not None)

@@ -95,13 +95,13 @@ def invert(params, z, context, each=1):
 
 def log_prob(params, x, context=None):
     """log p(x|c) in nats, (N,)."""
-    x, context = flows.check_inputs(x, context, *made.sizes(params["mades"][0])[:2])
+    x, context = flows.inputs(params, x, context, *made.sizes(params["mades"][0])[:2])
     return flows.base_log_prob(*forward(params, x, context))
 
 
 def log_prob_and_grad(params, x, context=None):
     """log p(x|c) (N,), and its gradients with respect to x (N, D) and c (N, C), None where there is no context."""
-    x, context = flows.check_inputs(x, context, *made.sizes(params["mades"][0])[:2])
+    x, context = flows.inputs(params, x, context, *made.sizes(params["mades"][0])[:2])
     params = made.masked(params)
     works = flows.work_arrays(params, "score", len(x), context, Work)
     z, log_det = walk(params, works, x.T)
@@ -113,6 +113,7 @@ def log_prob_and_grad(params, x, context=None):
 def sample(params, rng, n, context=None):
     """n draws, (n, D); with a context of M rows, n draws for each: (M, n, D)."""
     z, context, shape = flows.draw(rng, n, *made.sizes(params["mades"][0])[:2], context)
+    flows.check_place(params, context=context)
     return invert(params, z, context, n)[0].reshape(shape)
 
 
@@ -130,7 +131,7 @@ def loss_and_grad(params, x, context=None):
 
 def write_grads(params, grads, x, context, dcontext=None):
     """The loss; its gradient goes into grads and, where it is given, the context's into dcontext, (C, N). Both trees packed."""
-    x, context = flows.check_inputs(x, context, *made.sizes(params["mades"][0])[:2])
+    x, context = flows.inputs(params, x, context, *made.sizes(params["mades"][0])[:2])
     params = made.masked(params)
     works, n = flows.work_arrays(params, "train", len(x), context, Work), len(x)
     z, log_det = walk(params, works, x.T)

@@ -107,7 +107,7 @@ def inverse(params, z, context=None):
 def log_prob(params, x, context=None):
     """log p(x|c) in nats, (N,)."""
     params = packed(params)
-    x, context = flows.check_inputs(x, context, *sizes(params))
+    x, context = flows.inputs(params, x, context, *sizes(params))
     if fused := _realnvp.flow_of(params):
         return fused.log_prob(params.flat, x, context)
     return flows.base_log_prob(*forward(params, x, context))
@@ -115,7 +115,7 @@ def log_prob(params, x, context=None):
 
 def log_prob_and_grad(params, x, context=None):
     """log p(x|c) (N,), and its gradients with respect to x (N, D) and c (N, C), None where there is no context."""
-    x, context = flows.check_inputs(x, context, *sizes(params))
+    x, context = flows.inputs(params, x, context, *sizes(params))
     params = packed(params)
     if fused := _realnvp.flow_of(params):
         return fused.log_prob_and_grad(params.flat, x, context)
@@ -130,6 +130,7 @@ def log_prob_and_grad(params, x, context=None):
 def sample(params, rng, n, context=None):
     """n draws, (n, D); with a context of M rows, n draws for each: (M, n, D)."""
     params = packed(params)
+    flows.check_place(params, context=context)
     if fused := _realnvp.flow_of(params):
         z, context, shape = flows.draw(rng, n, *sizes(params), context)
         return fused.inverse(params.flat, z, context, each=n)[0].reshape(shape)
@@ -156,7 +157,7 @@ def fused(params, data, batch_size):
 
 def write_grads(params, grads, x, context, dcontext=None):
     """The loss; its gradient goes into grads and, where it is given, the context's into dcontext, (C, N). Both trees packed."""
-    x, context = flows.check_inputs(x, context, *sizes(params))
+    x, context = flows.inputs(params, x, context, *sizes(params))
     if _realnvp.flow_of(params):
         return _realnvp.write_grads(params, grads, x, context, dcontext)
     works, n = flows.work_arrays(params, "train", len(x), context, work_of(params)), len(x)

@@ -16,7 +16,7 @@ import numpy as np
 
 from accel.core import _kernels, checks, nets, optim, persistence, training
 from accel.core.tree import empty_like, packed, tree_map
-from accel.device import array_module
+from accel.device import array_module, check_together
 from accel.generative import _dsm, _score, langevin
 from accel.representation import pca
 
@@ -149,6 +149,7 @@ def score(params, x, sigma, *, spread=1.0):
     """s_θ(x, σ), (N, D)."""
     params = packed(params)
     x = checks.as_array("x", x, ("N", params["layers"][-1].shape[1]))
+    check_together(params=params.flat, x=x)
     xp, sigma = array_module(params.flat), as_levels(sigma, x)
     if _kernels.wanted(xp) and (found := _score.score(params, x, sigma, spread, TAU)) is not None:
         return found
@@ -193,6 +194,7 @@ def loss_and_grad(params, x, u, epsilon, *, sigmas, spread=1.0):
 def matched(params, grads, x, u, epsilon, sigmas, spread):
     """The loss, and its gradient in grads unless that is None."""
     x = checks.as_array("x", x, ("N", params["layers"][-1].shape[1]))
+    check_together(params=params.flat, x=x)
     if _kernels.wanted(array_module(params.flat)):
         value = _dsm.loss_and_grad(params, x, u, epsilon, grads, sigmas=sigmas, spread=spread, tau=TAU)
         if value is not None:

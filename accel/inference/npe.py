@@ -20,7 +20,7 @@ from accel.core.scaling import Scaling, fit_scaling
 from accel.core.support import Support, features, fit_support
 from accel.core.tree import empty_like, packed
 from accel.density import maf, mdn, nsf, realnvp
-from accel.device import array_module, put
+from accel.device import array_module, check_together, put
 from accel.representation import pca
 
 __all__ = ["Posterior", "init_params", "loss", "loss_and_grad", "fit", "load"]
@@ -219,6 +219,7 @@ def check_simulations(prior, theta, x):
     """theta and x as finite arrays with as many rows, all of theta inside the prior, or a ValueError."""
     theta = checks.as_array("theta", theta, ("N", prior.dim))
     x = checks.as_array("x", x, (len(theta), "D"))
+    check_together(theta=theta, x=x)
     checks.check_count("theta: number of simulations", len(theta), least=FEWEST)
     checks.check_finite("theta", theta)
     checks.check_finite("x", x)
@@ -227,10 +228,12 @@ def check_simulations(prior, theta, x):
 
 
 def check_observation(x, like):
-    """One or more observations as (M, D), where the model lives and in its dtype, and whether it was one."""
+    """One or more observations as (M, D), where the model lives and in its dtype, and whether it was one; a host array is sent there."""
     x = checks.as_array("x", x)
     single = x.ndim == 1
     x = x[None] if single else x
     checks.check_shape("x", x, ("M", len(like)))
     checks.check_finite("x", x)
+    if array_module(like) is np:
+        check_together(posterior=like, x=x)
     return array_module(like).asarray(x, dtype=like.dtype), single

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from accel.core import checks, persistence
-from accel.device import array_module
+from accel.device import array_module, check_together
 
 __all__ = ["PCA", "fit", "load"]
 
@@ -26,6 +26,7 @@ class PCA(NamedTuple):
     def transform(self, x):
         """The scores of x (N, D): (N, K)."""
         x = checks.as_array("x", x, ("N", len(self.mean)))
+        check_together(mean=self.mean, x=x)
         z = (x - self.mean) @ self.components.T
         if self.whiten:
             z /= array_module(x).sqrt(self.explained_variance)
@@ -34,6 +35,7 @@ class PCA(NamedTuple):
     def inverse_transform(self, z):
         """The reconstruction of scores z (N, K): (N, D)."""
         z = checks.as_array("z", z, ("N", len(self.components)))
+        check_together(mean=self.mean, z=z)
         if self.whiten:
             z = z * array_module(z).sqrt(self.explained_variance)
         x = z @ self.components
