@@ -46,10 +46,10 @@ __device__ Four weights(const real* row, int j, int n_out) {
   }
 }
 
-// How many neighbours share a sum, where rows · TILE sums of so many terms are wanted
+// How many neighbours share a sum, where rows · TILE sums of so many terms are wanted; one where they would not be a power of 2 apart
 __host__ __device__ constexpr int sharing(int rows, int terms) {
   int n = 1;
-  while (n < 4 && 2 * n <= terms && 2 * n * over(rows, 4) * GROUPS <= THREADS && 2 * n * GROUPS <= 32) n *= 2;
+  while (n < 4 && 2 * n <= terms && 2 * n * over(rows, 4) * GROUPS <= THREADS && 32 % (2 * n * GROUPS) == 0) n *= 2;
   return n;
 }
 

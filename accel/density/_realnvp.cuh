@@ -19,25 +19,16 @@
 
 constexpr real S = 5, HALF_LOG_TWO_PI = 0.91893853320467274178;
 constexpr int LOWER = DIM / 2, UPPER = DIM - LOWER;                   // even couplings keep the lower half, and move at least as many
+constexpr int MOST_INPUTS = CONTEXT + UPPER, MOST_OUTPUTS = 2 * UPPER;
+#include "core/_network.cuh"
 
-__host__ __device__ constexpr int width(int layer) { constexpr int widths[] = {HIDDEN}; return widths[layer]; }
-__host__ __device__ constexpr int n_layers() { constexpr int widths[] = {HIDDEN}; return sizeof(widths) / sizeof(int); }
 __host__ __device__ constexpr int n_kept(int k) { return k % 2 ? UPPER : LOWER; }
 __host__ __device__ constexpr int n_moved(int k) { return k % 2 ? LOWER : UPPER; }
-__host__ __device__ constexpr int hidden_rows() { int n = 0; for (int l = 0; l < n_layers(); l++) n += 1 + width(l); return n; }
-__host__ __device__ constexpr int numbers(int k, bool staged) {       // of one network
-  int n_in = CONTEXT + n_kept(k), n = 0;
-  for (int l = 0; l <= n_layers(); l++) {
-    int n_out = l < n_layers() ? width(l) : 2 * n_moved(k);
-    n += staged ? size_of(n_in, n_out) : (1 + n_in) * n_out;
-    n_in = n_out;
-  }
-  return n;
-}
+__host__ __device__ constexpr int numbers(int k, bool staged) { return network_size(CONTEXT + n_kept(k), 2 * n_moved(k), staged); }
 constexpr int EVEN = numbers(0, false), ODD = numbers(1, false), STAGED_EVEN = numbers(0, true), STAGED_ODD = numbers(1, true);
 __host__ __device__ constexpr int start(int k) { return (k + 1) / 2 * EVEN + k / 2 * ODD; }               // of coupling k's parameters
 __host__ __device__ constexpr int staged_start(int k) { return (k + 1) / 2 * STAGED_EVEN + k / 2 * STAGED_ODD; }
-constexpr int LAYERS = n_layers(), HIDDEN_ROWS = hidden_rows(), PARAMETERS = start(TRANSFORMS);
+constexpr int PARAMETERS = start(TRANSFORMS);
 
 // What a block keeps in shared memory: parameters, then rows. The halves of x, each below a row of ones and the context; for each coupling
 // what its network's layers gave; and where one walks back, dx like x, and what each coupling moved.
@@ -61,60 +52,12 @@ template <class F> __device__ void for_each(int n, F f) {
 }
 
 // Parameters into shared memory, and the rows of ones; a barrier follows when the first tile is read
-template <int L> __device__ void stage_network(const real* layer, int n_in, int n_out, real* to) {
-  if constexpr (L < LAYERS) {
-    stage(layer, n_in, width(L), to);
-    stage_network<L + 1>(layer + (1 + n_in) * width(L), width(L), n_out, to + size_of(n_in, width(L)));
-  } else stage(layer, n_in, n_out, to);
-}
-template <int L> __device__ void set_ones(real* row) {
-  if constexpr (L < LAYERS) {
-    for (int i = threadIdx.x; i < TAPES * TILE; i += THREADS) row[i / TILE * TAPE_ROWS * LD + i % TILE] = 1;
-    set_ones<L + 1>(row + (1 + width(L)) * LD);
-  }
-}
 __device__ void begin(const real* flat) {
   if (STAGED) for (int k = 0; k < TRANSFORMS; k++) {
     stage_network<0>(flat + start(k), CONTEXT + n_kept(k), 2 * n_moved(k), staged() + staged_start(k));
   }
-  set_ones<0>(hidden(0));
+  for (int k = 0; k < TAPES; k++) set_ones<0>(hidden(k));
   for_each(1, [=](int i, int) { input(0)[i] = input(1)[i] = 1; });
-}
-
-// The network's output; the units of hidden layer after hidden layer stay from h on, each below its row of ones
-template <int L> __device__ void network(const real* layer, const real* in, int n_in, real* h, real* out, int n_out) {
-  constexpr int MOST_IN = L ? width(L - 1) : CONTEXT + UPPER;
-  if constexpr (L < LAYERS) {
-    dense<MOST_IN, width(L)>(layer, n_in, width(L), in, h + LD, [](Four a, int, int) {
-      for (real& value : a.v) value = tanh(value);
-      return a;
-    });
-    network<L + 1>(layer + size_of(n_in, width(L)), h, width(L), h + (1 + width(L)) * LD, out, n_out);
-  } else dense<MOST_IN, 2 * UPPER>(layer, n_in, n_out, in, out, [](Four a, int, int) { return a; });
-}
-
-// Back through it, the cotangents of each hidden layer in the place of its units; the input's, from its row `first` on, are added to din.
-// Parameters have no gradient where dlayer is null, the input has none where din is.
-template <int L> __device__ void network_back(const real* layer, real* dlayer, bool add, real* in, int n_in, real* h, const real* dout,
-                                                              int n_out, real* din, int first) {
-  constexpr int MOST_IN = L ? width(L - 1) : CONTEXT + UPPER, MOST_OUT = L < LAYERS ? width(L) : 2 * UPPER;
-  const real* da = dout;
-  int n = n_out;
-  if constexpr (L < LAYERS) {
-    da = h + LD, n = width(L);
-    real* above = dlayer ? dlayer + (1 + n_in) * n : nullptr;
-    network_back<L + 1>(layer + size_of(n_in, n), above, add, h, n, h + (1 + n) * LD, dout, n_out, din, first);
-  }
-  if (dlayer) dense_gradient(dlayer, n_in, n, in, da, add);
-  if constexpr (L > 0) dense_transposed<MOST_IN, MOST_OUT>(layer, n_in, n, 0, da, in, [=](Four d, int k, int s) {
-    const Four& below = four(in + k * LD, s);
-    for (int v = 0; v < 4; v++) d.v[v] *= 1 - below.v[v] * below.v[v];
-    return d;
-  });
-  else if (din) dense_transposed<MOST_IN, MOST_OUT>(layer, n_in, n, first, da, din, [=](Four d, int k, int s) {
-    for (int v = 0; v < 4; v++) d.v[v] += four(din + k * LD, s).v[v];
-    return d;
-  });
 }
 
 // t and a of coupling k, below one another

@@ -45,16 +45,17 @@ class Flow(NamedTuple):
             staged += sum((1 + n_in) * 4 * (-(-n_out // 4) | 1) for n_in, n_out in zip(sizes, sizes[1:]))
         return halves + tapes + (halves + self.n_transforms * upper if training else 0), staged
 
-    def layout(self, xp, dtype, n, *, training=False):
-        """For n samples: the most for a block that leave no multiprocessor idle, and if possible with all that it uses in shared memory."""
+    def layout(self, xp, dtype, n, n_models=1, *, training=False):
+        """For n samples of each model: the most that leave no multiprocessor idle, if possible with all that is used in shared memory."""
         n_processors, limit, tiles = _kernels.multiprocessors(xp), _kernels.shared_limit(xp), TRAINING_TILES if training else TILES
-        most = next((tile for tile in tiles if -(-n // tile) >= n_processors), tiles[-1])
+        most = next((tile for tile in tiles if -(-n // tile) * n_models >= n_processors), tiles[-1])
         for keep, staged in ((1, 1), (1, 0), (0, 0)) if training else ((0, 1), (0, 0)):
             rows, n_staged = self.numbers(keep, training)
             for tile in (tile for tile in tiles if tile <= most):
                 shared = ((tile + 4) * rows + staged * n_staged) * dtype.itemsize
                 if shared <= limit:
-                    return Layout(tile, keep, staged, shared, max(1, min(-(-n // tile), n_processors * min(8, limit // shared))))
+                    together = n_processors * min(8, limit // shared)         # blocks that run at the same time
+                    return Layout(tile, keep, staged, shared, max(1, min(-(-n // tile), together // n_models)))
         return None
 
     def launch(self, name, grid, flat, layout, *args):
@@ -102,8 +103,8 @@ class Step(NamedTuple):
     context: object
 
     def n_blocks(self, n, n_models=1):
-        """Blocks of the grid for n rows of each model: no more than run at once, each of which takes one tile after another."""
-        return self.flow.layout(array_module(self.x), self.x.dtype, n, training=True).blocks
+        """Blocks for n rows of each model: no more than run at the same time, each of which takes one tile after another."""
+        return self.flow.layout(array_module(self.x), self.x.dtype, n, n_models, training=True).blocks
 
     def gradient(self, flat, rows, cursor, noise, partial, losses, dcontext=None):
         """Each block's sum into partial (E, G, P) and losses (E, G); the context's gradient into dcontext (C, B), where it is given."""
@@ -115,7 +116,7 @@ class Step(NamedTuple):
 
     def launch(self, name, flat, rows, cursor, losses, *outputs):
         n_models, n_steps, n = rows.shape
-        layout = self.flow.layout(array_module(flat), flat.dtype, n, training=name == "gradient")
+        layout = self.flow.layout(array_module(flat), flat.dtype, n, n_models, training=name == "gradient")
         self.flow.launch(name, (losses.shape[1], n_models), flat, layout, self.x, self.context, rows, cursor, n_steps, n, *outputs)
 
 

@@ -116,7 +116,7 @@ def fit(prior, theta, x, *, rng, n_components=None, n_contrastive=5, balance=0.0
     scaling = fit_scaling(summary)
     c = scaling.apply(summary)
     regression = fit_regression(u, c)
-    model = SimpleNamespace(loss=partial(ratio.loss, **settings), loss_and_grad=partial(ratio.loss_and_grad, **settings))
+    model = SimpleNamespace(**{name: partial(getattr(ratio, name), **settings) for name in ("loss", "loss_and_grad", "fused")})
     trained = training.train(
         model, put(ratio.init_params(rng, dim=u.shape[1], context_dim=c.shape[1], hidden=hidden), array_module(u), u.dtype),
         (ratio.theta_rows_of(prior, regression, u), ratio.x_rows_of(regression, c)), rng=rng, learning_rate=learning_rate,

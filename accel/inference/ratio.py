@@ -26,6 +26,7 @@ import numpy as np
 from accel.core import checks, nets
 from accel.core.tree import empty_like, packed
 from accel.device import array_module
+from accel.inference import _ratio
 
 __all__ = ["init_params", "theta_rows_of", "x_rows_of", "linear_log_ratio", "log_ratio", "log_ratio_and_grad", "loss", "loss_and_grad"]
 
@@ -70,6 +71,8 @@ def linear_log_ratio(theta_rows, x_rows):
 def log_ratio(params, theta_rows, x_rows):
     """The logit f of each pair, (N,), for theta_rows (N, 2P + 1) and x_rows (N, C + P), or (1, C + P) for one observation."""
     params = packed(params)
+    if fused := _ratio.classifier_of(params):
+        return fused.log_ratio(params.flat, theta_rows, x_rows)
     xp = array_module(params.flat)
     f, step = xp.empty(len(theta_rows), params.flat.dtype), BLOCK if xp is np else BLOCK_ON_DEVICE
     for block in (slice(start, start + step) for start in range(0, len(f), step)):
@@ -94,6 +97,9 @@ def log_ratio_and_grad(params, theta_rows, x_rows):
 
 def loss(params, theta_rows, x_rows, *, n_contrastive=5, balance=0.0):
     """(6), and (7) with λ = balance, for matched rows, in nats."""
+    params = packed(params)
+    if step := fused(params, (theta_rows, x_rows), n_contrastive=n_contrastive, balance=balance):
+        return _ratio.loss(params, step)
     xp, n_pairs = array_module(theta_rows), count_pairs(theta_rows, n_contrastive)
     f = xp.stack([log_ratio(params, xp.roll(theta_rows, -k, axis=0), x_rows) for k in range(n_pairs)])
     return cross_entropy(f, balance)
@@ -103,6 +109,8 @@ def loss_and_grad(params, theta_rows, x_rows, *, n_contrastive=5, balance=0.0):
     """The loss and its gradient, in the tree of params."""
     params = packed(params)
     grads = params.scratch("grads", lambda: empty_like(params))
+    if step := fused(params, (theta_rows, x_rows), n_contrastive=n_contrastive, balance=balance):
+        return _ratio.write_grads(params, grads, step), grads
     layers, n_u = params["layers"], theta_rows.shape[1] - 1
     work = work_arrays(params, "train", count_pairs(theta_rows, n_contrastive), theta_rows)
     f = forward(layers, work, theta_rows, x_rows)
@@ -122,6 +130,11 @@ def loss_and_grad(params, theta_rows, x_rows, *, n_contrastive=5, balance=0.0):
     first[1 + p:1 + n_u] -= by_x[-p:]
     first[1 + n_u:] = by_x[:-p]
     return value, grads
+
+
+def fused(params, data, batch_size=None, *, n_contrastive, balance):
+    """What trains the classifier in kernels of its own (core._engine), None where array code is to run."""
+    return _ratio.step(params, *data, n_contrastive=n_contrastive, balance=balance)
 
 
 def count_pairs(theta_rows, n_contrastive):

@@ -27,7 +27,7 @@ def trained(on, paint, n, **settings):
 
 
 for name, settings in VARIANTS.items():
-    @case(f"inference.nre.fit#{name}", sizes=(90,), terms=5000)
+    @case(f"inference.nre.fit#{name}", sizes=(90,), terms=5000, kernels=name != "balanced")
     def _(on, paint, n, settings=settings):
         posterior, _, _ = trained(on, paint, n, **settings)
         return posterior.params, posterior.regression, posterior.scaling.std, posterior.history

@@ -42,13 +42,13 @@ def _(on, paint, n):
     return [on.package.inference.ratio.linear_log_ratio(theta_rows, rows) for rows in (x_rows, x_rows[:1])]
 
 
-@case("inference.ratio.log_ratio", terms=60)
+@case("inference.ratio.log_ratio", terms=60, kernels=True)
 def _(on, paint, n):
     params, theta_rows, x_rows = setting(on, paint, n)
     return [on.package.inference.ratio.log_ratio(params, theta_rows, rows) for rows in (x_rows, x_rows[:1])]
 
 
-@case("inference.ratio.log_ratio#more than a block", sizes=(2500,), terms=60)
+@case("inference.ratio.log_ratio#more than a block", sizes=(2500,), terms=60, kernels=True)
 def _(on, paint, n):
     return on.package.inference.ratio.log_ratio(*setting(on, paint, n))
 
@@ -62,26 +62,27 @@ for name, hidden in (("two layers", HIDDEN), ("one layer", (5,))):
 
 
 for name, settings in KINDS.items():
-    @case(f"inference.ratio.loss#{name}", sizes=(2, 7, 31, 153), terms=lambda n: n + 100)
+    @case(f"inference.ratio.loss#{name}", sizes=(2, 7, 31, 153), terms=lambda n: n + 100, kernels="balance" not in settings)
     def _(on, paint, n, settings=settings):
         return on.package.inference.ratio.loss(*setting(on, paint, n), **settings)
 
-    @case(f"inference.ratio.loss_and_grad#{name}", sizes=(2, 7, 31, 153), terms=lambda n: n + 500)
+    @case(f"inference.ratio.loss_and_grad#{name}", sizes=(2, 7, 31, 153), terms=lambda n: n + 500, kernels="balance" not in settings)
     def _(on, paint, n, settings=settings):
         return on.package.inference.ratio.loss_and_grad(*setting(on, paint, n), **settings)
 
 
-@case("inference.ratio.loss_and_grad#one layer", sizes=(7,), terms=500)
+@case("inference.ratio.loss_and_grad#one layer", sizes=(7,), terms=500, kernels=True)
 def _(on, paint, n):
     return on.package.inference.ratio.loss_and_grad(*setting(on, paint, n, (5,)))
 
 
-@case("inference.ratio.loss_and_grad#saturated", sizes=(7,), terms=500)
-def _(on, paint, n):
-    """Logits of hundreds of nats, where a sigmoid is 0 or 1 to the last digit."""
-    params, theta_rows, x_rows = setting(on, paint, n)
-    theta_rows = on.put(20 * painted(paint, (n, 2 * DIM + 1)))
-    return on.package.inference.ratio.loss_and_grad(params, theta_rows, x_rows, n_contrastive=3, balance=20.0)
+for name, balance in (("saturated", 0.0), ("saturated, balanced", 20.0)):
+    @case(f"inference.ratio.loss_and_grad#{name}", sizes=(7,), terms=500, kernels=not balance)
+    def _(on, paint, n, balance=balance):
+        """Logits of hundreds of nats, where a sigmoid is 0 or 1 to the last digit."""
+        params, theta_rows, x_rows = setting(on, paint, n)
+        theta_rows = on.put(20 * painted(paint, (n, 2 * DIM + 1)))
+        return on.package.inference.ratio.loss_and_grad(params, theta_rows, x_rows, n_contrastive=3, balance=balance)
 
 
 @case("inference.ratio.loss#bad input", sizes=(1,))
