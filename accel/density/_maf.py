@@ -170,7 +170,7 @@ class Flow(NamedTuple):
     def invert(self, params, z, context, each):
         """x (N, D) and log|det ∂x/∂z| (N,), a row of the context standing for `each` rows of z."""
         flows.check_inputs(z[::each] if self.context_dim else z, context, self.dim, self.context_dim)
-        z = self.xp.ascontiguousarray(z, dtype=self.dtype)
+        z = self.xp.ascontiguousarray(self.xp.asarray(z, dtype=self.dtype))    # numbers may be born on the host
         return self._invert(params, z, len(z), context, each, (0, np.uint64(0), np.uint64(0)))
 
     def sample(self, params, rng, n, context):

@@ -107,10 +107,10 @@ def log_prob_and_grad(params, x, context=None):
 def sample(params, rng, n, context=None):
     """n draws, (n, D); with a context of M rows, n draws for each: (M, n, D)."""
     params = packed(params)
+    flows.check_place(params, context=context)
     if flow := flow_of(params):
         return flow.sample(params, rng, n, context)
     z, context, shape = flows.draw(rng, n, *made.sizes(params["mades"][0])[:2], context)
-    flows.check_place(params, context=context)
     return invert(params, z, context, n)[0].reshape(shape)
 
 
