@@ -65,7 +65,8 @@ template <int K> __device__ __forceinline__ void backward(const real* weights, r
 
 template <bool GRADIENT> __device__ __forceinline__ void matched(const real* flat, Batch batch, real* partial, real* losses) {
   DYN_SHARED(real, units);                                            // [fed(LAYERS)][LD]
-  real *residual = units + fed(LAYERS) * LD, *gain = residual + DIM * LD, *sigma = gain + DIM * LD, *sums = sigma + LD, *room = sums + THREADS;
+  real *residual = units + fed(LAYERS) * LD, *gain = residual + DIM * LD, *sigma = gain + DIM * LD;
+  real *sums = sigma + LD, *room = sums + THREADS;
   const real* weights = flat + (long long)blockIdx.y * offset(LAYERS);
   const long long first = ((long long)blockIdx.y * batch.n_steps + batch.cursor[0]) * batch.n;
   const long long place = (long long)blockIdx.y * gridDim.x + blockIdx.x;

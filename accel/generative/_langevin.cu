@@ -4,9 +4,8 @@
 //
 //     x ← x + A (x − m) + F(x − m) + b z,    A (D, D), F the folded network, z standard normal, b = √α
 //
-// A block holds TILE chains and the weights in shared memory. z of step t is row t of an array, or is drawn in place: number f of the
-// step's N D is the counter generator's number f from its block start + t ⌈N D/4⌉ on. The first step after which a chain is not finite
-// goes into `bad` by an integer minimum; the caller then runs the launch again up to there.
+// A block holds TILE chains and the weights in shared memory; z comes as generative/_walk.cuh says. The first step after which a chain is
+// not finite goes into `bad` by an integer minimum; the caller then runs the launch again up to there.
 //
 // Work for each chain and step of D-H-H-D: H (H + 2 D) multiply-adds and 2 H tanh, 16,900 and 256 for 2-128-128-2, in float32 about
 // 17,000 + 6,000 instructions: a million chains and a thousand steps are 3.4e13 floating-point operations, 0.5 s at the 67 TFLOP/s of
@@ -15,24 +14,8 @@
 //
 // Compiled in the tests with DIM=2 LAYERS=3 H1=128 H2=128 TILE=64 STAGED=1
 #define INPUTS DIM
-#include "core/_philox.cuh"
 #include "generative/_network.cuh"
-
-struct Noise {
-  const real* given;                                                  // (steps, N, D), or null, and then drawn
-  unsigned long long seed, block;
-};
-
-// z of one step for the block's chains, from chain `first` on, into z[chain · DIM + d]
-__device__ __forceinline__ void draw(Noise noise, int step, long long first, int n, real* z) {
-  const long long from = first * DIM, all = (long long)n * DIM;
-  if (noise.given) {
-    for (int f = threadIdx.x; f < TILE * DIM; f += BLOCK) z[f] = from + f < all ? noise.given[step * all + from + f] : real(0);
-    return;
-  }
-  const unsigned long long block = noise.block + step * ((all + 3) / 4) + from / 4;           // TILE · DIM is a multiple of four
-  for (int q = threadIdx.x; q < TILE * DIM / 4; q += BLOCK) four_normals(philox(noise.seed, block + q), z + 4 * q);
-}
+#include "generative/_walk.cuh"
 
 __device__ __forceinline__ void walk_all(const real* packed, const real* linear, const real* mean, const real* start, real* end, int* bad,
                                          int n, int n_steps, real width_of_noise, Noise noise) {
@@ -50,7 +33,7 @@ __device__ __forceinline__ void walk_all(const real* packed, const real* linear,
     }
   __syncthreads();
   for (int step = 0; step < n_steps; step++) {
-    if (width_of_noise > 0) draw(noise, step, first, n, z);
+    if (width_of_noise > 0) draw<TILE, BLOCK>(noise, step, first, n, z);
     evaluate<0>(weights, centred, stored, at);
     for (int s = threadIdx.x; s < TILE; s += BLOCK) {
       for (int d = 0; d < DIM; d++) {

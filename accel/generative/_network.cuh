@@ -70,7 +70,8 @@ __device__ __forceinline__ void put_samples(real* row, int sample, const real* f
 }
 
 // h = tanh([b; W]ᵀ [1; in]) of layer K for this thread's units and samples; zero for units beyond the layer
-template <int K> __device__ __forceinline__ void hidden_units(const real* layer, const real* in, Place at, real (&h)[UNITS_EACH][SAMPLES_EACH]) {
+template <int K> __device__ __forceinline__
+void hidden_units(const real* layer, const real* in, Place at, real (&h)[UNITS_EACH][SAMPLES_EACH]) {
   constexpr int stride = padded(width(K + 1));
   real w[UNITS_EACH], a[SAMPLES_EACH];
   #pragma unroll

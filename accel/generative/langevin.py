@@ -5,8 +5,8 @@ step waits for a device. Whether all was finite so far is a flag that stays ther
 has fallen, beside a count of the good steps. The host reads the two at the end of each level and every PAUSE steps (on the CPU
 at every step), and then still knows at which step it was, and returns the chains as they were before it.
 
-On a device, where the score is a fitted network's (`ScoreModel.score`, or a `partial` of `score_matching.score`), one kernel takes all
-chains through all steps between two such looks, network, noise and all.
+On a device, where the score is a fitted network's (`ScoreModel.score`, or a `partial` of `score_matching.score`) or a mixture's (a
+`partial` of `mixture_score.score`), one kernel takes all chains through all steps between two such looks, score, noise and all.
 """
 import math
 from typing import NamedTuple

@@ -9,6 +9,7 @@ from accel import device
 from accel.core import _kernels
 from accel.core.counter import CounterGenerator
 from accel.core.tree import packed
+from accel.density import gmm, mixture_score
 from accel.generative import _dsm, _langevin, _network, langevin, score_matching
 from accel.representation import pca
 from tests.agreement import harness
@@ -44,6 +45,15 @@ def points(on, n, seed=1):
 
 def network(on):
     return functools.partial(score_matching.score, params(on))
+
+
+def mixture(on, kind=gmm.FULL):
+    """Three components, the first of which nobody draws from."""
+    roots = np.random.default_rng(4).standard_normal((3, DIM, DIM)) + 2 * np.eye(DIM)
+    covariances = roots @ roots.transpose(0, 2, 1) + 0.3 * np.eye(DIM) if kind is gmm.FULL else roots[:, 0]**2 + 0.3
+    means = np.random.default_rng(5).standard_normal((3, DIM))
+    made = gmm.GaussianMixture(np.array([0.0, 0.7, 0.3]), means, covariances, kind, np.zeros(1), True)
+    return functools.partial(mixture_score.score, on.put(made))
 
 
 def launches_of(function, *args, **settings):
@@ -147,8 +157,9 @@ class TestWalks:
         np.testing.assert_array_equal(found[0].x.get(), expected[0].x.get())
         np.testing.assert_array_equal(found[1].get(), expected[1].get())
 
+    @pytest.mark.parametrize("score", [network, mixture])
     @pytest.mark.parametrize(("step", "chains"), [(1, (0,)), (9, (2, 30)), (14, (39,)), (104, (5,))])
-    def test_a_chain_that_fails_is_named_at_its_step(self, on, step, chains):
+    def test_a_chain_that_fails_is_named_at_its_step(self, on, score, step, chains):
         """One draw of noise is not a number; the chains are returned as the noise before it left them."""
         class Failing:
             calls = 0
@@ -159,7 +170,7 @@ class TestWalks:
                 if self.calls == step:
                     z[list(chains), 1] = np.nan
                 return on.put(z)
-        x, model, per_level = points(on, 40), network(on), 7 if step < 100 else 120
+        x, model, per_level = points(on, 40), score(on), 7 if step < 100 else 120
         with pytest.raises(langevin.NonFiniteScoreError, match=f"{len(chains)} of 40 chains") as caught:
             langevin.annealed(Failing(), model, x, **self.settings(per_level, every=2))
         level, place = divmod(step - 1, per_level)
@@ -187,6 +198,18 @@ class TestWalks:
         assert off(epsilon / (1 - phi**2)).max() < 4
         assert np.abs((x.mean(axis=0) - mean) / (x.std(axis=0) / np.sqrt(n))).max() < 4
         assert off(variances).max() > 4, "the control: it is too wide at this step"
+
+    @pytest.mark.parametrize("kind", [gmm.FULL, gmm.DIAGONAL])
+    def test_a_mixture_is_walked_as_in_array_code(self, on, kind):
+        """With a component of no weight, more chains than a block has, and sigma zero, where the mixture has a score too."""
+        x, score = points(on, 300), mixture(on, kind)
+        settings = {"step_size": 0.1, "n_steps": 5}
+        with np.errstate(divide="ignore"):
+            assert launches_of(langevin.unadjusted, CounterGenerator(1, like=x), score, x, **settings) == ["walk"]
+            found = langevin.unadjusted(CounterGenerator(1, like=x), score, x, **settings).x.get()
+            with device.kernels(False):
+                expected = langevin.unadjusted(CounterGenerator(1, like=x), score, x, **settings).x.get()
+        np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5 if on.dtype == "float32" else 1e-13)
 
     def test_any_other_score_is_walked_in_array_code(self, wide):
         x, model, rng = points(wide, 5), network(wide), np.random.default_rng(0)

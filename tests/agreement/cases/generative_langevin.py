@@ -82,6 +82,18 @@ def _(on, paint, n):
     return found
 
 
+@case("generative.langevin.annealed#along a mixture", sizes=(1, 7, 300), terms=1000, kernels=True)
+def _(on, paint, n):
+    annealed, start = on.package.generative.langevin.annealed, on.put(painted(paint, (n, 3)))
+    settings = {"sigmas": LEVELS, "step_size": 0.02, "n_steps": 4}
+    found = []
+    for kind in ("FULL", "DIAGONAL"):
+        score = partial(on.package.density.mixture_score.score, known(on, kind))
+        found += [annealed(on.rng(1), score, start, **settings),
+                  annealed(counting(on, start), score, start, denoise=True, every=3, **settings)]
+    return found
+
+
 @case("generative.langevin.annealed#along a network, not finite", sizes=(7,), terms=1000, dtypes=("float64",), kernels=True,
       note="a chain that runs away leaves the range of float32 far earlier, and is another chain in the end")
 def _(on, paint, n):
