@@ -13,10 +13,10 @@ from accel.density import gmm, mixture_score
 from accel.generative import _dsm, _langevin, _network, langevin, score_matching
 from accel.representation import pca
 from tests.agreement import harness
-from tests.agreement.backends import accel_backends
+from tests.agreement.backends import accel_backends, uses_cuda
 
 BACKENDS = {backend.dtype: backend for backend in accel_backends().values() if backend.kernels}
-pytestmark = pytest.mark.skipif(not BACKENDS, reason="kernels run on the CPU through g++")
+pytestmark = [pytest.mark.skipif(not BACKENDS, reason="kernels run on the CPU through g++"), *([pytest.mark.gpu] if uses_cuda() else [])]
 DIM, HIDDEN, SIGMAS = 3, (6, 5), (2.0, 0.8, 0.3)
 
 
