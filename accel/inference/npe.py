@@ -6,7 +6,8 @@ the parameters of embedding and flow lie in one buffer, and the gradient goes by
     dφ, de = backward through the flow (v, e)            accel.density, de summed over its transforms
     dψ     = backward through the network e_ψ(c) (de)    accel.core.nets
 
-Sampling embeds each observation once, and its draws are made a block of columns at a time.
+Sampling embeds each observation once, and its draws are made a block of columns at a time; on a device one kernel takes them back
+through (7), in place (`_npe.cu`).
 """
 from dataclasses import dataclass, replace
 from functools import partial
@@ -14,13 +15,14 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from accel.core import checks, nets, optim, persistence, priors, training
+from accel.core import _kernels, checks, nets, optim, persistence, priors, training
 from accel.core.regression import Regression, fit_regression
 from accel.core.scaling import Scaling, fit_scaling
 from accel.core.support import Support, features, fit_support
 from accel.core.tree import empty_like, packed
 from accel.density import maf, mdn, nsf, realnvp
 from accel.device import array_module, check_together, put
+from accel.inference import _npe
 from accel.representation import pca
 
 __all__ = ["Posterior", "init_params", "loss", "loss_and_grad", "fit", "load"]
@@ -161,6 +163,8 @@ def draw(posterior, rng, n, x):
     """n draws of θ for each row of x (M, D), which nobody checks, so that nobody waits for the device: (M, n, P)."""
     c = posterior.context(x)
     v = posterior.density.sample(posterior.params["flow"], rng, n, embed(posterior.params, c))
+    if _kernels.wanted(array_module(v)) and _npe.fits(posterior.prior, v):
+        return _npe.finish(posterior.prior, v, posterior.whitening.mean(c), posterior.whitening.factor)
     u = posterior.whitening.undo(v, c)
     return posterior.prior.to_constrained(u.reshape(-1, u.shape[-1]))[0].reshape(*u.shape[:2], -1)
 

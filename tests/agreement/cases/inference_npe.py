@@ -76,6 +76,19 @@ def _(on, paint, n):
     return [trained(on, paint, n, **VARIANTS[name])[0].context(on.put(painted(paint, (4, 3)))) for name in ("plain", "pca")]
 
 
+@case("inference.npe.Posterior.sample#priors", sizes=(1, 45), terms=1000, kernels=True)
+def _(on, paint, n):
+    """Every way from whitened draws to parameters, for rows that fill no block and rows of several."""
+    npe, core, x = on.package.inference.npe, on.package.core, on.put(painted(paint, (n, 3)))
+    priors, params = core.priors, on.put(npe.init_params(np.random.default_rng(0), dim=3, context_dim=3, **FLOW))
+    whitening = core.regression.Regression(*on.put((painted(paint, (4, 3)), 3 * np.tril(painted(paint, (3, 3))))))
+    scaling, one = core.scaling.Scaling(*on.put((np.zeros(3), np.ones(3)))), priors.BoxUniform([0.0], [1.0])
+    sides = ((priors.BoxUniform([-1.0, 1000.1], [0.3, 1000.7]), one), (one, priors.Normal([-1.0, 1000.1], [0.3, 7.0])),
+             (priors.LogNormal([-1.0, 0.3], [0.3, 0.2]), priors.Independent((one,))), (one, priors.Dirichlet([1.0, 2.0, 0.5])))
+    return [npe.Posterior(priors.Independent(parts), on.package.density.maf, params, whitening, None, scaling, 0.0, {})
+            .sample(on.rng(1), 7, x) for parts in sides]
+
+
 @case("inference.npe.Posterior.distance", sizes=(90,), terms=20_000)
 def _(on, paint, n):
     posteriors = [trained(on, paint, n, **VARIANTS[name])[0] for name in ("plain", "pca")]
