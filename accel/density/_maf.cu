@@ -4,9 +4,11 @@
 // A block takes TILE samples at a time through the whole flow (density/_maf_forward.cuh) and then the next tile, gridDim.x further on.
 //
 // Bound by: shared-memory loads, two vectors for 16 products; for few samples, by the chain of LAST + 1 phases for each transform, with
-// a barrier after each. Operations per sample: 2 · TRANSFORMS · FLAT, less what is masked (3-50-50-6 with 10 features of context, 5
-// transforms: 25,000 of 34,000, besides 500 tanh). Bytes per sample from and to global memory: 4 (2 DIM + CONTEXT + 1) in float32, and
-// per block the parameters, once where they are resident, else once for each tile.
+// a barrier after each. Operations per sample: two for each allowed weight (3-50-50-6 with 10 features of context, 5 transforms: 24,180,
+// and 27,680 with the groups filled up; 34,000 with the masked weights), besides a tanh for each unit and output pair (515). Bytes per
+// sample from and to global memory: 4 (2 DIM + CONTEXT + 1) in float32, and per block the parameters, once where they are resident, else
+// once for each tile, out of the second-level cache. Shared memory of that flow: 49 kB for a tile of 64, so that three blocks share a
+// multiprocessor.
 //
 // Limits: up to four hidden layers; one transform with a tile of 8 samples must fit into shared memory (density/_maf.py decides).
 // Compiled in the tests with DIM=3 CONTEXT=10 TRANSFORMS=5 HIDDEN_0=50 HIDDEN_1=50 TILE=64 THREADS=256 RESIDENT=0

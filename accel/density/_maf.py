@@ -104,6 +104,8 @@ class Flow(NamedTuple):
         """How n samples of each of n_models are taken."""
         n, limit, processors = max(n, 1), _kernels.shared_limit(self.xp), _kernels.multiprocessors(self.xp)
         tile = min(WIDEST_TILE, TILE * -(-n * n_models // (TILE * processors)))
+        if kind == "forward":                                         # whose n changes from call to call: few kernels to compile
+            tile = 1 << (tile - 1).bit_length()
         while self.bytes(kind, tile, False) > limit:
             tile -= TILE
         blocks, threads = -(-n // tile), THREADS

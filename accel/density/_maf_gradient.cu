@@ -7,9 +7,11 @@
 // every run. A block that has several tiles adds to its slice.
 //
 // Bound by: for small batches the chain of phases, LAST + 1 there and LAST + 1 back for each transform, with a barrier after each; for
-// large ones shared-memory loads. Operations per sample: 6 · TRANSFORMS · FLAT, less what is masked (3-50-50-6 with 10 features of
-// context, 5 transforms: about 75,000 of 107,000, besides 500 tanh). Bytes: per sample 4 (DIM + CONTEXT + 1) in float32, per block the
-// parameters and as many numbers of its slice (17,780 each, 142 kB in float32), which stay in the second-level cache.
+// large ones shared-memory loads. Operations per sample: six for each allowed weight (3-50-50-6 with 10 features of context, 5
+// transforms: 72,540, and 83,040 with the groups filled up), besides 515 tanh. Bytes in float32: per sample 4 (DIM + CONTEXT + 1), per
+// block the parameters and as many numbers of its slice (17,780 each, 142 kB), which stay in the second-level cache; a further tile of
+// the block reads and writes its slice again. Shared memory of that flow: 115 kB for a tile of 8 with all parameters, 184 kB for one of
+// 56 with those of one transform.
 //
 // Limits: those of density/_maf.cu.
 // Compiled in the tests with DIM=3 CONTEXT=10 TRANSFORMS=5 HIDDEN_0=50 HIDDEN_1=50 TILE=32 THREADS=256 RESIDENT=1

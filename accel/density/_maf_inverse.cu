@@ -7,8 +7,9 @@
 // the context stands for many samples, its part of the first layer, the units that see it alone and the first dimension's outputs are
 // computed once for each row of the context that a tile meets.
 //
-// Bound by: shared-memory loads, 1 + PER for 4 · PER products. Operations per sample: 2 · TRANSFORMS · FLAT, less what is masked and less
-// the context's part (12 dimensions, 11 features of context, 50 and 50 units, 5 transforms: about 23,000, besides 560 tanh and 60 exp).
+// Bound by: shared-memory loads, 1 + PER for 4 · PER products, and instructions, of which a tanh takes about 20. Operations per sample: two
+// for each allowed weight but the context's (12 dimensions, 11 features of context, 50 and 50 units, 5 transforms: 22,850, and 24,080 with
+// the groups filled up), besides 560 tanh and 60 exp.
 // Bytes per sample from and to global memory, float32: 4 (2 DIM + 1), or 4 (DIM + 1) where z is drawn here, besides 4 CONTEXT for each row of the context; per tile the
 // parameters (out of the second-level cache).
 //
