@@ -112,7 +112,10 @@ class Chains:
                 z *= width
                 self.moved += z
             good = self.xp.isfinite(self.moved)
-            self.xp.copyto(self.good, good, where=self.finite)        # of the step that failed, from then on
+            if self.xp is np:                                         # where every step is looked at
+                self.good = good
+            else:
+                self.xp.copyto(self.good, good, where=self.finite)    # of the step that failed, from then on
             self.take(good.all())
 
 
