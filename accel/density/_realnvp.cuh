@@ -46,6 +46,8 @@ __device__ real* before(int k) { return place(BEFORE + k * UPPER); }
 __host__ __device__ constexpr int row_of(int i) { return i < LOWER ? 1 + CONTEXT + i : 2 + 2 * CONTEXT + i; }           // of dimension i
 __device__ const real* network_of(const real* flat, int k) { return STAGED ? staged() + staged_start(k) : flat + start(k); }
 
+constexpr int PER_CONTEXT = CONTEXT ? CONTEXT : 1;                    // to divide by where there is none
+
 // f(where, s) for all samples of n rows, which begin where = 0
 template <class F> __device__ void for_each(int n, F f) {
   for (int i = threadIdx.x; i < n * TILE; i += THREADS) f(i / TILE * LD + i % TILE, i % TILE);
@@ -141,7 +143,7 @@ __device__ void walk_back(const real* flat, real dlog_det, int n, real* dflat, b
 template <class X, class C> __device__ void read(const real* x, const real* context, X taken, C context_of) {
   for (int i = threadIdx.x; i < TILE * DIM; i += THREADS) place(row_of(i % DIM))[i / DIM] = x[taken(i / DIM) * DIM + i % DIM];
   if (CONTEXT) for (int i = threadIdx.x; i < TILE * CONTEXT; i += THREADS) {
-    int s = i / CONTEXT, c = i % CONTEXT;
+    int s = i / PER_CONTEXT, c = i % PER_CONTEXT;
     input(0)[(1 + c) * LD + s] = input(1)[(1 + c) * LD + s] = context[context_of(s) * CONTEXT + c];
   }
   __syncthreads();

@@ -29,7 +29,7 @@ score(const real* flat, const real* x, const real* context, long long n, long lo
     walk_back(flat, 1, TILE, nullptr, false, true);
     write(DX, dx, first, live);
     if (CONTEXT) for (int i = threadIdx.x; i < live * CONTEXT; i += THREADS) {
-      int at = (1 + i % CONTEXT) * LD + i / CONTEXT;
+      int at = (1 + i % PER_CONTEXT) * LD + i / PER_CONTEXT;
       dcontext[first * CONTEXT + i] = dinput(0)[at] + dinput(1)[at];
     }
   });

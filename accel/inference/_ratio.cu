@@ -2,9 +2,9 @@
 // _ratio.py).
 //
 // A block takes ROWS rows of x, each with the PAIRS rows of θ that it is held against, side by side: TILE = ROWS · PAIRS pairs, which are
-// feature-major in shared memory. What matched and mismatched pairs add to a gradient nearly cancels, and here it does so at once. Each pair goes
-// through the whole network, on [u, v, c] with v = s − m, where array code computes what the first layer makes of a row once; that costs
-// 2P + C of its inputs for each pair, and saves every sum over pairs. Parameters are in shared memory where they fit (STAGED).
+// feature-major in shared memory. What matched and mismatched pairs add to a gradient nearly cancels, and here it does so at once. Each
+// pair goes through the whole network, on [u, v, c] with v = s − m, where array code computes what the first layer makes of a row once:
+// that costs 2P + C inputs for each pair, and saves all sums over pairs. Parameters are in shared memory where they fit (STAGED).
 //
 // Operations: with W weights, W multiply-adds for each pair forward, 3W in training; bytes in float32: 4 (3P + C + 1) for each pair, the
 // parameters once for each block, the gradient written once for each block and read and written for each later tile. Small batches are
@@ -17,7 +17,7 @@ constexpr int MOST_INPUTS = 2 * P + CONTEXT, MOST_OUTPUTS = 1 + CONTEXT;
 constexpr int INPUTS = MOST_INPUTS, OUTPUTS = MOST_OUTPUTS, PARAMETERS = network_size(INPUTS, OUTPUTS, false);
 constexpr int PER_THETA = 2 * P + 1, PER_X = CONTEXT + P;             // numbers of a row
 constexpr int U = 1, V = U + P, C = V + P;                            // where these begin among the inputs, below a row of ones
-constexpr int HIDDEN_ROW = 1 + INPUTS, OUT = HIDDEN_ROW + HIDDEN_ROWS, F = OUT + OUTPUTS;
+constexpr int HIDDEN_ROW = 1 + INPUTS, OUT = HIDDEN_ROW + HIDDEN_ROWS, F = OUT + OUTPUTS, DINPUT = F + 1;
 
 __device__ real* staged() { DYN_SHARED(real, memory); return memory; }
 __device__ real* place(int row) { return staged() + (STAGED ? network_size(INPUTS, OUTPUTS, true) : 0) + row * LD; }
@@ -50,6 +50,14 @@ __device__ void logits(const real* flat, const real* theta_rows, const real* x_r
     place(F)[s] = f + (place(F)[s] - real(0.5) * square);
   }
   __syncthreads();
+}
+
+// dout = df [1; c] in the place of the outputs; no barrier
+template <class DF> __device__ void turn(DF df) {
+  for (int i = threadIdx.x; i < OUTPUTS * TILE; i += THREADS) {
+    int c = i / TILE, s = i % TILE;
+    place(OUT + c)[s] = df(s) * (c ? place(C + c - 1)[s] : real(1));
+  }
 }
 
 __device__ real log_add(real a, real b) {
@@ -112,24 +120,45 @@ gradient(const real* flat, const real* theta_rows, const real* x_rows, const int
   partial += ((long long)blockIdx.y * gridDim.x + blockIdx.x) * PARAMETERS;
   if ((long long)blockIdx.x * ROWS >= batch) for (int i = threadIdx.x; i < PARAMETERS; i += THREADS) partial[i] = 0;
   over_batch<true>(flat, theta_rows, x_rows, chosen, cursor, steps, batch, losses, [=](int first) {
-    for (int i = threadIdx.x; i < OUTPUTS * TILE; i += THREADS) {     // dout = df [1; c]
-      int c = i / TILE, s = i % TILE;
-      place(OUT + c)[s] = place(F)[s] * (c ? place(C + c - 1)[s] : real(1));
-    }
+    turn([](int s) { return place(F)[s]; });
     __syncthreads();
     network_back<0>(STAGED ? staged() : flat, partial, first >= (int)gridDim.x * ROWS, place(0), INPUTS, place(HIDDEN_ROW), place(OUT),
                     OUTPUTS, nullptr, 0);
   });
 }
 
-// The logit of each of n rows of θ with its own row of x, or with the one that there is; pairs are compiled as 1
-extern "C" __global__ void __launch_bounds__(THREADS, 1)
-log_ratio(const real* flat, const real* theta_rows, const real* x_rows, long long n, int n_x, real* out) {
-  begin(flat);
+// The logits of n rows of θ, each with its own row of x or with the one that there is, a tile at a time; PAIRS is 1
+template <class Tile>
+__device__ void over_pairs(const real* flat, const real* theta_rows, const real* x_rows, long long n, int n_x, real* out, Tile tile) {
   for (long long first = (long long)blockIdx.x * TILE; first < n; first += (long long)gridDim.x * TILE) {
     auto row_of = [=](int s) { return first + s < n ? first + s : n - 1; };
     logits(flat, theta_rows, x_rows, row_of, [=](int s) { return n_x == 1 ? 0LL : row_of(s); });
     for (int s = threadIdx.x; s < TILE; s += THREADS) if (first + s < n) out[first + s] = place(F)[s];
+    tile(first);
     __syncthreads();
   }
+}
+
+extern "C" __global__ void __launch_bounds__(THREADS, 1)
+log_ratio(const real* flat, const real* theta_rows, const real* x_rows, long long n, int n_x, real* out) {
+  begin(flat);
+  over_pairs(flat, theta_rows, x_rows, n, n_x, out, [](long long) {});
+}
+
+// And its gradient with respect to its own row of θ: dout = [1; c], du of the input's, ds = dv − v, dg = 1
+extern "C" __global__ void __launch_bounds__(THREADS, 1)
+log_ratio_and_grad(const real* flat, const real* theta_rows, const real* x_rows, long long n, int n_x, real* out, real* drows) {
+  begin(flat);
+  over_pairs(flat, theta_rows, x_rows, n, n_x, out, [=](long long first) {
+    turn([](int) { return real(1); });
+    for (int i = threadIdx.x; i < (1 + INPUTS) * TILE; i += THREADS) place(DINPUT + i / TILE)[i % TILE] = 0;
+    __syncthreads();
+    network_back<0>(STAGED ? staged() : flat, nullptr, false, place(0), INPUTS, place(HIDDEN_ROW), place(OUT), OUTPUTS, place(DINPUT), 0);
+    for (int i = threadIdx.x; i < TILE * PER_THETA; i += THREADS) {
+      int s = i / PER_THETA, j = i % PER_THETA;
+      real value = j == 2 * P ? real(1) : place(DINPUT + U + j)[s];
+      if (j >= P && j < 2 * P) value -= place(U + j)[s];
+      if (first + s < n) drows[first * PER_THETA + i] = value;
+    }
+  });
 }

@@ -36,7 +36,7 @@ class Classifier(NamedTuple):
         choices = TILES if n_pairs == 1 else ROWS
         most = next((rows for rows in choices if -(-n // rows) * n_models >= n_processors), choices[-1])
         sizes = (2 * self.dim + self.context_dim, *self.hidden, 1 + self.context_dim)
-        kept = 1 + sum(sizes) + len(self.hidden) + 1
+        kept = 1 + sum(sizes) + len(self.hidden) + 1 + (1 + sizes[0] if n_pairs == 1 else 0)
         parameters = sum((1 + n_in) * 4 * (-(-n_out // 4) | 1) for n_in, n_out in zip(sizes, sizes[1:]))
         for staged in (1, 0):
             for rows in (rows for rows in choices if rows <= most):
@@ -59,13 +59,21 @@ class Classifier(NamedTuple):
 
     def log_ratio(self, flat, theta_rows, x_rows):
         """The logit of each pair, (N,)."""
+        return self.evaluate("log_ratio", flat, theta_rows, x_rows)[0]
+
+    def log_ratio_and_grad(self, flat, theta_rows, x_rows):
+        """And its gradient with respect to its own theta_rows, (N, 2P + 1)."""
+        return self.evaluate("log_ratio_and_grad", flat, theta_rows, x_rows, 2 * self.dim + 1)
+
+    def evaluate(self, name, flat, theta_rows, x_rows, *columns):
+        """(N,) and then (N, so many columns)."""
         xp, n = array_module(flat), len(theta_rows)
         self.check(theta_rows, x_rows, 1 if len(x_rows) == 1 else n)
         theta_rows, x_rows = (xp.ascontiguousarray(rows, dtype=flat.dtype) for rows in (theta_rows, x_rows))
-        f, layout = xp.empty(n, flat.dtype), self.layout(xp, flat.dtype, n)
+        out, layout = [xp.empty(shape, flat.dtype) for shape in (n, *((n, width) for width in columns))], self.layout(xp, flat.dtype, n)
         if n:
-            self.launch("log_ratio", layout.blocks, flat, layout, 1, theta_rows, x_rows, np.int64(n), len(x_rows), f)
-        return f
+            self.launch(name, layout.blocks, flat, layout, 1, theta_rows, x_rows, np.int64(n), len(x_rows), *out)
+        return tuple(out)
 
 
 class Step(NamedTuple):

@@ -84,6 +84,8 @@ def log_ratio(params, theta_rows, x_rows):
 def log_ratio_and_grad(params, theta_rows, x_rows):
     """The logit of each pair, (N,), and its gradient with respect to its own theta_rows, (N, 2P + 1)."""
     params = packed(params)
+    if fused := _ratio.classifier_of(params):
+        return fused.log_ratio_and_grad(params.flat, theta_rows, x_rows)
     layers, work, n_u = params["layers"], work_arrays(params, "gradient", 1, theta_rows), theta_rows.shape[1] - 1
     f = forward(layers, work, theta_rows, x_rows)[0].copy()
     work.df[...] = 1

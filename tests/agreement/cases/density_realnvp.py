@@ -6,7 +6,8 @@ from tests.agreement.registry import case, error_of, painted, random_tree
 DIM, CONTEXT = 3, 2
 SETTINGS = {"n_transforms": 3, "hidden": (7, 5)}
 CHAIN = 3 * 2 * (7 + 5 + 2 * DIM)                          # sums along one pass through the flow; the inverse and gradient walk it again
-VARIANTS = {"plain": (DIM, 0), "conditional": (DIM, CONTEXT), "one dimension": (1, CONTEXT)}
+VARIANTS = {"plain": (DIM, 0), "conditional": (DIM, CONTEXT), "one dimension": (1, CONTEXT), "two dimensions": (2, 0),
+            "five dimensions": (5, 1)}
 
 
 def parameters(on, paint, dim=DIM, context_dim=CONTEXT):
@@ -70,3 +71,11 @@ def _(on, paint, n):
 @case("density.realnvp.loss", terms=lambda n: n + CHAIN, kernels=True)
 def _(on, paint, n):
     return on.package.density.realnvp.loss(parameters(on, paint), *both(on, paint, n))
+
+
+@case("density.realnvp.loss_and_grad#default sizes", sizes=(33,), terms=10_000, kernels=True)
+def _(on, paint, n):
+    nvp = on.package.density.realnvp
+    params = on.put(random_tree(paint, nvp.init_params(np.random.default_rng(0), dim=2), 0.1))
+    x = on.put(painted(paint, (n, 2)))
+    return nvp.loss_and_grad(params, x), nvp.sample(params, on.rng(1), n), nvp.log_prob(params, x)

@@ -54,7 +54,7 @@ def _(on, paint, n):
 
 
 for name, hidden in (("two layers", HIDDEN), ("one layer", (5,))):
-    @case(f"inference.ratio.log_ratio_and_grad#{name}", terms=100)
+    @case(f"inference.ratio.log_ratio_and_grad#{name}", terms=100, kernels=True)
     def _(on, paint, n, hidden=hidden):
         params, theta_rows, x_rows = setting(on, paint, n, hidden)
         value, grad = on.package.inference.ratio.log_ratio_and_grad(params, theta_rows, x_rows)
