@@ -89,16 +89,30 @@ template <int N> struct alignas(N * sizeof(real) < 16 ? N * sizeof(real) : 16) S
 template <int N> __device__ __forceinline__ Some<N> load(const real* p) { return *reinterpret_cast<const Some<N>*>(p); }
 template <int N> __device__ __forceinline__ void store(real* p, const Some<N>& s) { *reinterpret_cast<Some<N>*>(p) = s; }
 
-// The layers of one transform into shared memory. Each thread walks down one column.
-template <int L> __device__ __forceinline__ void stage_layer(const real* __restrict__ flat, real* staged) {
-  constexpr int W = width(L), N = n_out(L), TOGETHER = THREADS > W ? THREADS / W : 1;
-  for (int start = threadIdx.x; start < TOGETHER * W; start += THREADS) {
+// The layers of K transforms into shared memory. Each thread walks down one column; loads go out together before the first is stored,
+// from addresses that are valid even where a weight is masked, since a branch around a load would wait for it.
+constexpr int TOGETHER = sizeof(real) == 4 ? 16 : 8;
+
+template <int K, int L = 0> __device__ __forceinline__ void stage_layers(const real* __restrict__ flat, real* staged) {
+  constexpr int W = width(L), N = n_out(L), ROWS = 1 + n_in(L), ABREAST = THREADS > W ? THREADS / W : 1, STEPS = over(ROWS, ABREAST);
+  for (int start = threadIdx.x; start < ABREAST * W; start += THREADS) {
     int c = start % W, unit = shape.unit[L][c], rows = unit < 0 ? 0 : 1 + shape.seen[L][c];
-#pragma unroll 4
-    for (int r = start / W; r < 1 + n_in(L); r += TOGETHER)
-      staged[staged_of(L) + r * W + c] = r < rows ? flat[flat_of(L) + r * N + unit] : real(0);
+    const real* from = flat + flat_of(L) + most(unit, 0);
+    for (int first = 0; first < K * STEPS; first += TOGETHER) {
+      real weight[TOGETHER];
+#pragma unroll
+      for (int j = 0; j < TOGETHER; j++) {
+        int m = least(first + j, K * STEPS - 1), r = least(start / W + m % STEPS * ABREAST, ROWS - 1);
+        weight[j] = from[m / STEPS * FLAT + r * N];
+      }
+#pragma unroll
+      for (int j = 0; j < TOGETHER; j++) {
+        int m = first + j, r = start / W + m % STEPS * ABREAST;
+        if (m < K * STEPS && r < ROWS) staged[m / STEPS * STAGED + staged_of(L) + r * W + c] = r < rows ? weight[j] : real(0);
+      }
+    }
   }
-  if constexpr (L < LAST) stage_layer<L + 1>(flat, staged);
+  if constexpr (L < LAST) stage_layers<K, L + 1>(flat, staged);
 }
 
 // sum[u][v] += Σ_k w[k][u] in[k][v] over n rows of weights, `width` apart, and of inputs, `pitch` apart; many loads are under way at once

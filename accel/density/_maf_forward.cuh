@@ -17,7 +17,6 @@ template <bool KEEP> struct Rows {
   __device__ static real* hidden_rows(real* rows, int k, int l) { return rows + (hidden + (KEEP ? k * HIDDEN : 0) + hidden_of(l)) * PITCH; }
 };
 
-__device__ __forceinline__ void stage(const real* flat, real* staged, int k) { stage_layer<0>(flat + (long long)k * FLAT, staged + (RESIDENT ? k * STAGED : 0)); }
 __device__ __forceinline__ const real* weights(const real* staged, int k) { return staged + (RESIDENT ? k * STAGED : 0); }
 
 // z of one dimension, and log σ added up; what the way back needs is kept
@@ -73,7 +72,7 @@ template <bool KEEP, int L> __device__ __forceinline__ void forward_layer(real* 
 template <bool KEEP> __device__ __forceinline__ void forward_tile(const real* flat, real* staged, real* rows) {
   for (int k = 0; k < TRANSFORMS; k++) {
     if (!RESIDENT) {
-      stage(flat, staged, k);
+      stage_layers<1>(flat + (long long)k * FLAT, staged);
       __syncthreads();
     }
     forward_layer<KEEP, 0>(rows, weights(staged, k), k);
@@ -82,7 +81,7 @@ template <bool KEEP> __device__ __forceinline__ void forward_tile(const real* fl
 
 // The parameters, where all of them have room: once for each block.
 __device__ __forceinline__ void stage_all(const real* flat, real* staged) {
-  if (RESIDENT) for (int k = 0; k < TRANSFORMS; k++) stage(flat, staged, k);
+  if (RESIDENT) stage_layers<TRANSFORMS>(flat, staged);
 }
 
 __device__ __forceinline__ long long earlier(long long a, long long b) { return a < b ? a : b; }

@@ -57,34 +57,42 @@ template <int L> __device__ __forceinline__ void layer_gradient(int task, real* 
       }
     }
   }
+  int row[UNITS], unit[UNITS];
+  for (int m = 0; m < UNITS; m++) row[m] = first + UNITS * m;
+  for (int u = 0; u < UNITS; u++) unit[u] = shape.unit[L][c + u];
+  real* out = dflat + flat_of(L);
+  if (add) {                                                          // all loads go out before the first is waited for
+    real before[UNITS][UNITS];
+#pragma unroll
+    for (int m = 0; m < UNITS; m++)
+#pragma unroll
+      for (int u = 0; u < UNITS; u++) before[m][u] = out[least(row[m], n_in(L)) * N + most(unit[u], 0)];
+#pragma unroll
+    for (int m = 0; m < UNITS; m++)
+#pragma unroll
+      for (int u = 0; u < UNITS; u++) sum[m][u] += before[m][u];
+  }
 #pragma unroll
   for (int u = 0; u < UNITS; u++) {
-    int unit = shape.unit[L][c + u], allowed = shape.seen[L][c + u];
-    if (unit < 0) continue;
+    int allowed = shape.seen[L][c + u];
 #pragma unroll
-    for (int m = 0; m < UNITS; m++) {
-      int r = first + UNITS * m;
-      if (r > n_in(L)) continue;
-      real* out = dflat + flat_of(L) + r * N + unit;
-      real value = r <= allowed ? sum[m][u] : real(0);
-      *out = add ? *out + value : value;
-    }
+    for (int m = 0; m < UNITS; m++)
+      if (unit[u] >= 0 && row[m] <= n_in(L)) out[row[m] * N + unit[u]] = row[m] <= allowed ? sum[m][u] : real(0);
   }
 }
 
 // Σ_c W[k][c] d[c] for UNITS rows k from `row` on and LANE samples
 template <int L> __device__ __forceinline__ void transposed(Some<LANE> (&sum)[UNITS], const real* staged, const real* d, int row, int s) {
   constexpr int W = width(L);
-  const real* w = staged + staged_of(L) + (1 + row) * W;
-  int n = least(UNITS, n_in(L) - row);
+  const real* w[UNITS];                                               // behind the last row the last one again, which nobody asked for
+  for (int u = 0; u < UNITS; u++) w[u] = staged + staged_of(L) + (1 + least(row + u, n_in(L) - 1)) * W;
   for (int u = 0; u < UNITS; u++) for (int v = 0; v < LANE; v++) sum[u].v[v] = 0;
 #pragma unroll (LANE == 1 ? 4 : 1)
   for (int c = shape.from[L][row]; c < W; c += UNITS) {
     Some<LANE> b[UNITS];
     for (int j = 0; j < UNITS; j++) b[j] = load<LANE>(d + (c + j) * PITCH + s);
     for (int u = 0; u < UNITS; u++) {
-      if (u >= n) continue;
-      Some<UNITS> a = load<UNITS>(w + u * W + c);
+      Some<UNITS> a = load<UNITS>(w[u] + c);
       for (int j = 0; j < UNITS; j++) for (int v = 0; v < LANE; v++) sum[u].v[v] = fma(a.v[j], b[j].v[v], sum[u].v[v]);
     }
   }
@@ -149,7 +157,7 @@ __device__ __forceinline__ void backward_tile(const real* flat, real* staged, re
   __syncthreads();
   for (int k = TRANSFORMS - 1; k >= 0; k--) {
     if (!RESIDENT && k < TRANSFORMS - 1) {
-      stage(flat, staged, k);
+      stage_layers<1>(flat + (long long)k * FLAT, staged);
       __syncthreads();
     }
     backward_layer<LAST>(rows, weights(staged, k), k, scale, wanted);

@@ -114,7 +114,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) inverse(
     real* __restrict__ log_det, long long n, long long each, int drawn, unsigned long long seed, unsigned long long block) {
   DYN_SHARED(real, staged);
   real *rows = staged + (RESIDENT ? TRANSFORMS : 1) * STAGED, *known = rows + ROWS * PITCH, *contexts = rows + (DIM + HIDDEN) * PITCH;
-  if (RESIDENT) for (int k = 0; k < TRANSFORMS; k++) stage_layer<0>(flat + (long long)k * FLAT, staged + k * STAGED);
+  if (RESIDENT) stage_layers<TRANSFORMS>(flat, staged);
   for (long long start = (long long)blockIdx.x * TILE; start < n; start += (long long)gridDim.x * TILE) {
     int n_tile = n - start < TILE ? int(n - start) : TILE;
     long long first = start / each;
@@ -149,7 +149,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) inverse(
       bool reversed = (TRANSFORMS - 1 - k) % 2;                       // against the order in which the rows of x lie
       const real* weights = staged + (RESIDENT ? k * STAGED : 0);
       if (!RESIDENT) {
-        stage_layer<0>(flat + (long long)k * FLAT, staged);
+        stage_layers<1>(flat + (long long)k * FLAT, staged);
         __syncthreads();
       }
       if (CONTEXTS_SHARED) know<0>(known, weights, n_rows);
