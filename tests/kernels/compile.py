@@ -74,6 +74,12 @@ def markdown():
     return "\n".join(lines) + "\n", failures
 
 
+def release():
+    """The compiler and its version."""
+    said = subprocess.run([NVCC, "--version"], capture_output=True, text=True).stdout
+    return f"nvcc {re.search(r'release [0-9.]+, V([0-9.]+)', said)[1]}"
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--out", type=pathlib.Path)
@@ -84,7 +90,10 @@ def main():
     table, failures = markdown()
     print(table, *failures, sep="\n")
     if arguments.out:
-        arguments.out.write_text("# What the kernels take, as the compiler says\n\n" + table)
+        arguments.out.parent.mkdir(parents=True, exist_ok=True)
+        arguments.out.write_text("# What the kernels take, as the compiler says\n\n"
+                                 f"{release()}, with the constants that each file names, float32 and float64. Dynamic shared memory, which "
+                                 "is asked for at launch, stands in [GPU.md](../../bench/GPU.md).\n\n" + table, "utf-8")
     return 1 if failures else 0
 
 

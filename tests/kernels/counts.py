@@ -3,17 +3,21 @@
     python -m tests.kernels.counts [--out FILE]
 
 For array code and for kernels: launches (of any kernel, a graph counting as one), launches of our own kernels, bytes of the arrays that
-these were given (whole arrays, whether all is read or not), uploads, and how often the host waits. Training in the engine of
-`training.train` is counted for a step that is launched by itself, and for an epoch that replays graphs, with its draws and its losses.
+these were given (whole arrays, whether all is read or not), uploads, how often the host waits, and how each kernel was launched.
+Training in the engine of `training.train` is counted for a step that is launched by itself, and for an epoch that replays graphs, with
+its draws and its losses.
 """
 import argparse
+import contextlib
 import json
+import math
 import pathlib
 import sys
 
 import numpy as np
 
 from accel import device
+from accel.core._kernels import Kernels
 
 KINDS = {"launch": "launches", "kernel": "of our kernels", "bytes": "bytes given to them", "upload": "uploads", "sync": "waits"}
 
@@ -47,7 +51,7 @@ def works(xp):
         lambda kernels: langevin.of_ours(xp, kernels, langevin.parameters(), 256, 100))
     yield "rejection ABC of the power law, 1,000,000 simulations", "call", 1, both(
         lambda kernels: rejection_abc.of_ours(xp, 1_000_000, 100_000))
-    posterior = catalogue.moved(catalogue.trained(True), xp)
+    posterior = device.put(catalogue.trained(True), xp)
     yield "catalogue, 50 objects of 1,000 samples", "call", 1, both(lambda kernels: catalogue.of_ours(posterior, kernels, 50, 1000))
 
 
@@ -72,21 +76,37 @@ def rows(xp):
     for work, unit, n, sides in works(xp):
         for side, call in sides.items():
             call()
-            with counted() as spent:
+            with counted() as spent, launched() as shapes:
                 call()
-            found.append({"work": work, "side": side, "per": unit, **shares(spent, n)})
+            found.append({"work": work, "side": side, "per": unit, **shares(spent, n), "shapes": shapes})
             print(found[-1], flush=True)
     for work, n, engine in engines(xp):
         engine(), engine()
         with counted() as later:
             engine()
         engine.rewind()
-        with engine.engine.stream, counted() as step:
+        with engine.engine.stream, counted() as step, launched() as in_a_step:
             engine.step()
-        for per, spent in (("step", step), (f"replayed epoch of {n} steps", later)):
-            found.append({"work": f"training in the engine, {work}", "side": "ours, engine", "per": per, **shares(spent, 1)})
+        for per, spent, shapes in (("step", step, in_a_step), (f"replayed epoch of {n} steps", later, {})):
+            found.append({"work": f"training in the engine, {work}", "side": "ours, engine", "per": per, **shares(spent, 1),
+                          "shapes": shapes})
             print(found[-1], flush=True)
     return found
+
+
+@contextlib.contextmanager
+def launched():
+    """{kernel: (blocks, threads of one, bytes of its dynamic shared memory)} of the last launch of each in the block."""
+    shapes, launch = {}, Kernels.__call__
+
+    def noted(self, name, grid, block, *args, shared=0):
+        shapes[name] = (math.prod(np.atleast_1d(grid).tolist()), math.prod(np.atleast_1d(block).tolist()), int(shared))
+        return launch(self, name, grid, block, *args, shared=shared)
+    Kernels.__call__ = noted
+    try:
+        yield shapes
+    finally:
+        Kernels.__call__ = launch
 
 
 def shares(spent, n):

@@ -6,13 +6,10 @@ quantiles, distance from the simulations and flags. torch and JAX have the flow'
 that, on the device alone, a chunk of objects at a time. Time is for one object; what it makes of ten million is an extrapolation, and
 `catalogue_whole` runs them.
 """
-from dataclasses import replace
-
 import numpy as np
 
 from accel import device
 from accel.core import priors
-from accel.core.tree import packed
 from accel.inference import catalogue, npe
 from experiments.bench.gpu import ceilings, clock, frameworks, ours
 from experiments.bench.gpu.maf_step import near
@@ -31,7 +28,7 @@ def run(xp, quick):
     compared = compare(xp, posterior, libraries, n_samples)
     sides = {ours.CPU: of_ours(posterior, False, objects[ours.CPU], n_samples)}
     for side, kernels in ((ours.ARRAYS, False), (ours.KERNELS, True)):
-        sides[side] = of_ours(moved(posterior, xp), kernels, objects[side], n_samples)
+        sides[side] = of_ours(device.put(posterior, xp), kernels, objects[side], n_samples)
     for name, library in libraries.items():
         sides[name] = of_library(library, posterior, objects[name], n_samples)
     taken = clock.measured(xp, sides, quick=quick, pieces=objects)
@@ -54,12 +51,6 @@ def trained(quick):
     posterior = npe.fit(priors.Normal(np.zeros(DIM), np.ones(DIM)), *simulations(400 if quick else 5000), rng=np.random.default_rng(0),
                         n_transforms=TRANSFORMS, hidden=HIDDEN, max_epochs=1 if quick else 3)
     return posterior
-
-
-def moved(posterior, xp):
-    """The posterior on xp."""
-    parts = {name: device.put(getattr(posterior, name), xp) for name in ("whitening", "scaling", "support")}
-    return replace(posterior, params=packed(device.put(posterior.params, xp)), **parts)
 
 
 def of_ours(posterior, kernels, n, n_samples):
@@ -93,8 +84,8 @@ def compare(xp, posterior, libraries, n_samples):
     """{side: how near it came}, or an AssertionError."""
     from accel.density import maf
     said, truth = {}, None
-    for side, there, kernels in ((ours.CPU, posterior, False), (ours.ARRAYS, moved(posterior, xp), False),
-                                 (ours.KERNELS, moved(posterior, xp), True)):
+    for side, there, kernels in ((ours.CPU, posterior, False), (ours.ARRAYS, device.put(posterior, xp), False),
+                                 (ours.KERNELS, device.put(posterior, xp), True)):
         found = of_ours(there, kernels, 5, n_samples)()
         truth = truth or found
         gaps = [ours.gap(getattr(found, name), getattr(truth, name)) for name in ("mean", "covariance", "quantiles", "distance")]

@@ -7,13 +7,14 @@ import time
 
 import numpy as np
 
+from accel import device
 from accel.inference import catalogue as streaming
 from experiments.bench.gpu import catalogue, clock, ours
 
 
 def run(xp, quick):
     n, n_samples = (9, 40) if quick else (catalogue.WHOLE, catalogue.SAMPLES)
-    posterior = catalogue.moved(catalogue.trained(quick), xp)
+    posterior = device.put(catalogue.trained(quick), xp)
     x = catalogue.simulations(min(n, 100_000), seed=1)[1]
     start = time.perf_counter()
     streaming.summarise(posterior, x, seed=1, n_samples=n_samples, quantiles=catalogue.QUANTILES)

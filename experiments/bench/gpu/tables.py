@@ -157,7 +157,9 @@ def bounds():
               ("10¹⁰ simulations of the power law", *rejection_abc.counted(), 10**10)]
     lines = ["Operations of the products (for the power law: of the random numbers and the curve) and the bytes that must move at "
              "least, and what these alone would take at the rates of an H200's data sheet, 67 Tflop/s in float32 and 4.8 TB/s: bounds, "
-             "not forecasts. A step of a small batch is bound by neither, but by the latency of its kernels, one after another.", "",
+             "not forecasts. A step of a small batch is bound by neither, but by the latency of its kernels, one after another. The "
+             "operations of the Langevin chains are the same for every side: 20 times PyTorch eager in float32 needs it to be slower than "
+             f"20 times {duration(langevin.PARTICLES * langevin.LEVELS * langevin.STEPS * langevin.counted()[0] / PEAK)} there.", "",
              "| work | operations | bytes | operations alone | bytes alone |", "|---|---|---|---|---|"]
     for work, operations, n_bytes, times in works:
         operations, n_bytes = operations * times, n_bytes * times
@@ -174,12 +176,16 @@ def counted(counts):
     """What the stand-in counted."""
     if not counts:
         return []
-    keys = list(dict.fromkeys(key for row in counts["rows"] for key in row if key not in ("work", "side", "per")))
+    keys = list(dict.fromkeys(key for row in counts["rows"] for key in row if key not in ("work", "side", "per", "shapes")))
     lines = ["", "Counted on the stand-in for CuPy, where kernels run on the CPU: launches of any kernel (a graph is one), of our own, the "
              "bytes of the arrays these were given, uploads, and how often the host waits.", "",
              f"| work | side | per | {' | '.join(keys)} |", "|---|---|---|" + "---|" * len(keys)]
     lines += [f"| {row['work']} | {row['side']} | {row['per']} | {' | '.join(shown(row[key]) if key in row else '' for key in keys)} |"
               for row in counts["rows"]]
+    lines += ["", "How kernels are launched there, on a device with the multiprocessors and the shared memory of an H200, in float32:", "",
+              "| work | kernel | blocks | threads | dynamic shared memory [B] |", "|---|---|---|---|---|"]
+    lines += [f"| {row['work']} | {name} | {' | '.join(map(shown, shape))} |" for row in counts["rows"]
+              for name, shape in row.get("shapes", {}).items()]
     return lines
 
 
