@@ -14,7 +14,7 @@ from accel.device import array_module
 __all__ = ["Flow", "Step", "flow_of", "step", "write_grads"]
 
 THREADS = 256
-TILES, TRAINING_TILES = (64, 32, 16, 8), (32, 16, 8)                  # samples of a block
+TILES, TRAINING_TILES = (64, 8), (32, 16, 8)                          # samples of a block; evaluations have few tiles to compile
 
 
 class Layout(NamedTuple):

@@ -13,7 +13,7 @@ from accel.device import array_module
 __all__ = ["Classifier", "Step", "classifier_of", "loss", "step", "write_grads"]
 
 THREADS = 256
-TILES, ROWS = (64, 32, 16, 8), (16, 8, 4)                             # pairs of a block, and rows of x, each with all its pairs
+TILES, ROWS = (64, 8), (16, 4)                                        # pairs of a block, and rows of x, each with all its pairs
 
 
 class Layout(NamedTuple):

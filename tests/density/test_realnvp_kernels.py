@@ -78,10 +78,11 @@ def test_models_side_by_side_have_the_bits_of_single_ones_and_a_run_repeats(on):
             assert np.array_equal(whole[model], single[0]) and np.array_equal(whole, repeated)
 
 
-@pytest.mark.parametrize("tile", _realnvp.TILES)
+@pytest.mark.parametrize("tile", sorted({*_realnvp.TILES, *_realnvp.TRAINING_TILES}))
 def test_tiles_of_every_size_and_blocks_of_several_tiles(on, monkeypatch, tile):
     monkeypatch.setattr(_realnvp, "TILES", (tile,))
     monkeypatch.setattr(_realnvp, "TRAINING_TILES", (tile,))
+    monkeypatch.setattr(_kernels, "multiprocessors", lambda xp: 1)
     monkeypatch.setattr(_realnvp.Step, "n_blocks", lambda self, n: 2)
     params, (x, context) = parameters(on), inputs(on, 70)
     for function in (realnvp.forward, realnvp.inverse):

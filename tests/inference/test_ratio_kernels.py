@@ -78,12 +78,15 @@ def test_models_side_by_side_have_the_bits_of_single_ones_and_a_run_repeats(on):
 @pytest.mark.parametrize("tile", [4, 16])
 def test_tiles_of_every_size_and_blocks_of_several_tiles(on, monkeypatch, tile):
     monkeypatch.setattr(_ratio, "ROWS", (tile,))
+    monkeypatch.setattr(_kernels, "multiprocessors", lambda xp: 1)
     monkeypatch.setattr(_ratio.Step, "n_blocks", lambda self, n, n_models=1: 2)
     params, data = parameters(on), rows(on, 70)
     value, grad = ratio.loss_and_grad(params, *data, **SETTINGS)
     wanted, expected = with_array_code(ratio.loss_and_grad, params, *data, **SETTINGS)
     close(value, wanted, on)
     close(ravel(grad), ravel(expected), on)
+    many = rows(on, 600)
+    close(ratio.log_ratio(params, *many), with_array_code(ratio.log_ratio, params, *many), on)
 
 
 @pytest.mark.parametrize(("settings", "hidden", "message"), [
