@@ -4,8 +4,11 @@ import os
 import pytest
 
 from tests.agreement.backends import uses_cuda
+from tests.strict_cupy import COMPILER
 
 os.environ.setdefault("MPLBACKEND", "Agg")
+if COMPILER is None and not uses_cuda():
+    os.environ.setdefault("DIPTYCH_KERNELS", "off")            # kernels run on the stand-in through g++
 
 try:
     import hypothesis
