@@ -97,7 +97,10 @@ class Flow(NamedTuple):
 
 
 class Step(NamedTuple):
-    """The loss and gradient of E models side by side, for the rows (E, S, B) of x and the context, at the step that cursor says."""
+    """The loss and gradient of E models side by side, for the rows (E, S, B) of x and the context, at the step that cursor says.
+
+    Alone, a model has the bits that it has beside others, where as many samples make a tile.
+    """
     flow: Flow
     x: object
     context: object

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from accel.core import _kernels, checks
-from accel.device import array_module
+from accel.device import array_module, check_together
 
 __all__ = ["Classifier", "Step", "classifier_of", "loss", "step", "write_grads"]
 
@@ -46,8 +46,9 @@ class Classifier(NamedTuple):
                     return Layout(rows, staged, shared, max(1, min(-(-n // rows), together // n_models)))
         return None
 
-    def check(self, theta_rows, x_rows, n_x):
-        """A kernel reads what it is told is there."""
+    def check(self, flat, theta_rows, x_rows, n_x):
+        """ValueError unless there is what a kernel is going to read."""
+        check_together(params=flat, theta_rows=theta_rows, x_rows=x_rows)
         checks.check_shape("theta_rows", theta_rows, ("N", 2 * self.dim + 1))
         checks.check_shape("x_rows", x_rows, (n_x, self.context_dim + self.dim))
 
@@ -68,7 +69,7 @@ class Classifier(NamedTuple):
     def evaluate(self, name, flat, theta_rows, x_rows, *columns):
         """(N,) and then (N, so many columns)."""
         xp, n = array_module(flat), len(theta_rows)
-        self.check(theta_rows, x_rows, 1 if len(x_rows) == 1 else n)
+        self.check(flat, theta_rows, x_rows, 1 if len(x_rows) == 1 else n)
         theta_rows, x_rows = (xp.ascontiguousarray(rows, dtype=flat.dtype) for rows in (theta_rows, x_rows))
         out, layout = [xp.empty(shape, flat.dtype) for shape in (n, *((n, width) for width in columns))], self.layout(xp, flat.dtype, n)
         if n:
@@ -77,7 +78,10 @@ class Classifier(NamedTuple):
 
 
 class Step(NamedTuple):
-    """The loss and gradient of E models side by side, for the rows (E, S, B) of theta_rows and x_rows, at the step that cursor says."""
+    """The loss and gradient of E models side by side, for the rows (E, S, B) of theta_rows and x_rows, at the step that cursor says.
+
+    Alone, a model has the bits that it has beside others, where as many samples make a tile.
+    """
     classifier: Classifier
     theta_rows: object
     x_rows: object
@@ -125,7 +129,7 @@ def step(params, theta_rows, x_rows, *, n_contrastive, balance):
     classifier, xp = classifier_of(params), array_module(params.flat)
     if classifier is None:
         return None
-    classifier.check(theta_rows, x_rows, len(theta_rows))
+    classifier.check(params.flat, theta_rows, x_rows, len(theta_rows))
     if balance:
         return _kernels.fall_back("ratio: a balance couples all rows of a minibatch, which its kernels take apart")
     if classifier.layout(xp, params.flat.dtype, 1, n_contrastive + 1) is None:

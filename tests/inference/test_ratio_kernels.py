@@ -108,3 +108,5 @@ def test_a_kernel_reads_nothing_beyond_its_arrays(on):
             ratio.log_ratio(params, *wrong)
         with pytest.raises(ValueError, match="_rows: expected shape"):
             ratio.loss(params, *wrong)
+    with pytest.raises(ValueError, match="x_rows: expected an array on the device"):
+        ratio.log_ratio(params, theta_rows, device.to_host(x_rows))
