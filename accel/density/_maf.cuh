@@ -115,6 +115,9 @@ template <int K, int L = 0> __device__ __forceinline__ void stage_layers(const r
   if constexpr (L < LAST) stage_layers<K, L + 1>(flat, staged);
 }
 
+// Inputs of a layer above the first that are taken where `seen` of them count: whole groups, whose last weights are zero.
+template <int L> __host__ __device__ constexpr int taken(int seen) { return least(n_in(L), padded(seen)); }
+
 // sum[u][v] += Σ_k w[k][u] in[k][v] over n rows of weights, `width` apart, and of inputs, `pitch` apart; many loads are under way at once
 template <int U, int V> __device__ __forceinline__ void accumulate(Some<V> (&sum)[U], const real* w, int width, const real* in, int pitch, int n) {
 #pragma unroll (V == 1 ? 8 : 4)

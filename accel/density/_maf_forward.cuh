@@ -46,7 +46,7 @@ template <bool KEEP, int L> __device__ __forceinline__ void forward_layer(real* 
       accumulate<UNITS, LANE>(sum, w + W, W, rows + R::context * PITCH + s, PITCH, CONTEXT);
       accumulate<UNITS, LANE>(sum, w + (1 + CONTEXT) * W, W, R::x_of(rows, k) + s, PITCH, seen - CONTEXT);
     } else {
-      accumulate<UNITS, LANE>(sum, w + W, W, R::hidden_rows(rows, k, L ? L - 1 : 0) + s, PITCH, seen);
+      accumulate<UNITS, LANE>(sum, w + W, W, R::hidden_rows(rows, k, L ? L - 1 : 0) + s, PITCH, taken<L>(seen));
     }
     if (L == LAST) {
 #pragma unroll

@@ -13,7 +13,7 @@
 // Bytes per sample from and to global memory, float32: 4 (2 DIM + 1), or 4 (DIM + 1) where z is drawn here, besides 4 CONTEXT for each row of the context; per tile the
 // parameters (out of the second-level cache).
 //
-// Limits: those of density/_maf.cu, for a tile of 32 samples.
+// Limits: those of density/_maf.cu, for a tile of 32 samples. A sample of which one dimension is not finite may be so in all of them.
 // Compiled in the tests with DIM=12 CONTEXT=11 TRANSFORMS=5 HIDDEN_0=50 HIDDEN_1=50 TILE=384 THREADS=192 RESIDENT=0 CONTEXTS_SHARED=1
 #include "core/_philox.cuh"
 #include "density/_maf.cuh"
@@ -55,7 +55,13 @@ template <int L> __device__ __forceinline__ void units(const Column& column, con
   real* h = column.hidden + hidden_of(L) * PITCH;
   int j = up_to(n_units(L), i - 1), end = up_to(n_units(L), i);
   if (CONTEXTS_SHARED && i == 0) {
-    for (; j < end; j++) for (int v = 0; v < PER; v++) h[j * PITCH + v] = column.known[v][known_of(L) + j];
+    for (; j < end; j += UNITS) {
+      Some<PER> some[UNITS];
+#pragma unroll
+      for (int u = 0; u < UNITS; u++) for (int v = 0; v < PER; v++) some[u].v[v] = column.known[v][known_of(L) + least(j + u, end - 1)];
+#pragma unroll
+      for (int u = 0; u < UNITS; u++) if (j + u < end) store<PER>(h + (j + u) * PITCH, some[u]);
+    }
   }
 #pragma unroll 1
   for (int c = shape.first[L][i]; j < end; j += UNITS, c += UNITS) {
@@ -71,7 +77,7 @@ template <int L> __device__ __forceinline__ void units(const Column& column, con
       if (!CONTEXTS_SHARED) accumulate<UNITS, PER>(sum, w + W, W, column.context, PITCH, CONTEXT);
       accumulate<UNITS, PER>(sum, w + (1 + CONTEXT) * W, W, column.x, column.step, i);
     } else {
-      accumulate<UNITS, PER>(sum, w + W, W, h - (hidden_of(L) - hidden_of(L ? L - 1 : 0)) * PITCH, PITCH, up_to(n_in(L), i));
+      accumulate<UNITS, PER>(sum, w + W, W, h - (hidden_of(L) - hidden_of(L ? L - 1 : 0)) * PITCH, PITCH, taken<L>(up_to(n_in(L), i)));
     }
 #pragma unroll
     for (int u = 0; u < UNITS; u++) {
@@ -96,7 +102,7 @@ __device__ __forceinline__ void inverse_transform(const Column& column, const re
       const real* w = staged + staged_of(LAST) + 2 * i;
       Some<2> bias = load<2>(w);
       for (int u = 0; u < 2; u++) for (int v = 0; v < PER; v++) out[u].v[v] = bias.v[u];
-      accumulate<2, PER>(out, w + W, W, column.hidden + hidden_of(LAST - 1) * PITCH, PITCH, up_to(n_units(LAST - 1), i));
+      accumulate<2, PER>(out, w + W, W, column.hidden + hidden_of(LAST - 1) * PITCH, PITCH, taken<LAST>(up_to(n_units(LAST - 1), i)));
     }
 #pragma unroll
     for (int v = 0; v < PER; v++) {
@@ -119,6 +125,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) inverse(
     int n_tile = n - start < TILE ? int(n - start) : TILE;
     long long first = start / each;
     int n_rows = int((start + n_tile - 1) / each - first) + 1;
+    for (int task = threadIdx.x; task < HIDDEN * PITCH; task += THREADS) rows[DIM * PITCH + task] = 0;         // where weights are zero
     if (drawn) {
       for (int task = threadIdx.x; task < TILE * DIM / 4; task += THREADS) {
         real four[4];

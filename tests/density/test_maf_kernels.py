@@ -206,3 +206,5 @@ def test_rows_that_are_not_finite_stay_alone(on):
     found = device.to_host(maf.log_prob(params, x, context))
     others = np.delete(np.arange(40), [3, 11])
     assert np.isnan(found[3]) and not np.isfinite(found[11]) and np.array_equal(found[others], clean[others])
+    drawn = device.to_host(maf.inverse(params, x, context)[0])
+    assert np.isnan(drawn[3]).any() and np.isfinite(drawn[others]).all()
