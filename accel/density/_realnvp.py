@@ -15,6 +15,7 @@ __all__ = ["Flow", "Step", "flow_of", "step", "write_grads"]
 
 THREADS = 256
 TILES, TRAINING_TILES = (64, 8), (32, 16, 8)                          # samples of a block; evaluations have few tiles to compile
+OVERHEAD = 8                                                          # what a tile costs besides, in samples
 
 
 class Layout(NamedTuple):
@@ -46,16 +47,16 @@ class Flow(NamedTuple):
         return halves + tapes + (halves + self.n_transforms * upper if training else 0), staged
 
     def layout(self, xp, dtype, n, n_models=1, *, training=False):
-        """For n samples of each model: the most that leave no multiprocessor idle, if possible with all that is used in shared memory."""
+        """For n samples of each model: of the tiles that fit that with least work in turn, if possible with all in shared memory."""
         n_processors, limit, tiles = _kernels.multiprocessors(xp), _kernels.shared_limit(xp), TRAINING_TILES if training else TILES
-        most = next((tile for tile in tiles if -(-n // tile) * n_models >= n_processors), tiles[-1])
         for keep, staged in ((1, 1), (1, 0), (0, 0)) if training else ((0, 1), (0, 0)):
             rows, n_staged = self.numbers(keep, training)
-            for tile in (tile for tile in tiles if tile <= most):
-                shared = ((tile + 4) * rows + staged * n_staged) * dtype.itemsize
-                if shared <= limit:
-                    together = n_processors * min(8, limit // shared)         # blocks that run at the same time
-                    return Layout(tile, keep, staged, shared, max(1, min(-(-n // tile), together // n_models)))
+            shared = {tile: ((tile + 4) * rows + staged * n_staged) * dtype.itemsize for tile in tiles}
+            turns = {tile: -(-(-(-n // tile) * n_models) // n_processors) for tile in tiles if shared[tile] <= limit}
+            if turns:
+                tile = min(turns, key=lambda tile: turns[tile] * (tile + OVERHEAD))
+                together = n_processors * min(8, limit // shared[tile])       # blocks that run at the same time
+                return Layout(tile, keep, staged, shared[tile], max(1, min(-(-n // tile), together // n_models)))
         return None
 
     def launch(self, name, grid, flat, layout, *args):

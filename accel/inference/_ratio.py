@@ -14,6 +14,7 @@ __all__ = ["Classifier", "Step", "classifier_of", "loss", "step", "write_grads"]
 
 THREADS = 256
 TILES, ROWS = (64, 8), (16, 4)                                        # pairs of a block, and rows of x, each with all its pairs
+OVERHEAD = 8                                                          # what a tile costs besides, in pairs
 
 
 class Layout(NamedTuple):
@@ -31,19 +32,18 @@ class Classifier(NamedTuple):
     hidden: tuple
 
     def layout(self, xp, dtype, n, n_pairs=1, n_models=1):
-        """For n rows of each model: the most for a block that leave no multiprocessor idle, with the parameters staged if they can be."""
-        n_processors, limit = _kernels.multiprocessors(xp), _kernels.shared_limit(xp)
-        choices = TILES if n_pairs == 1 else ROWS
-        most = next((rows for rows in choices if -(-n // rows) * n_models >= n_processors), choices[-1])
+        """For n rows of each model: of the tiles that fit that with least work in turn, with the parameters staged if they can be."""
+        n_processors, limit, choices = _kernels.multiprocessors(xp), _kernels.shared_limit(xp), TILES if n_pairs == 1 else ROWS
         sizes = (2 * self.dim + self.context_dim, *self.hidden, 1 + self.context_dim)
         kept = 1 + sum(sizes) + len(self.hidden) + 1 + (1 + sizes[0] if n_pairs == 1 else 0)
         parameters = sum((1 + n_in) * 4 * (-(-n_out // 4) | 1) for n_in, n_out in zip(sizes, sizes[1:]))
         for staged in (1, 0):
-            for rows in (rows for rows in choices if rows <= most):
-                shared = ((rows * n_pairs + 4) * kept + staged * parameters) * dtype.itemsize
-                if shared <= limit:
-                    together = n_processors * min(8, limit // shared)         # blocks that run at the same time
-                    return Layout(rows, staged, shared, max(1, min(-(-n // rows), together // n_models)))
+            shared = {rows: ((rows * n_pairs + 4) * kept + staged * parameters) * dtype.itemsize for rows in choices}
+            turns = {rows: -(-(-(-n // rows) * n_models) // n_processors) for rows in choices if shared[rows] <= limit}
+            if turns:
+                rows = min(turns, key=lambda rows: turns[rows] * (rows * n_pairs + OVERHEAD))
+                together = n_processors * min(8, limit // shared[rows])       # blocks that run at the same time
+                return Layout(rows, staged, shared[rows], max(1, min(-(-n // rows), together // n_models)))
         return None
 
     def check(self, flat, theta_rows, x_rows, n_x):
