@@ -77,7 +77,7 @@ def _measure(name, known, xp, arguments):
         return 1
     record = {"name": name, "title": known[name], "device": arguments.device, "quick": arguments.quick,
               "seconds": round(time.perf_counter() - start, 2), **provenance.describe(xp),
-              "environment": ONE_THREAD | dict.fromkeys(UNSET), "rows": rows}
+              "environment": ONE_THREAD | dict.fromkeys(UNSET) | (ON_CUDA if xp is not np else {}), "rows": rows}
     out = Path(arguments.out)
     out.mkdir(parents=True, exist_ok=True)
     framework.write(out / f"{name}-{arguments.device}.json", record)

@@ -109,7 +109,7 @@ class Torch:
         weights = [self.array(w).requires_grad_() for w in weights]
         masks = None if masks is None else [self.array(m) for m in masks]
         adam = torch.optim.Adam(weights, lr=RATE, fused=True, capturable=graph)
-        loss = torch.compile(loss) if compiled else loss
+        loss = torch.compile(loss, mode="reduce-overhead") if compiled else loss
         batch = [a[0].clone() for a in data]
 
         def step(batch):
