@@ -1,6 +1,7 @@
-"""Launches the kernels of `_maf.cu` and `_maf_inverse.cu`: a masked autoregressive flow on a GPU, in one launch for all its transforms.
+"""Launches the kernels of `_maf.cu`, `_maf_gradient.cu` and `_maf_inverse.cu`: a masked autoregressive flow on a GPU, in one launch for
+all its transforms.
 
-    flow = flow_of(params)                              None where array code is to run
+    flow = flow_of(params)                            None where array code is to run
     z, log_det = flow.forward(params, x, context)
     step = flow.step(x, context)                      for training: many batches, models side by side, replayed from a graph
 
@@ -123,6 +124,7 @@ class Flow(NamedTuple):
         return self.dtype.itemsize * ((self.n_transforms if resident else 1) * staged + (tile + 2) * rows + known)
 
     def inverse_plan(self, n, each):
+        """How n samples are taken by the inverse; `each` as there."""
         limit, processors = _kernels.shared_limit(self.xp), _kernels.multiprocessors(self.xp)
         fitting = [tile for tile in INVERSE_TILES if self.inverse_bytes(tile, False, each) <= limit]
         tile = min((tile for tile in fitting if tile * processors >= n), default=fitting[0])
@@ -172,24 +174,26 @@ class Flow(NamedTuple):
     def invert(self, params, z, context, each):
         """x (N, D) and log|det ∂x/∂z| (N,), a row of the context standing for `each` rows of z."""
         flows.check_inputs(z[::each] if self.context_dim else z, context, self.dim, self.context_dim)
-        z = self.xp.ascontiguousarray(self.xp.asarray(z, dtype=self.dtype))    # numbers may be born on the host
-        return self._invert(params, z, len(z), context, each, (0, np.uint64(0), np.uint64(0)))
+        return self._invert(params, z, len(z), context, each)
 
     def sample(self, params, rng, n, context):
         """n draws, (n, D), or for each row of the context, (M, n, D); the kernel draws the normals where rng counts on this device."""
-        if not _counter.inside(rng, self.xp) or rng.dtype != self.dtype:
-            z, context, shape = flows.draw(rng, n, self.dim, self.context_dim, context)
-            return self.invert(params, z, context, n)[0].reshape(shape)
-        (size, *place), context, shape = flows.draw(Places(rng), n, self.dim, self.context_dim, context)
-        return self._invert(params, params.flat, size[0], context, n, (1, *place))[0].reshape(shape)
+        if _counter.inside(rng, self.xp) and rng.dtype == self.dtype:
+            (size, *place), context, shape = flows.draw(Places(rng), n, self.dim, self.context_dim, context)
+            return self._invert(params, params.flat, size[0], context, n, place)[0].reshape(shape)
+        z, context, shape = flows.draw(rng, n, self.dim, self.context_dim, context)
+        return self._invert(params, z, len(z), context, n)[0].reshape(shape)
 
-    def _invert(self, params, z, n, context, each, drawn):
-        each, shared = (each, each >= FEWEST_SHARING) if self.context_dim else (max(n, 1), True)
-        context = params.flat if context is None else self.xp.ascontiguousarray(context, dtype=self.dtype)
-        x, log_det = self.xp.empty((n, self.dim), self.dtype), self.xp.empty(n, self.dtype)
+    def _invert(self, params, z, n, context, each, place=None):
+        """The inverse of n rows of z, or of the normals at a place; whatever is no array here goes as one that nobody reads."""
+        xp, (each, shared) = self.xp, (each, each >= FEWEST_SHARING) if self.context_dim else (max(n, 1), True)
+        z = xp.ascontiguousarray(xp.asarray(z, dtype=self.dtype))     # numbers may be born on the host
+        context = params.flat if context is None else xp.ascontiguousarray(context, dtype=self.dtype)
+        x, log_det = xp.empty((n, self.dim), self.dtype), xp.empty(n, self.dtype)
         if n:
             self.launch("inverse", "inverse", self.inverse_plan(n, each if shared else 0), params.flat, z, context, x, log_det,
-                        np.int64(n), np.int64(each), *drawn, CONTEXTS_SHARED=int(shared))
+                        np.int64(n), np.int64(each), int(place is not None), *(place or (np.uint64(0), np.uint64(0))),
+                        CONTEXTS_SHARED=int(shared))
         return x, log_det
 
     def write_grads(self, params, grads, x, context, dcontext=None):

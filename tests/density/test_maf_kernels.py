@@ -189,6 +189,15 @@ def test_what_is_beyond_the_kernels_runs_in_array_code_and_says_so_once(on, sett
     assert maf.fused(params, (x, context), 4) is None
 
 
+def test_no_rows(on):
+    params, (x, context) = parameters(on), inputs(on, 3)
+    assert maf.sample(params, on.rng(), 0, context).shape == (3, 0, DIM)
+    assert maf.sample(params, CounterGenerator(1, like=x), 4, context[:0]).shape == (0, 4, DIM)
+    assert maf.log_prob(params, x[:0], context[:0]).shape == (0,)
+    for function in (maf.forward, maf.inverse):
+        assert [found.shape for found in function(params, x[:0], context[:0])] == [(0, DIM), (0,)]
+
+
 def test_the_shapes_of_inputs_are_checked_before_a_kernel_reads_them(on):
     params, (x, context) = parameters(on), inputs(on, 6)
     for arguments in ((x[:, :2], context), (x, context[:5]), (x, context[:, :1]), (x, None)):
