@@ -104,11 +104,11 @@ class Flow(NamedTuple):
     def plan(self, kind, n, n_models=1):
         """How n samples of each of n_models are taken."""
         n, limit, processors = max(n, 1), _kernels.shared_limit(self.xp), _kernels.multiprocessors(self.xp)
-        tile = min(WIDEST_TILE, TILE * -(-n * n_models // (TILE * processors)))
+        widest = next(tile for tile in range(WIDEST_TILE, 0, -TILE) if self.bytes(kind, tile, False) <= limit)
+        rounds = -(-n * n_models // (widest * processors))            # tiles that a multiprocessor takes in turn
+        tile = TILE * -(-n * n_models // (TILE * processors * rounds))
         if kind == "forward":                                         # whose n changes from call to call: few kernels to compile
-            tile = 1 << (tile - 1).bit_length()
-        while self.bytes(kind, tile, False) > limit:
-            tile -= TILE
+            tile = min(widest, 1 << (tile - 1).bit_length())
         blocks, threads = -(-n // tile), THREADS
         resident = (kind == "gradient" or blocks * n_models <= processors) and self.bytes(kind, tile, True) <= limit
         if kind == "gradient":                                        # a block fills a multiprocessor: no more of them than run at once
