@@ -7,6 +7,7 @@ VENV   := .venv
 PY     := $(VENV)/bin/python
 READY  := $(VENV)/.ready
 PEERS  := .venv-peers
+TESTS  := OPENBLAS_NUM_THREADS=1 $(PY) -m pytest -q -n $(JOBS)
 PIP    := $(PY) -m pip --disable-pip-version-check install --quiet -c constraints.txt
 
 # A GPU machine may have a Python of its own that holds CuPy: it is taken as it is, and nothing is installed into it.
@@ -23,11 +24,11 @@ help:  ## list the targets
 setup: $(READY)  ## make the virtual environment and say what was found
 	@$(PY) -m experiments.provenance
 
-test: setup lint  ## lint, then all tests but the slow ones
-	@$(PY) -m pytest -q -m 'not slow'
+test: setup lint  ## lint, then all tests but the slow ones, JOBS (cores) side by side
+	@$(TESTS) -m 'not slow'
 
 test-slow: setup  ## the slow statistical tests
-	@$(PY) -m pytest -q -m slow
+	@$(TESTS) -m slow
 
 experiments: setup  ## run every experiment into OUT (results), JOBS (cores) side by side, and gather one page
 	@$(PY) -m experiments run all --jobs $(JOBS) --out $(OUT); status=$$?; $(PY) -m experiments report --out $(OUT) && exit $$status

@@ -111,7 +111,7 @@ def test_memory_of_a_training_is_a_process_of_its_own(monkeypatch):
 def test_what_cannot_be_measured_says_why(tmp_path, capsys, monkeypatch):
     with pytest.raises(SystemExit):
         main(["run", "maf", "--device", "cuda"])
-    assert "expected benchmarks for --device cuda, got ['maf'] (choose from ceilings, " in capsys.readouterr().err
+    assert "expected benchmarks for --device cuda, got ['maf'] (choose from catalogue, " in capsys.readouterr().err
     monkeypatch.setitem(sys.modules, "experiments.bench.maf", None)
     assert main(["measure", "maf", "--out", str(tmp_path)]) == 1
     assert "make bench installs what is measured against" in capsys.readouterr().err and not list(tmp_path.iterdir())
