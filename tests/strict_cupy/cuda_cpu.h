@@ -14,6 +14,7 @@
 #include <tuple>
 #include <utility>
 #include <vector>
+#include <sys/mman.h>
 #if !defined(__x86_64__)
 #include <ucontext.h>
 #endif
@@ -70,8 +71,21 @@ struct Fiber { Context context; std::vector<char> stack; uint3 place; unsigned n
 inline std::vector<Fiber> fibers;
 inline Fiber* current;
 inline Context scheduler;
-inline std::vector<double> shared;                                    // doubles, so that it is aligned
-inline void* dynamic_shared() { return shared.data(); }
+inline char* shared;                                                  // ends, but for what aligns it, where memory must not be touched
+inline size_t n_shared_bytes;
+inline void* dynamic_shared() { return shared; }
+inline void fence_shared(size_t n) {
+  static char* region; static size_t mapped;
+  n_shared_bytes = (n + 15) / 16 * 16;
+  size_t whole = (n_shared_bytes + 4095) / 4096 * 4096;
+  if (whole != mapped || !region) {
+    if (region) munmap(region, mapped + 4096);
+    region = static_cast<char*>(mmap(nullptr, whole + 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+    mprotect(region + whole, 4096, PROT_NONE);
+    mapped = whole;
+  }
+  shared = region + whole - n_shared_bytes;
+}
 inline void (*body)(void*);
 inline void* body_argument;
 inline bool backwards;
@@ -147,12 +161,12 @@ template <class... A> void launch(void (*kernel)(A...), dim3 grid, dim3 block, s
     fiber.number = i; fiber.place = {i % block.x, i / block.x % block.y, i / block.x / block.y};
   }
   blockDim = block; gridDim = grid;
+  fence_shared(n_shared);
   size_t n_blocks = size_t(grid.x) * grid.y * grid.z;
   for (size_t i = 0; i < n_blocks; i++) {
     size_t place = backwards ? n_blocks - 1 - i : i;
     blockIdx = {unsigned(place % grid.x), unsigned(place / grid.x % grid.y), unsigned(place / grid.x / grid.y)};
-    shared.resize(n_shared / 8 + 1);
-    std::memset(shared.data(), 0xff, shared.size() * 8);              // NaN in float and double, −1 in integers
+    std::memset(shared, 0xff, n_shared_bytes);                        // NaN in float and double, −1 in integers
     if (__start_cuda_shared) std::memset(__start_cuda_shared, 0xff, __stop_cuda_shared - __start_cuda_shared);
     run_block();
   }

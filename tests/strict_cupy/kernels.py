@@ -5,10 +5,12 @@ an error. Here the arguments are held against the kernel's signature: types, con
 of a block. A launch is recorded while a stream captures, and counted, with the bytes of the arrays that it was given.
 
 The first launches of a kernel with a grid are run twice, threads and blocks in opposite orders: if the results differ in a bit, a
-barrier is missing, blocks depend on one another, or sums are taken as they come.
+barrier is missing, blocks depend on one another, or sums are taken as they come. The second run has copies of the arrays, each of
+which ends where memory must not be touched: who reads or writes behind an array's end ends the process there.
 """
 import ctypes
 import hashlib
+import mmap
 import os
 import pathlib
 import re
@@ -88,18 +90,18 @@ class Function:
         run = getattr(self._module.compile(), f"launch_{self.name}")
         sizes = [(ctypes.c_uint * 3)(*size, *(1,) * (3 - len(size))) for size in (grid, block)]
 
-        def compute():
+        def start(values):
             pointers = (ctypes.c_void_p * len(values))(*(ctypes.cast(ctypes.byref(value), ctypes.c_void_p) for value in values))
-            before = [buffer.copy() for buffer in written] if self._is_new(grid, block) else None
             run(*sizes, ctypes.c_size_t(shared_mem), pointers)
-            if before is not None:
-                after = [buffer.copy() for buffer in written]
-                for buffer, old in zip(written, before):
-                    np.copyto(buffer, old)
+
+        def compute():
+            copies = self._fenced(args) if self._is_new(grid, block) else None
+            start(values)
+            if copies is not None:
                 self._module.compile().run_backwards(1)
-                run(*sizes, ctypes.c_size_t(shared_mem), pointers)
+                start([value if copy is None else ctypes.c_void_p(copy.ctypes.data) for value, copy in zip(values, copies)])
                 self._module.compile().run_backwards(0)
-                if any(one.tobytes() != other.tobytes() for one, other in zip(written, after)):
+                if any(copy is not None and copy.tobytes() != arg._buffer.tobytes() for arg, copy in zip(args, copies)):
                     raise StrictError(f"{self.name}: the result depends on the order of threads and blocks")
         device.counts["kernel"] += 1
         device.counts["bytes"] += sum(value.nbytes for value in args if isinstance(value, ndarray))
@@ -109,6 +111,14 @@ class Function:
         """Whether this is one of the first launches of that size."""
         count = self._launches[grid, block] = self._launches.get((grid, block), 0) + 1
         return count <= TWICE
+
+    def _fenced(self, args):
+        """Fenced copies of the arrays, None for a number; None where arrays share memory, which copies would not."""
+        buffers = [arg._buffer if isinstance(arg, ndarray) else None for arg in args]
+        arrays = [buffer for buffer in buffers if buffer is not None]
+        if any(np.may_share_memory(one, other) for k, one in enumerate(arrays) for other in arrays[:k]):
+            return None
+        return [None if buffer is None else fenced(buffer) for buffer in buffers]
 
     def _check_launch(self, grid, block, shared):
         if not 0 < int(np.prod(block)) <= THREADS or not all(size > 0 for size in grid) or max((*grid[1:], 1)) > 65535:
@@ -128,6 +138,19 @@ class Function:
         if not isinstance(value, np.generic) or value.dtype != code:
             raise StrictError(f"{what}: the kernel reads {dtype}, got {getattr(value, 'dtype', type(value).__name__)}")
         return kind(value.item())
+
+
+def fenced(buffer):
+    """A copy that ends, but for what aligns it to 16 bytes, at a page that may not be touched."""
+    n_bytes = -(-buffer.nbytes // 16) * 16
+    whole = -(-n_bytes // mmap.PAGESIZE) * mmap.PAGESIZE
+    region = mmap.mmap(-1, whole + mmap.PAGESIZE)
+    place = np.frombuffer(region, np.uint8)
+    if ctypes.CDLL(None, use_errno=True).mprotect(ctypes.c_void_p(place.ctypes.data + whole), ctypes.c_size_t(mmap.PAGESIZE), 0):
+        raise OSError(ctypes.get_errno(), "mprotect")
+    copy = place[whole - n_bytes:whole - n_bytes + buffer.nbytes].view(buffer.dtype).reshape(buffer.shape)
+    np.copyto(copy, buffer)
+    return copy
 
 
 def _parameter(text, aliases):

@@ -42,6 +42,8 @@ extern "C" __global__ void racing(const int* x, int* y) {
 }
 extern "C" __global__ void passing_on(int* y) { if (threadIdx.x == 0) y[blockIdx.x + 1] = y[blockIdx.x] + 1; }
 extern "C" __global__ void as_they_come(const real* x, real* sum) { atomicAdd(sum, x[threadIdx.x]); }
+extern "C" __global__ void one_too_far(const real* x, real* y) { y[threadIdx.x] = x[threadIdx.x + 4]; }
+extern "C" __global__ void beyond_shared(real* y) { DYN_SHARED(real, s); y[threadIdx.x] = s[threadIdx.x]; }
 extern "C" __global__ void divergent(real* out) { if (threadIdx.x < 10) __syncthreads(); out[0] = 1; }
 '''
 
@@ -147,8 +149,12 @@ def test_launches_and_bytes_are_counted():
     assert spent == {"launch": 1, "sync": 0, "upload": 0, "upcast": 0, "kernel": 1, "bytes": 128}
 
 
-def test_a_barrier_that_not_all_threads_reach_ends_the_process():
-    code = ("from tests.strict_cupy import test_kernels as t; import numpy as np\n"
-            "t.kernel('divergent')((1,), (32,), (t.cp.zeros(1, np.float32),))")
+@pytest.mark.parametrize(("launch", "message"), [
+    ("t.kernel('divergent')((1,), (32,), (t.cp.zeros(1, np.float32),))", "a thread ended before a __syncthreads"),
+    ("t.kernel('one_too_far')((1,), (32,), (t.cp.zeros(32, np.float32), t.cp.zeros(32, np.float32)))", "Segmentation fault"),
+    ("t.kernel('beyond_shared')((1,), (32,), (t.cp.zeros(32, np.float32),), shared_mem=64)", "Segmentation fault"),
+])
+def test_a_missed_barrier_and_a_step_too_far_end_the_process(launch, message):
+    code = f"import faulthandler; faulthandler.enable(); from tests.strict_cupy import test_kernels as t; import numpy as np\n{launch}"
     finished = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
-    assert finished.returncode and "a thread ended before a __syncthreads" in finished.stderr
+    assert finished.returncode and message in finished.stderr
