@@ -92,9 +92,9 @@ def _amount(row, side):
 
 
 def figure(records):
-    """Every ratio on a logarithmic scale, a line for each kind of work, with its target."""
+    """Every ratio of times or sizes on a logarithmic scale, a line for each kind of work, with its target."""
     from experiments import figures
-    kept = [row for row in rows(records) if row.get("ratio")]
+    kept = [row for row in rows(records) if row.get("ratio") and any(key.startswith("peer [") for key in row)]
     works = list(dict.fromkeys(row["work"] for row in kept))
     with figures.style():
         drawn = figures.new(11, 0.34 * len(works) + 1.6)
@@ -112,7 +112,7 @@ def figure(records):
         axes.set_xscale("log")
         axes.set_yticks(range(len(works)), works)
         axes.set_ylim(len(works) - 0.4, -0.6)
-        axes.set_xlabel("peer's time / ours (right of 1 we are faster); a bar in the peer's colour is the target")
+        axes.set_xlabel("the peer's over ours: right of 1 we take less; a bar is the target")
         axes.legend(loc="upper right")
     return drawn
 
