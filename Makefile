@@ -16,7 +16,7 @@ GPU_TESTS = tests/agreement $(shell grep -rl --include='test_*.py' 'mark\.gpu' t
 NO_CUPY   = echo "✗ CuPy is neither in $(PYTHON) nor in $(VENV). Run make setup, then $(PY) -m pip install -e '.[cuda13]' (or cuda12)" >&2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test test-slow experiments records lint audit bench kernels test-gpu bench-gpu clean
+.PHONY: help setup test test-kernels test-slow experiments records lint audit bench kernels test-gpu bench-gpu clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
@@ -24,8 +24,11 @@ help:  ## list the targets
 setup: $(READY)  ## make the virtual environment and say what was found
 	@$(PY) -m experiments.provenance
 
-test: setup lint  ## lint, then all tests but the slow ones, JOBS (cores) side by side
-	@$(TESTS) -m 'not slow'
+test: setup lint  ## lint, then all tests but those of kernels and the slow ones, JOBS (cores) side by side
+	@$(TESTS) -m 'not slow and not kernels'
+
+test-kernels: setup  ## the tests of CUDA kernels, compiled for the CPU by g++; no GPU is needed
+	@$(TESTS) -m 'kernels and not slow'
 
 test-slow: setup  ## the slow statistical tests
 	@$(TESTS) -m slow

@@ -30,8 +30,11 @@ def seed(request):
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
-    """Cases on CUDA are marked gpu; tests marked gpu are skipped unless DIPTYCH_TEST_CUDA=1 asks for them."""
+    """Cases on CUDA are marked gpu; tests marked gpu are skipped unless DIPTYCH_TEST_CUDA=1 asks for them. What compiles kernels, which
+    its file, its backend or its name says, is marked kernels: hundreds of compilations take their time on a fresh machine."""
     for item in items:
+        if "kernels" in item.nodeid:
+            item.add_marker(pytest.mark.kernels)
         if _on_cuda(item):
             item.add_marker(pytest.mark.gpu)
         elif item.get_closest_marker("gpu") and not uses_cuda():

@@ -168,7 +168,7 @@ def _compiled(text, options):
     """The shared library of the source, compiled once and kept in a folder for temporary files."""
     if COMPILER is None:
         raise RuntimeError("kernels run on the CPU through g++, which was not found")
-    flags = ["-std=c++20", "-O2", "-shared", "-fPIC", "-w", *(option for option in options if option.startswith("-D"))]
+    flags = ["-std=c++20", "-O1", "-shared", "-fPIC", "-w", *(option for option in options if option.startswith("-D"))]
     key = hashlib.sha256("\0".join([text, HEADER.read_text(), *flags]).encode()).hexdigest()[:24]
     folder = pathlib.Path(tempfile.gettempdir()) / f"diptych-kernels-{os.getuid()}"
     folder.mkdir(mode=0o700, exist_ok=True)
