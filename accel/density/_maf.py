@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from accel.core import _counter, _kernels
+from accel.core import _alone, _counter, _kernels
 from accel.density import flows
 from accel.device import array_module
 
@@ -198,16 +198,7 @@ class Flow(NamedTuple):
 
     def write_grads(self, params, grads, x, context, dcontext=None):
         """The mean loss, its gradient into grads and, where it is given, the context's into dcontext, (C, N)."""
-        xp, n, step = self.xp, len(x), self.step(x, context)
-        partial, losses = params.scratch("partial", lambda: (xp.empty((1, step.n_blocks(n), self.size), self.dtype),
-                                                             xp.empty((1, step.n_blocks(n)), self.dtype)), size=n)
-        step.gradient(params.flat[None], *self._all_rows(params, n), (), partial, losses, dcontext)
-        partial.sum(axis=(0, 1), out=grads.flat)
-        return losses.sum()
-
-    def _all_rows(self, params, n):
-        """The numbers of all rows as one batch, and the cursor that says so."""
-        return params.scratch("rows", lambda: (self.xp.arange(n, dtype=np.int32)[None, None], self.xp.zeros(1, np.int32)), size=n)
+        return _alone.write_grads(params, grads, self.step(x, context), len(x), dcontext=dcontext)
 
     def step(self, x, context=None):
         """What trains models of this shape, side by side, on rows of x and, where there is one, of the context."""

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from accel.core import _kernels
+from accel.core import _alone, _kernels
 from accel.density import flows
 from accel.device import array_module
 
@@ -150,13 +150,4 @@ def step(params, arrays):
 
 def write_grads(params, grads, x, context, dcontext):
     """One step for all rows: `realnvp.write_grads` by the kernels, their blocks' shares summed in a fixed order."""
-    xp, n, taken = array_module(params.flat), len(x), step(params, (x, context))
-    blocks = taken.n_blocks(n)
-
-    def make():
-        empty = {name: xp.empty((1, blocks, *shape), params.flat.dtype) for name, shape in (("partial", params.flat.shape), ("losses", ()))}
-        return {"rows": xp.arange(n, dtype=xp.int32).reshape(1, 1, n), "cursor": xp.zeros(1, xp.int32), "noise": (), **empty}
-    work = params.scratch("kernel work", make, size=n)
-    taken.gradient(params.flat, dcontext=dcontext, **work)
-    xp.sum(work["partial"][0], axis=0, out=grads.flat)
-    return work["losses"].sum()
+    return _alone.write_grads(params, grads, step(params, (x, context)), len(x), dcontext=dcontext)

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from accel.core import _kernels
+from accel.core import _alone, _kernels
 from accel.device import array_module
 from accel.generative import _network
 
@@ -89,16 +89,6 @@ def step(params, arrays, batch_size=None, *, sigmas, spread, tau2):
     return Step(layers, array_module(x).ascontiguousarray(x), sigmas, spread, tau2)
 
 
-class Once:
-    """What one call of the page's loss needs besides a Step: the rows in order, step number nought, and room for the results."""
-
-    def __init__(self, step, n, gradient):
-        xp, shape = step.xp, (1, step.n_blocks(n))
-        self.rows, self.cursor = xp.arange(n, dtype=np.int32).reshape(1, 1, n), xp.zeros(1, np.int32)
-        self.losses = xp.empty(shape, step.dtype)
-        self.partial = xp.empty((*shape, step.n_params), step.dtype) if gradient else None
-
-
 def loss_and_grad(params, x, u, epsilon, grads=None, *, sigmas, spread, tau):
     """The loss of one minibatch, and its gradient into grads where given; None where kernels do not serve."""
     xp, n, dtype = array_module(params.flat), len(x), params.flat.dtype
@@ -106,11 +96,5 @@ def loss_and_grad(params, x, u, epsilon, grads=None, *, sigmas, spread, tau):
     one = step(params, (xp.asarray(x, dtype=dtype),), sigmas=sigmas, spread=spread, tau2=tau2) if n else None
     if one is None:
         return None
-    once = params.scratch("loss" if grads is None else "loss and gradient", lambda: Once(one, n, grads is not None), size=n)
     noise = [xp.ascontiguousarray(xp.asarray(a, dtype=dtype)) for a in (u, epsilon)]
-    if grads is None:
-        one.loss(params.flat, once.rows, once.cursor, noise, once.losses)
-    else:
-        one.gradient(params.flat, once.rows, once.cursor, noise, once.partial, once.losses)
-        xp.sum(once.partial[0], axis=0, out=grads.flat)
-    return once.losses[0].sum()
+    return _alone.loss(params, one, n, noise) if grads is None else _alone.write_grads(params, grads, one, n, noise)

@@ -10,7 +10,7 @@ import numpy as np
 from accel.core import _kernels, checks
 from accel.device import array_module, check_together
 
-__all__ = ["Classifier", "Step", "classifier_of", "loss", "step", "write_grads"]
+__all__ = ["Classifier", "Step", "classifier_of", "step"]
 
 THREADS = 256
 TILES, ROWS = (64, 8), (16, 4)                                        # pairs of a block, and rows of x, each with all its pairs
@@ -136,28 +136,3 @@ def step(params, theta_rows, x_rows, *, n_contrastive, balance):
         return _kernels.fall_back(f"ratio: {n_contrastive + 1} pairs for each row exceed a block's shared memory")
     return Step(classifier, *(xp.ascontiguousarray(rows, dtype=params.flat.dtype) for rows in (theta_rows, x_rows)), n_contrastive)
 
-
-def all_rows(params, taken):
-    """What a Step needs to take all its rows at once, in their order: row numbers, a cursor, and where blocks write their losses."""
-    xp, n = array_module(params.flat), len(taken.x_rows)
-    blocks = taken.n_blocks(n)
-
-    def make():
-        return xp.arange(n, dtype=xp.int32).reshape(1, 1, n), xp.zeros(1, xp.int32), xp.empty((1, blocks), params.flat.dtype)
-    return params.scratch("kernel rows", make, size=(n, blocks))
-
-
-def loss(params, taken):
-    """The loss for all rows of a Step."""
-    rows, cursor, losses = all_rows(params, taken)
-    taken.loss(params.flat, rows, cursor, (), losses)
-    return losses.sum()
-
-
-def write_grads(params, grads, taken):
-    """The same; its gradient goes into grads, the shares of blocks summed in a fixed order. Both trees packed."""
-    xp, (rows, cursor, losses) = array_module(params.flat), all_rows(params, taken)
-    partial = params.scratch("partial", lambda: xp.empty((1, losses.shape[1], params.flat.size), params.flat.dtype), size=losses.shape[1])
-    taken.gradient(params.flat, rows, cursor, (), partial, losses)
-    xp.sum(partial[0], axis=0, out=grads.flat)
-    return losses.sum()

@@ -23,7 +23,7 @@ import math
 
 import numpy as np
 
-from accel.core import checks, nets
+from accel.core import _alone, checks, nets
 from accel.core.tree import empty_like, packed
 from accel.device import array_module
 from accel.inference import _ratio
@@ -101,7 +101,7 @@ def loss(params, theta_rows, x_rows, *, n_contrastive=5, balance=0.0):
     """(6), and (7) with λ = balance, for matched rows, in nats."""
     params = packed(params)
     if step := fused(params, (theta_rows, x_rows), n_contrastive=n_contrastive, balance=balance):
-        return _ratio.loss(params, step)
+        return _alone.loss(params, step, len(x_rows))
     xp, n_pairs = array_module(theta_rows), count_pairs(theta_rows, n_contrastive)
     f = xp.stack([log_ratio(params, xp.roll(theta_rows, -k, axis=0), x_rows) for k in range(n_pairs)])
     return cross_entropy(f, balance)
@@ -112,7 +112,7 @@ def loss_and_grad(params, theta_rows, x_rows, *, n_contrastive=5, balance=0.0):
     params = packed(params)
     grads = params.scratch("grads", lambda: empty_like(params))
     if step := fused(params, (theta_rows, x_rows), n_contrastive=n_contrastive, balance=balance):
-        return _ratio.write_grads(params, grads, step), grads
+        return _alone.write_grads(params, grads, step, len(x_rows)), grads
     layers, n_u = params["layers"], theta_rows.shape[1] - 1
     work = work_arrays(params, "train", count_pairs(theta_rows, n_contrastive), theta_rows)
     f = forward(layers, work, theta_rows, x_rows)
