@@ -1,5 +1,27 @@
-"""Diptych, right panel: how to get there fast. The same API on device arrays, gradients derived by hand."""
-from accel import core, density, device, generative, inference, representation, simulators, validation
+"""Diptych, right panel: the same API on device arrays, with gradients derived by hand.
 
-__all__ = ["core", "density", "device", "generative", "inference", "representation", "simulators", "validation"]
+    representation  dimensionality reduction
+    density         density estimation
+    generative      generative models
+    inference       simulation-based inference
+    validation      whether to trust a posterior
+    simulators      simulators with a prior
+    priors          priors, and the unconstrained space of each
+    nets            layers of networks
+    training        optimiser and training loops
+    preprocessing   what is done to data first
+    numerics        numerical tools
+    runtime         checks, files, progress, trees of parameters
+    device          array module, choice of device, transfers
+    kernels         CUDA kernels, one folder each
+"""
+from accel import (
+    density, device, generative, inference, kernels, nets, numerics, preprocessing, priors,
+    representation, runtime, simulators, training, validation,
+)
+
+__all__ = [
+    "density", "device", "generative", "inference", "kernels", "nets", "numerics", "preprocessing",
+    "priors", "representation", "runtime", "simulators", "training", "validation",
+]
 __version__ = "0.1.0"

@@ -157,10 +157,10 @@ def to_host(tree):
 
 
 def generator(seed, xp, dtype="float64"):
-    """A generator whose numbers are born on xp in dtype: NumPy's on the CPU, `core.counter`'s on a GPU, whichever GPU it is."""
+    """A generator whose numbers are born on xp in dtype: NumPy's on the CPU, `runtime.philox`'s on a GPU, whichever GPU it is."""
     if xp is np:
         return _Generator(np.random.default_rng(seed), np, np.dtype(dtype), native=True)
-    from accel.core.counter import CounterGenerator
+    from accel.runtime.philox import CounterGenerator
     return CounterGenerator(seed, like=xp.empty(0, dtype=dtype))
 
 
@@ -269,7 +269,7 @@ def kernel_code(source, *, theta_dim, x_dim, draws=()):
     ValueError
         If a size is not a whole number above zero, or a draw not one of the two.
     '''
-    from accel.core import checks
+    from accel.runtime import checks
     for name, value in (("theta_dim", theta_dim), ("x_dim", x_dim)):
         checks.check_count(name, value)
     for draw in draws:

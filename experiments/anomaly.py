@@ -96,7 +96,7 @@ def fit_flow(settings, x, training):
     numbers = summary(settings.xp, pca, x)
     mean, std = numbers.mean(axis=0), numbers.std(axis=0)
     params = settings.put(maf.init_params(np.random.default_rng([settings.seed, 30]), dim=N_SCORES + 1))
-    params = package.core.training.train(maf, params, ((numbers - mean) / std,), rng=settings.rng(31), progress=settings.progress,
+    params = package.training.minibatch.train(maf, params, ((numbers - mean) / std,), rng=settings.rng(31), progress=settings.progress,
                                          checkpoint=settings.checkpoint("flow"), **training).params
     return lambda x: -maf.log_prob(params, (summary(settings.xp, pca, x) - mean) / std)
 

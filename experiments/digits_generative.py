@@ -139,13 +139,13 @@ def zero_share(settings, function, dim):
 
 def on_the_line(settings, levels, rng):
     """Levels on the real line after noise, and what a density gains per image on the way back, (N, D) and (N,)."""
-    pixels = settings.package.density.pixels
+    pixels = settings.package.preprocessing.pixels
     y, log_det = pixels.to_real(pixels.dequantise(levels, rng.random(levels.shape), levels=LEVELS), alpha=ALPHA)
     return y, log_det - levels.shape[1] * np.log(LEVELS)
 
 
 def from_the_line(settings, y):
-    pixels = settings.package.density.pixels
+    pixels = settings.package.preprocessing.pixels
     return pixels.quantise(pixels.from_real(y, alpha=ALPHA)[0], levels=LEVELS)
 
 
@@ -179,7 +179,7 @@ def fit_gan(settings, name, training, held_out, rng, sizes):
 
 
 def fit_flow(settings, name, training, held_out, rng, sizes):
-    density, pixels = getattr(settings.package.density, name), settings.package.density.pixels
+    density, pixels = getattr(settings.package.density, name), settings.package.preprocessing.pixels
     flow = settings.package.density.pixel_flow.fit(training, rng=rng, levels=LEVELS, alpha=ALPHA, order=pixels.checkerboard(8, 8),
                                                    density=density, progress=settings.progress, **sizes)
     if name == "maf":

@@ -57,7 +57,7 @@ def fit_all(settings, x, k):
     package, epochs = settings.package.representation, {"max_epochs": QUICK_EPOCHS} if settings.quick else {}
     common = {"n_latent": k, "progress": settings.progress}
     return {"PCA": package.pca.fit(x, n_components=k),
-            "linear": package.autoencoder.fit(x, rng=settings.rng(k), activation=settings.package.core.nets.IDENTITY, **common,
+            "linear": package.autoencoder.fit(x, rng=settings.rng(k), activation=settings.package.nets.dense.IDENTITY, **common,
                                               **{**LINEAR, **epochs}),
             "dense": package.autoencoder.fit(x, rng=settings.rng(100 + k), **common, **{**DENSE, **epochs}),
             "convolutional": package.conv_autoencoder.fit(as_images(x), rng=settings.rng(200 + k), **common, **{**CONV, **epochs})}

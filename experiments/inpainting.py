@@ -75,7 +75,7 @@ def compare(settings, training, held_out, hidden, given, n_draws, offset):
 
 def order_of(settings, hidden):
     """The checkerboard's order of the hidden pixels alone."""
-    order = settings.package.density.pixels.checkerboard(8, 8)
+    order = settings.package.preprocessing.pixels.checkerboard(8, 8)
     return np.searchsorted(hidden, order[np.isin(order, hidden)])
 
 

@@ -27,7 +27,7 @@ def run(settings):
     theta = simulator.prior.sample(rng, n_simulations)
     x = simulator.simulate(rng, theta)
     start = time.perf_counter()
-    posterior = package.inference.ensemble.fit(
+    posterior = package.inference.deep_ensemble.fit(
         simulator.prior, theta, x, rng=np.random.default_rng([settings.seed, 1]), density=package.density.nsf,
         **TRAINING | ({"max_epochs": 3} if quick else {}), checkpoint=settings.checkpoint("posterior"), progress=settings.progress)
     training_seconds = time.perf_counter() - start

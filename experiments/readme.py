@@ -16,7 +16,8 @@ __all__ = ["PARTS", "BEGIN", "END", "table", "results", "filled"]
 ROOT = Path(__file__).resolve().parents[1]
 RECORDS = ROOT / "experiments" / "results"
 AUDIT, PAGES = RECORDS / "audit.json", RECORDS / "bench" / "pages-cpu.json"
-PARTS = ("representation", "density", "generative", "inference", "validation", "simulators", "core")
+PARTS = ("representation", "density", "generative", "inference", "validation", "simulators", "priors", "nets", "training",
+         "preprocessing", "numerics", "runtime")
 BEGIN, END = "<!-- {name}: written by python -m experiments.readme -->", "<!-- end of {name} -->"
 
 

@@ -43,7 +43,7 @@ def run(settings):
             chains = {"n_chains": 20, "n_warmup": 50, "thin": 1} if quick else CHAINS
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", UserWarning)          # the R-hat stands in the remark
-                drawn = inference.mcmc.sample(settings.rng(7), found.target(observation), n_samples, sampler=inference.hmc,
+                drawn = inference.run_chains.sample(settings.rng(7), found.target(observation), n_samples, sampler=inference.hmc,
                                               progress=settings.progress, **chains)
             draws[name], remarks[name] = drawn.theta, f"R-hat {float(drawn.r_hat.max()):.3f}"
             gap = simulator.log_likelihood(test_theta, test_x) - found.log_likelihood(test_theta, test_x)

@@ -116,7 +116,7 @@ def answer(settings, method, task, prior, theta, x, observation, n, training, of
         else:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", UserWarning)          # the R-hat stands in the remark
-                drawn = inference.mcmc.sample(rng, found.target(observation), n, sampler=getattr(inference, sampler),
+                drawn = inference.run_chains.sample(rng, found.target(observation), n, sampler=getattr(inference, sampler),
                                               n_candidates=n_candidates // 4, **QUICK_CHAINS if settings.quick else CHAINS)
             draws, note = drawn.theta, f"{sampler}, R-hat {float(drawn.r_hat.max()):.3f}"
     return draws, time.perf_counter() - start, note

@@ -1,5 +1,25 @@
-"""Diptych, left panel: what is true. Plain NumPy in float64, gradients from autograd, one page per algorithm."""
-from reference import core, density, generative, inference, representation, simulators, validation
+"""Diptych, left panel: plain NumPy in float64, gradients from autograd, one page per algorithm.
 
-__all__ = ["core", "density", "generative", "inference", "representation", "simulators", "validation"]
+    representation  dimensionality reduction
+    density         density estimation
+    generative      generative models
+    inference       simulation-based inference
+    validation      whether to trust a posterior
+    simulators      simulators with a prior
+    priors          priors, and the unconstrained space of each
+    nets            layers of networks
+    training        optimiser and training loops
+    preprocessing   what is done to data first
+    numerics        numerical tools
+    runtime         checks, files, progress, trees of parameters
+"""
+from reference import (
+    density, generative, inference, nets, numerics, preprocessing, priors, representation, runtime,
+    simulators, training, validation,
+)
+
+__all__ = [
+    "density", "generative", "inference", "nets", "numerics", "preprocessing", "priors",
+    "representation", "runtime", "simulators", "training", "validation",
+]
 __version__ = "0.1.0"

@@ -1,4 +1,17 @@
-"""Exact densities that can be sampled."""
-from accel.density import flows, gmm, made, maf, mdn, mixture_score, nsf, pixel_flow, pixels, realnvp
+"""Density estimation: models with a normalised density, which can be evaluated and sampled.
 
-__all__ = ["flows", "gmm", "made", "maf", "mdn", "mixture_score", "nsf", "pixel_flow", "pixels", "realnvp"]
+Reading order:
+
+    gmm            Gaussian mixture, fitted by expectation maximisation; start here
+    mixture_score  exact score of a smoothed Gaussian mixture
+    mdn            mixture density network: a mixture that depends on a context
+    flows          input checks and base draws shared by all flows
+    realnvp        affine coupling layers
+    made           masked autoregressive network
+    maf            masked autoregressive flow: a chain of MADEs
+    nsf            neural spline flow
+    pixel_flow     a flow on the pixels of images
+"""
+from accel.density import flows, gmm, made, maf, mdn, mixture_score, nsf, pixel_flow, realnvp
+
+__all__ = ["flows", "gmm", "made", "maf", "mdn", "mixture_score", "nsf", "pixel_flow", "realnvp"]

@@ -7,8 +7,8 @@ import math
 
 import numpy as np
 
-from accel.core import checks
-from accel.core.tree import Packed, leaves
+from accel.runtime import checks
+from accel.runtime.tree import Packed, leaves
 from accel.device import array_module, check_together
 
 __all__ = ["check_inputs", "draw_base"]

@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from accel.core import checks, persistence
+from accel.runtime import checks, persistence
 from accel.device import array_module, check_together
 
 __all__ = ["Covariance", "FULL", "DIAGONAL", "SPHERICAL", "GaussianMixture", "fit", "load"]

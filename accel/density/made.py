@@ -17,10 +17,11 @@ import functools
 
 import numpy as np
 
-from accel.core import checks, nets
-from accel.core.tree import empty_like, packed
+from accel.nets import dense
+from accel.runtime import checks
+from accel.runtime.tree import empty_like, packed
 from accel.density import flows
-from accel.density._maf import flow_of, fused  # noqa: F401  (fused: what training asks a model for)
+from accel.kernels.maf.launch import flow_of, fused  # noqa: F401  (fused: what training asks a model for)
 from accel.device import array_module
 
 __all__ = ["init_params", "masks", "conditionals", "forward", "inverse", "log_prob", "sample", "loss", "loss_and_grad"]
@@ -32,7 +33,7 @@ def init_params(rng, *, dim, context_dim=0, hidden=(50, 50)):
     """Weights N(0, 1/n_in); the last layer is zero, so that the density starts as the standard normal."""
     for name, value, least in (("dim", dim, 1), ("context_dim", context_dim, 0), ("hidden: number of layers", len(hidden), 1)):
         checks.check_count(name, value, least=least)
-    layers = nets.init_mlp(rng, (context_dim + dim, *hidden))
+    layers = dense.init_mlp(rng, (context_dim + dim, *hidden))
     xp, dtype = array_module(layers[0]), layers[0].dtype
     for layer, mask in zip(layers, _masks(dim, context_dim, hidden)):
         layer[1:] *= xp.asarray(mask, dtype=dtype)
@@ -167,7 +168,7 @@ class Work:
 
     def __init__(self, xp, layers, n, dtype):
         dim, context_dim, _ = sizes(layers)
-        self.tape = nets.Tape(xp, flat(layers), n, dtype)
+        self.tape = dense.Tape(xp, flat(layers), n, dtype)
         self.context, self.x = self.tape.inputs[0][1:1 + context_dim], self.tape.inputs[0][1 + context_dim:]
         self.mu, self.a = self.tape.out[:dim], self.tape.out[dim:2 * dim]
         self.bound, self.log_sigma, self.shrink, self.z = (xp.empty((dim, n), dtype) for _ in range(4))
@@ -191,7 +192,7 @@ def to_gaussian(layers, work, x):
     """z = (x − μ)/σ, (D, n); all that a backward pass needs stays in work."""
     xp = array_module(work.z)
     work.x[...] = x
-    nets.forward(layers, work.tape)
+    dense.forward(layers, work.tape)
     xp.multiply(work.a, 1 / S, out=work.bound)
     xp.tanh(work.bound, out=work.bound)
     xp.multiply(work.bound, S, out=work.log_sigma)
@@ -218,7 +219,7 @@ def to_gaussian_backward(layers, work, dz, dlog_det, dlayers, *, need_dx=False, 
     xp.subtract(work.slope, 1, out=work.slope)
     xp.multiply(da, work.slope, out=da)                               # both signs turned: −ds ⊙ −(1 − tanh²)
     context_dim = len(work.context)
-    dinput = nets.backward(layers, work.tape, work.dout, dlayers, need_dx=need_dx, first=0 if need_dcontext else context_dim)
+    dinput = dense.backward(layers, work.tape, work.dout, dlayers, need_dx=need_dx, first=0 if need_dcontext else context_dim)
     if dinput is None:
         return None, None
     return xp.subtract(dinput[-dim:], dmu, out=work.dx), dinput[:context_dim] if need_dcontext else None

@@ -1,7 +1,7 @@
 """Masked autoregressive flow: a chain of MADEs, each seeing the dimensions in the opposite order of the one before.
 
 The mathematics is in `reference.density.maf`. Same values; the chain runs on work arrays allocated once (see
-`accel.density.made`), on a device in one kernel (`_maf.cu`), and the gradient is one walk back through it, the reversals being views:
+`accel.density.made`), on a device in one kernel (`density.cu`), and the gradient is one walk back through it, the reversals being views:
 
     dz_K = z/N,  dℓ = −1/N for every MADE                 from (3) and (5)
     dz_{k−1} = r (backward through f_k)(dz_k, dℓ)         from (1)
@@ -9,10 +9,10 @@ The mathematics is in `reference.density.maf`. Same values; the chain runs on wo
 
 and the gradients of log p itself, row by row, are the same walk from dz_K = −z, dℓ = 1, which leaves the parameters alone.
 """
-from accel.core import checks
-from accel.core.tree import empty_like, packed
+from accel.runtime import checks
+from accel.runtime.tree import empty_like, packed
 from accel.density import flows, made
-from accel.density._maf import flow_of, fused  # noqa: F401  (fused: what training asks a model for)
+from accel.kernels.maf.launch import flow_of, fused  # noqa: F401  (fused: what training asks a model for)
 from accel.device import array_module
 
 __all__ = ["init_params", "forward", "inverse", "log_prob", "log_prob_and_grad", "sample", "loss", "loss_and_grad"]

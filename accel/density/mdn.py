@@ -23,8 +23,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from accel.core import checks, nets
-from accel.core.tree import empty_like, packed
+from accel.nets import dense
+from accel.runtime import checks
+from accel.runtime.tree import empty_like, packed
 from accel.density import flows
 from accel.device import array_module
 
@@ -58,7 +59,7 @@ def init_params(rng, *, dim, context_dim=0, n_components=8, hidden=(50, 50), cov
     if covariance not in (FULL, DIAGONAL):
         raise ValueError(f"covariance: expected FULL or DIAGONAL, got {covariance!r}")
     sizes = (context_dim, *hidden) if context_dim else (0,)
-    layers, n_couplings, n_in = nets.init_mlp(rng, sizes), covariance.n_couplings(dim), sizes[-1] + 1
+    layers, n_couplings, n_in = dense.init_mlp(rng, sizes), covariance.n_couplings(dim), sizes[-1] + 1
     start = rng.standard_normal((dim, n_components))
     shapes = {"weights": (n_in, n_components), "means": (n_in, dim, n_components), "widths": (n_in, dim, n_components)}
     shapes |= {"couplings": (n_in, n_couplings, n_components)} if n_couplings else {}
@@ -86,7 +87,7 @@ class Work:
         width = sum(head[0].size for head in heads.values())
         self.heads, self.dheads = (xp.empty((len(heads["means"]), width), dtype) for _ in range(2))
         self.layers = [*layers, self.heads]
-        self.tape = nets.Tape(xp, self.layers, n, dtype)
+        self.tape = dense.Tape(xp, self.layers, n, dtype)
         self.dout = xp.empty_like(self.tape.out)
         (self.alpha, self.mu, self.a, *coupling), (self.dalpha, self.dmu, self.da, *dcoupling) = (
             [rows.T.reshape(*head.shape[1:], n) for rows, head in zip(split(out.T, heads), heads.values())]
@@ -115,7 +116,7 @@ def work_arrays(params, role, n, context):
 def mixture(work):
     """log π, μ, s and L of (2) to (4), into work."""
     xp = array_module(work.s)
-    nets.forward(work.layers, work.tape)
+    dense.forward(work.layers, work.tape)
     xp.subtract(work.alpha, work.alpha.max(axis=0), out=work.log_pi)
     work.log_pi -= xp.log(xp.exp(work.log_pi).sum(axis=0))
     xp.multiply(work.a, 1 / S, out=work.bound)
@@ -254,4 +255,4 @@ def walk_back(work, scale, dlayers, *, need_dinput):
             xp.multiply(work.coupling[below(i)], dw[i], out=work.room[:i])
             work.dmu[:i] += work.room[:i]
     xp.negative(work.dmu, out=work.dmu)
-    return nets.backward(work.layers, work.tape, work.dout, dlayers, need_dx=need_dinput)
+    return dense.backward(work.layers, work.tape, work.dout, dlayers, need_dx=need_dinput)

@@ -7,7 +7,7 @@ of a block at once, and one product serves both the responsibilities and the pul
 """
 import numpy as np
 
-from accel.core import checks
+from accel.runtime import checks
 from accel.device import array_module
 
 __all__ = ["smoothed", "score"]

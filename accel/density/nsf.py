@@ -26,8 +26,8 @@ import math
 from functools import partial
 from typing import Any, NamedTuple
 
-from accel.core import checks
-from accel.core.tree import empty_like, packed
+from accel.runtime import checks
+from accel.runtime.tree import empty_like, packed
 from accel.density import flows, made
 from accel.device import array_module
 

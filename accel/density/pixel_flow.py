@@ -14,10 +14,12 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from accel.core import checks, optim, persistence, training
-from accel.core.scaling import Scaling, fit_scaling
-from accel.core.tree import packed, tree_map
-from accel.density import maf, nsf, pixels, realnvp
+from accel.runtime import checks, persistence
+from accel.training import minibatch, optim
+from accel.preprocessing.scaling import Scaling, fit_scaling
+from accel.runtime.tree import packed, tree_map
+from accel.density import maf, nsf, realnvp
+from accel.preprocessing import pixels
 from accel.device import array_module, to_host
 
 __all__ = ["PixelFlow", "loss", "loss_and_grad", "fit", "load"]
@@ -122,7 +124,7 @@ def fit(x, *, rng, levels, context=None, order=None, alpha=1e-3, density=realnvp
     settings = {"density": density, "levels": levels, "alpha": alpha, "scaling": scaling}
     model = SimpleNamespace(loss=partial(loss, **settings), loss_and_grad=partial(loss_and_grad, **settings),
                             draw_noise=lambda rng, n: rng.random((n, x.shape[1])))
-    trained = training.train(
+    trained = minibatch.train(
         model, tree_map(partial(like, x), params), (seen, context_scaling.apply(context)), rng=rng, learning_rate=learning_rate,
         batch_size=batch_size, max_epochs=max_epochs, patience=patience, validation_fraction=validation_fraction, clip_norm=clip_norm,
         schedule=schedule, checkpoint=checkpoint, progress=progress)

@@ -17,9 +17,11 @@ leaves the parameters alone.
 """
 from functools import partial
 
-from accel.core import checks, nets
-from accel.core.tree import empty_like, packed
-from accel.density import _realnvp, flows
+from accel.nets import dense
+from accel.runtime import checks
+from accel.runtime.tree import empty_like, packed
+from accel.density import flows
+from accel.kernels.realnvp import launch as realnvp_kernel
 from accel.device import array_module
 
 __all__ = ["init_params", "forward", "inverse", "log_prob", "log_prob_and_grad", "sample", "loss", "loss_and_grad"]
@@ -43,7 +45,7 @@ def check_architecture(dim, context_dim, n_transforms, hidden):
 
 def init_coupling(rng, dim, context_dim, hidden, k):
     n_kept = (dim + k % 2) // 2
-    layers = nets.init_mlp(rng, (context_dim + n_kept, *hidden))
+    layers = dense.init_mlp(rng, (context_dim + n_kept, *hidden))
     return [*layers, array_module(layers[0]).zeros((hidden[-1] + 1, 2 * (dim - n_kept)), dtype=layers[0].dtype)]
 
 
@@ -63,7 +65,7 @@ def halves(x, k):
 def forward(params, x, context=None):
     """Data to Gaussian: z (N, D) and log|det ∂z/∂x| (N,)."""
     params = packed(params)
-    if fused := _realnvp.flow_of(params):
+    if fused := realnvp_kernel.flow_of(params):
         return fused.forward(params.flat, x, context)
 
     def block(works, columns):
@@ -92,7 +94,7 @@ def walk_back(params, works, d, dlog_det, grads, dcontext):
 def inverse(params, z, context=None):
     """Gaussian to data: x (N, D) and log|det ∂x/∂z| (N,)."""
     params = packed(params)
-    if fused := _realnvp.flow_of(params):
+    if fused := realnvp_kernel.flow_of(params):
         return fused.inverse(params.flat, z, context)
 
     def block(works, columns):
@@ -108,7 +110,7 @@ def log_prob(params, x, context=None):
     """log p(x|c) in nats, (N,)."""
     params = packed(params)
     x, context = flows.inputs(params, x, context, *sizes(params))
-    if fused := _realnvp.flow_of(params):
+    if fused := realnvp_kernel.flow_of(params):
         return fused.log_prob(params.flat, x, context)
     return flows.base_log_prob(*forward(params, x, context))
 
@@ -117,7 +119,7 @@ def log_prob_and_grad(params, x, context=None):
     """log p(x|c) (N,), and its gradients with respect to x (N, D) and c (N, C), None where there is no context."""
     x, context = flows.inputs(params, x, context, *sizes(params))
     params = packed(params)
-    if fused := _realnvp.flow_of(params):
+    if fused := realnvp_kernel.flow_of(params):
         return fused.log_prob_and_grad(params.flat, x, context)
     works = flows.work_arrays(params, "score", len(x), context, work_of(params))
     z, log_det = walk(params, works, columns_of(params, "score columns", x.T))
@@ -131,7 +133,7 @@ def sample(params, rng, n, context=None):
     """n draws, (n, D); with a context of M rows, n draws for each: (M, n, D)."""
     params = packed(params)
     flows.check_place(params, context=context)
-    if fused := _realnvp.flow_of(params):
+    if fused := realnvp_kernel.flow_of(params):
         z, context, shape = flows.draw(rng, n, *sizes(params), context)
         return fused.inverse(params.flat, z, context, each=n)[0].reshape(shape)
     z, context, shape = flows.draw_base(rng, n, *sizes(params), context)
@@ -151,15 +153,15 @@ def loss_and_grad(params, x, context=None):
 
 
 def fused(params, data, batch_size):
-    """What trains the flow in kernels of its own (core._engine), None where array code is to run."""
-    return _realnvp.step(params, data)
+    """What trains the flow in kernels of its own (kernels.training), None where array code is to run."""
+    return realnvp_kernel.step(params, data)
 
 
 def write_grads(params, grads, x, context, dcontext=None):
     """The loss; its gradient goes into grads and, where it is given, the context's into dcontext, (C, N). Both trees packed."""
     x, context = flows.inputs(params, x, context, *sizes(params))
-    if _realnvp.flow_of(params):
-        return _realnvp.write_grads(params, grads, x, context, dcontext)
+    if realnvp_kernel.flow_of(params):
+        return realnvp_kernel.write_grads(params, grads, x, context, dcontext)
     works, n = flows.work_arrays(params, "train", len(x), context, work_of(params)), len(x)
     z, log_det = walk(params, works, columns_of(params, "train columns", x.T))
     value = flows.base_loss(z, -log_det.sum())
@@ -174,7 +176,7 @@ class Work:
     """The work arrays of one coupling for n columns; context and kept are the rows of its network's input."""
 
     def __init__(self, xp, layers, n, dtype, *, context_dim):
-        self.tape = nets.Tape(xp, layers, n, dtype)
+        self.tape = dense.Tape(xp, layers, n, dtype)
         self.context, self.kept = self.tape.inputs[0][1:1 + context_dim], self.tape.inputs[0][1 + context_dim:]
         n_moved = len(self.tape.out) // 2
         self.t, self.a = self.tape.out[:n_moved], self.tape.out[n_moved:]
@@ -198,7 +200,7 @@ def shift_and_scale(layers, work, kept):
     """t and s of (2), into work."""
     xp = array_module(work.s)
     work.kept[...] = kept
-    nets.forward(layers, work.tape)
+    dense.forward(layers, work.tape)
     xp.multiply(work.a, 1 / S, out=work.bound)
     xp.tanh(work.bound, out=work.bound)
     xp.multiply(work.bound, S, out=work.s)
@@ -223,7 +225,7 @@ def to_gaussian_backward(layers, work, d, dlog_det, k, dlayers, *, need_dinput):
     xp.multiply(work.bound, work.bound, out=work.slope)
     xp.subtract(1, work.slope, out=work.slope)
     da *= work.slope
-    dinput = nets.backward(layers, work.tape, work.dout, dlayers, need_dx=need_dinput)
+    dinput = dense.backward(layers, work.tape, work.dout, dlayers, need_dx=need_dinput)
     if dinput is None:
         return None
     dmoved *= work.scale

@@ -10,8 +10,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from accel.core import checks, nets, optim
-from accel.core.tree import packed, unravel
+from accel.nets import dense
+from accel.runtime import checks
+from accel.training import optim
+from accel.runtime.tree import packed, unravel
 from accel.device import array_module
 
 __all__ = ["Reconstruction", "features", "anomaly_score", "anomaly_score_and_grad", "search", "in_sigma"]
@@ -30,19 +32,19 @@ class Reconstruction(NamedTuple):
     feature_distance: np.ndarray
 
 
-def features(params, x, *, activation=nets.LEAKY_RELU):
+def features(params, x, *, activation=dense.LEAKY_RELU):
     """The last hidden layer of the critic, (N, H)."""
     x = checks.as_array("x", x, ("N", len(params["critic"][0]) - 1))
-    out = nets.mlp(params["critic"][:-1], x, activation=activation)
+    out = dense.mlp(params["critic"][:-1], x, activation=activation)
     return activation.value(out, out=out)
 
 
-def anomaly_score(params, x, z, *, balance=0.9, activation=nets.LEAKY_RELU):
+def anomaly_score(params, x, z, *, balance=0.9, activation=dense.LEAKY_RELU):
     """A(x, z) of each pair of x (N, D) and z (N, K), (N,); balance is b."""
     return forward(paired(params, x, z, activation), balance, activation)
 
 
-def anomaly_score_and_grad(params, x, z, *, balance=0.9, activation=nets.LEAKY_RELU):
+def anomaly_score_and_grad(params, x, z, *, balance=0.9, activation=dense.LEAKY_RELU):
     """A(x, z) of each pair, (N,), and its gradient with respect to that z, (N, K)."""
     work = paired(params, x, z, activation)
     return forward(work, balance, activation), backward(work, balance, activation).T.copy()
@@ -54,7 +56,7 @@ class Work:
     def __init__(self, params, n):
         xp, dtype = array_module(params.flat), params.flat.dtype
         self.generator, self.critic = params["generator"], params["critic"][:-1]
-        self.down, self.up = nets.Tape(xp, self.generator, n, dtype), nets.Tape(xp, self.critic, n, dtype)
+        self.down, self.up = dense.Tape(xp, self.generator, n, dtype), dense.Tape(xp, self.critic, n, dtype)
         self.z, self.made = self.down.inputs[0][1:], self.up.inputs[0][1:]
         self.down.out = self.made
         self.x, self.r = (xp.empty_like(self.made) for _ in range(2))
@@ -79,8 +81,8 @@ def paired(params, x, z, activation):
 def forward(work, balance, activation):
     """(1) for the pairs in work, (N,); what a backward pass needs stays there."""
     xp = array_module(work.x)
-    xp.subtract(nets.forward(work.generator, work.down, activation), work.x, out=work.r)
-    h = nets.forward(work.critic, work.up, activation)
+    xp.subtract(dense.forward(work.generator, work.down, activation), work.x, out=work.r)
+    h = dense.forward(work.critic, work.up, activation)
     xp.subtract(activation.value(h, out=h), work.h, out=work.q)
     work.distance, work.feature_distance = rms(work.r), rms(work.q)
     return balance * work.distance + (1 - balance) * work.feature_distance
@@ -92,8 +94,8 @@ def backward(work, balance, activation):
     dh *= (1 - balance) / len(dh) / work.feature_distance
     dh *= activation.slope(work.up.out, out=work.slope)
     dx *= balance / len(dx) / work.distance
-    dx += nets.backward(work.critic, work.up, dh, None, activation, need_dx=True)
-    return nets.backward(work.generator, work.down, dx, None, activation, need_dx=True)
+    dx += dense.backward(work.critic, work.up, dh, None, activation, need_dx=True)
+    return dense.backward(work.generator, work.down, dx, None, activation, need_dx=True)
 
 
 def rms(a):
@@ -102,7 +104,7 @@ def rms(a):
     return xp.sqrt((a * a).mean(axis=0) + EPSILON**2)
 
 
-def search(params, x, start, *, balance=0.9, n_steps=200, learning_rate=0.1, activation=nets.LEAKY_RELU):
+def search(params, x, start, *, balance=0.9, n_steps=200, learning_rate=0.1, activation=dense.LEAKY_RELU):
     """For each object x′ (M, D) the z with the least score that Adam finds from each of its starts (M, S, K)."""
     params = packed(params)
     x, start = check_search(params, x, start, balance, n_steps, learning_rate)

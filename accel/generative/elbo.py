@@ -13,8 +13,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from accel.core import checks, nets
-from accel.core.tree import packed
+from accel.nets import dense
+from accel.runtime import checks
+from accel.runtime.tree import packed
 from accel.density import flows
 from accel.device import array_module
 from accel.generative.likelihoods import GAUSSIAN, B
@@ -62,7 +63,7 @@ def decode(params, z, context=None):
     for rows in slices(params, len(z)):
         tape = decoder_tape(params, len(z[rows]))
         fill(tape, z[rows], context if context is None else context[rows])
-        f[rows] = nets.forward(params["decoder"], tape).T
+        f[rows] = dense.forward(params["decoder"], tape).T
     return f
 
 
@@ -74,7 +75,7 @@ def elbo_terms(params, x, noise, context=None, *, likelihood=GAUSSIAN):
     for rows, work in blocks(params, x, context):
         encode_columns(work)
         draw_columns(work, noise[rows].T)
-        f = nets.forward(params["decoder"], work.decoder)
+        f = dense.forward(params["decoder"], work.decoder)
         log_likelihood[rows] = likelihood.log_prob(work.x, f, params.get("log_var"))
         kl[rows] = kl_columns(work)
     return ElboTerms(log_likelihood, kl)
@@ -118,7 +119,7 @@ def log_weights(work, eps, likelihood):
     z = inputs[1 + len(work.context):]
     xp.multiply(work.sigma[:, None], eps, out=z)
     z += work.mean[:, None]
-    f = nets.forward(params["decoder"], tape).reshape(-1, s, n)
+    f = dense.forward(params["decoder"], tape).reshape(-1, s, n)
     log_w = xp.einsum("l...,l...->...", eps, eps)
     log_w -= xp.einsum("l...,l...->...", z, z)
     log_w += work.log_var.sum(axis=0)
@@ -133,7 +134,7 @@ class Work:
     def __init__(self, params, n):
         xp, dtype, (_, n_latent, context_dim) = array_module(params.flat), params.flat.dtype, sizes(params)
         self.params = params
-        self.encoder, self.decoder = (nets.Tape(xp, params[name], n, dtype) for name in ("encoder", "decoder"))
+        self.encoder, self.decoder = (dense.Tape(xp, params[name], n, dtype) for name in ("encoder", "decoder"))
         self.context, self.x = self.encoder.inputs[0][1:1 + context_dim], self.encoder.inputs[0][1 + context_dim:]
         self.z = self.decoder.inputs[0][1 + context_dim:]
         self.mean, self.a = self.encoder.out[:n_latent], self.encoder.out[n_latent:]
@@ -152,7 +153,7 @@ def fill_columns(work, x, context):
 def encode_columns(work):
     """(2): μ, ℓ, and with them e^{ℓ/2} and e^ℓ − 1, into work."""
     xp = array_module(work.x)
-    nets.forward(work.params["encoder"], work.encoder)
+    dense.forward(work.params["encoder"], work.encoder)
     xp.multiply(work.a, 1 / B, out=work.bound)
     xp.tanh(work.bound, out=work.bound)
     xp.multiply(work.bound, B, out=work.log_var)
@@ -194,7 +195,7 @@ def limit(params):
 
 
 def decoder_tape(params, n):
-    return params.scratch("decoder", lambda: nets.Tape(array_module(params.flat), params["decoder"], n, params.flat.dtype), size=n)
+    return params.scratch("decoder", lambda: dense.Tape(array_module(params.flat), params["decoder"], n, params.flat.dtype), size=n)
 
 
 def fill(tape, z, context):

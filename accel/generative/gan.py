@@ -16,8 +16,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from accel.core import adversarial, checks, nets, optim, persistence
-from accel.core.tree import empty_like, packed
+from accel.nets import dense
+from accel.runtime import checks, persistence
+from accel.training import adversarial, optim
+from accel.runtime.tree import empty_like, packed
 from accel.device import array_module
 from accel.representation.autoencoder import like, moments, scaled
 
@@ -31,7 +33,7 @@ class Gan(NamedTuple):
     params: dict
     mean: np.ndarray
     scale: float
-    activation: nets.Activation
+    activation: dense.Activation
     history: dict
 
     def sample(self, rng, n):
@@ -49,7 +51,7 @@ class Gan(NamedTuple):
 def load(path):
     """The GAN that `Gan.save` wrote."""
     saved = persistence.load(path, "gan")
-    return Gan(**{**saved, "activation": nets.activation_named(saved["activation"])})
+    return Gan(**{**saved, "activation": dense.activation_named(saved["activation"])})
 
 
 def init_params(rng, *, dim, n_latent, hidden=(128, 128)):
@@ -57,7 +59,7 @@ def init_params(rng, *, dim, n_latent, hidden=(128, 128)):
     for name, counts in {"dim": [dim], "n_latent": [n_latent], "hidden": hidden}.items():
         for count in counts:
             checks.check_count(name, count)
-    return {"generator": nets.init_mlp(rng, (n_latent, *hidden, dim)), "discriminator": nets.init_mlp(rng, (dim, *hidden[::-1], 1))}
+    return {"generator": dense.init_mlp(rng, (n_latent, *hidden, dim)), "discriminator": dense.init_mlp(rng, (dim, *hidden[::-1], 1))}
 
 
 def draw_noise(params, rng, n):
@@ -66,16 +68,16 @@ def draw_noise(params, rng, n):
     return array_module(first).asarray(rng.standard_normal((n, len(first) - 1)), dtype=first.dtype)
 
 
-def generate(params, z, *, activation=nets.TANH):
+def generate(params, z, *, activation=dense.TANH):
     """G(z), (n, D)."""
     z = checks.as_array("z", z, ("n", len(params["generator"][0]) - 1))
-    return nets.mlp(params["generator"], z, activation=activation)
+    return dense.mlp(params["generator"], z, activation=activation)
 
 
-def logits(params, x, *, activation=nets.TANH):
+def logits(params, x, *, activation=dense.TANH):
     """ℓ(x), (N,)."""
     x = checks.as_array("x", x, ("N", len(params["discriminator"][0]) - 1))
-    return nets.mlp(params["discriminator"], x, activation=activation)[:, 0]
+    return dense.mlp(params["discriminator"], x, activation=activation)[:, 0]
 
 
 def softplus(t):
@@ -87,46 +89,46 @@ def sigmoid(t):
     return array_module(t).exp(-softplus(-t))
 
 
-def discriminator_loss(params, x, z, *, activation=nets.TANH):
+def discriminator_loss(params, x, z, *, activation=dense.TANH):
     """−E[log D(x)] − E[log(1 − D(G(z)))] for data x (N, D) and noise z (n, K), in nats."""
     fakes = generate(params, z, activation=activation)
     return softplus(-logits(params, x, activation=activation)).mean() + softplus(logits(params, fakes, activation=activation)).mean()
 
 
-def generator_loss(params, z, *, activation=nets.TANH):
+def generator_loss(params, z, *, activation=dense.TANH):
     """−E[log D(G(z))] for noise z (n, K), in nats."""
     return softplus(-logits(params, generate(params, z, activation=activation), activation=activation)).mean()
 
 
-def minimax_generator_loss(params, z, *, activation=nets.TANH):
+def minimax_generator_loss(params, z, *, activation=dense.TANH):
     """E[log(1 − D(G(z)))] for noise z (n, K), in nats."""
     return -softplus(logits(params, generate(params, z, activation=activation), activation=activation)).mean()
 
 
-def discriminator_loss_and_grad(params, x, z, *, activation=nets.TANH):
+def discriminator_loss_and_grad(params, x, z, *, activation=dense.TANH):
     """The loss and its gradient, {"discriminator": …}; the generator is frozen."""
     params = packed(params)
     x = checks.as_array("x", x, ("N", len(params["discriminator"][0]) - 1))
     n, grads = len(x), gradient_of(params, "discriminator")
     tape, _ = feed(params, "discriminator", z, n, activation)
     tape.inputs[0][1:, :n] = x.T
-    out = nets.forward(params["discriminator"], tape, activation)[0]
+    out = dense.forward(params["discriminator"], tape, activation)[0]
     real, fake = out[:n], out[n:]
     value = softplus(-real).mean() + softplus(fake).mean()
     real[...] = sigmoid(-real) * (-1 / n)                             # out is dℓ from here on
     fake[...] = sigmoid(fake) * (1 / len(z))
-    nets.backward(params["discriminator"], tape, tape.out, grads["discriminator"], activation)
+    dense.backward(params["discriminator"], tape, tape.out, grads["discriminator"], activation)
     return value, grads
 
 
-def generator_loss_and_grad(params, z, *, activation=nets.TANH):
+def generator_loss_and_grad(params, z, *, activation=dense.TANH):
     """The loss and its gradient, {"generator": …}; the discriminator is frozen."""
     def value_and_slope(logit):
         return softplus(-logit).mean(), -sigmoid(-logit) / len(z)
     return generator_backward(params, "discriminator", z, activation, value_and_slope)
 
 
-def minimax_generator_loss_and_grad(params, z, *, activation=nets.TANH):
+def minimax_generator_loss_and_grad(params, z, *, activation=dense.TANH):
     """The loss and its gradient, {"generator": …}; the discriminator is frozen."""
     def value_and_slope(logit):
         return -softplus(logit).mean(), -sigmoid(logit) / len(z)
@@ -138,9 +140,9 @@ def generator_backward(params, opponent, z, activation, value_and_slope):
     params = packed(params)
     grads = gradient_of(params, "generator")
     tape, made = feed(params, opponent, z, 0, activation)
-    value, tape.out[0] = value_and_slope(nets.forward(params[opponent], tape, activation)[0])
-    dx = nets.backward(params[opponent], tape, tape.out, None, activation, need_dx=True)
-    nets.backward(params["generator"], made, dx, grads["generator"], activation)
+    value, tape.out[0] = value_and_slope(dense.forward(params[opponent], tape, activation)[0])
+    dx = dense.backward(params[opponent], tape, tape.out, None, activation, need_dx=True)
+    dense.backward(params["generator"], made, dx, grads["generator"], activation)
     return value, grads
 
 
@@ -153,20 +155,20 @@ def feed(params, opponent, z, n_data, activation):
     """The opponent's tape with G(z) as its input behind n_data columns that are left free, and the generator's tape."""
     z = checks.as_array("z", z, ("n", len(params["generator"][0]) - 1))
     xp, dtype, n, alone = array_module(params.flat), params.flat.dtype, len(z), n_data == 0
-    made = params.scratch("generator", lambda: nets.Tape(xp, params["generator"], n, dtype), size=n)
+    made = params.scratch("generator", lambda: dense.Tape(xp, params["generator"], n, dtype), size=n)
     tape = params.scratch("opponent, samples" if alone else "opponent, data and samples",
-                          lambda: nets.Tape(xp, params[opponent], n_data + n, dtype), size=n_data + n)
+                          lambda: dense.Tape(xp, params[opponent], n_data + n, dtype), size=n_data + n)
     made.inputs[0][1:] = z.T
-    tape.inputs[0][1:, n_data:] = nets.forward(params["generator"], made, activation)
+    tape.inputs[0][1:, n_data:] = dense.forward(params["generator"], made, activation)
     return tape, made
 
 
-def sample(params, rng, n, *, activation=nets.TANH):
+def sample(params, rng, n, *, activation=dense.TANH):
     """n draws of x′, (n, D)."""
     return generate(params, draw_noise(params, rng, checks.check_count("n", n, least=0)), activation=activation)
 
 
-def fit(x, *, rng, n_latent=16, hidden=(128, 128), activation=nets.TANH, n_critic=1, averaging=0.99, learning_rate=2e-3, beta1=0.5,
+def fit(x, *, rng, n_latent=16, hidden=(128, 128), activation=dense.TANH, n_critic=1, averaging=0.99, learning_rate=2e-3, beta1=0.5,
         beta2=0.9, batch_size=64, n_epochs=200, schedule=optim.cosine, checkpoint=None, progress=False):
     """A GAN trained on x, which decides the device and the dtype."""
     x = checks.as_array("x", x, ("N", "D"))

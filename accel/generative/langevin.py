@@ -13,10 +13,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from accel.core import _kernels, checks
-from accel.core.progress import progress_bar
+from accel.kernels import cuda
+from accel.runtime import checks
+from accel.runtime.progress import progress_bar
 from accel.device import array_module, to_host
-from accel.generative import _langevin
+from accel.kernels.langevin import launch as langevin_kernel
 
 __all__ = ["Samples", "NonFiniteScoreError", "unadjusted", "metropolis", "annealed"]
 
@@ -125,7 +126,7 @@ def _walk(rng, score, start, levels, n_steps, denoise, every, progress):
     moves = [(sigma, 0.5 * alpha, math.sqrt(alpha)) for sigma, alpha in levels]
     if denoise:
         moves.append((levels[-1][0], levels[-1][0]**2, 0.0))
-    walker, pause = _langevin.walker(score, start, moves) if _kernels.wanted(chains.xp) else None, 1 if chains.xp is np else PAUSE
+    walker, pause = langevin_kernel.walker(score, start, moves) if cuda.wanted(chains.xp) else None, 1 if chains.xp is np else PAUSE
     try:
         for kind, move in enumerate(moves):
             for done in range(0, n_steps if move[2] else 1, pause):

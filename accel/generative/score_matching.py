@@ -14,10 +14,15 @@ from typing import NamedTuple
 
 import numpy as np
 
-from accel.core import _kernels, checks, nets, optim, persistence, training
-from accel.core.tree import empty_like, packed, tree_map
+from accel.kernels import cuda
+from accel.nets import dense
+from accel.runtime import checks, persistence
+from accel.training import minibatch, optim
+from accel.runtime.tree import empty_like, packed, tree_map
 from accel.device import array_module, check_together
-from accel.generative import _dsm, _score, langevin
+from accel.generative import langevin
+from accel.kernels.dsm import launch as dsm_kernel
+from accel.kernels.score import launch as score_kernel
 from accel.representation import pca
 
 __all__ = ["ScoreModel", "ladder", "init_params", "draw_noise", "score", "dsm", "loss", "loss_and_grad", "fit", "load"]
@@ -80,7 +85,7 @@ def init_params(rng, *, dim, hidden=(128, 128)):
     checks.check_count("hidden: number of layers", len(hidden))
     for count in hidden:
         checks.check_count("hidden", count)
-    layers = nets.init_mlp(rng, (dim + len(TAU), *hidden))
+    layers = dense.init_mlp(rng, (dim + len(TAU), *hidden))
     return {"layers": [*layers, array_module(layers[0]).zeros((hidden[-1] + 1, dim), dtype=layers[0].dtype)]}
 
 
@@ -96,7 +101,7 @@ class Work:
     def __init__(self, xp, layers, dtype, n, *, n_signs, shared):
         dim, n_levels, self.shared = layers[-1].shape[1], 1 if shared else n, shared
         self.layers = [xp.empty((1 + dim, layers[0].shape[1]), dtype), *layers[1:]] if shared else layers
-        self.tape = nets.Tape(xp, self.layers, n_signs * n, dtype)
+        self.tape = dense.Tape(xp, self.layers, n_signs * n, dtype)
         rows = self.tape.inputs[0][1:].reshape(-1, n_signs, n)
         self.ax, self.told, self.network = rows[:dim], rows[dim:], self.tape.out.reshape(dim, n_signs, n)
         self.x, self.r = (xp.empty((dim, n_signs, n), dtype) for _ in range(2))
@@ -138,7 +143,7 @@ def forward(work):
     """The score at work.x, (D, signs, n), in work.r."""
     xp = array_module(work.r)
     xp.multiply(work.a, work.x, out=work.ax)
-    nets.forward(work.layers, work.tape)
+    dense.forward(work.layers, work.tape)
     xp.multiply(work.a, work.ax, out=work.x)
     xp.multiply(work.gain, work.network, out=work.r)
     work.r -= work.x
@@ -151,7 +156,7 @@ def score(params, x, sigma, *, spread=1.0):
     x = checks.as_array("x", x, ("N", params["layers"][-1].shape[1]))
     check_together(params=params.flat, x=x)
     xp, sigma = array_module(params.flat), as_levels(sigma, x)
-    if _kernels.wanted(xp) and (found := _score.score(params, x, sigma, spread, TAU)) is not None:
+    if cuda.wanted(xp) and (found := score_kernel.score(params, x, sigma, spread, TAU)) is not None:
         return found
     out, step, shared, levelled = xp.empty_like(x), BLOCK if xp is np else BLOCK_ON_DEVICE, len(sigma) == 1, None
     for rows in (slice(start, start + step) for start in range(0, len(x), step)):
@@ -195,8 +200,8 @@ def matched(params, grads, x, u, epsilon, sigmas, spread):
     """The loss, and its gradient in grads unless that is None."""
     x = checks.as_array("x", x, ("N", params["layers"][-1].shape[1]))
     check_together(params=params.flat, x=x)
-    if _kernels.wanted(array_module(params.flat)):
-        value = _dsm.loss_and_grad(params, x, u, epsilon, grads, sigmas=sigmas, spread=spread, tau=TAU)
+    if cuda.wanted(array_module(params.flat)):
+        value = dsm_kernel.loss_and_grad(params, x, u, epsilon, grads, sigmas=sigmas, spread=spread, tau=TAU)
         if value is not None:
             return value
     value, work = residuals(params, "held out" if grads is None else "train", x, u, epsilon, sigmas, spread)
@@ -204,7 +209,7 @@ def matched(params, grads, x, u, epsilon, sigmas, spread):
         work.gain *= work.sigma
         work.gain *= 1 / (2 * len(x))
         work.r *= work.gain
-        nets.backward(params["layers"], work.tape, work.r.reshape(work.tape.out.shape), grads["layers"])
+        dense.backward(params["layers"], work.tape, work.r.reshape(work.tape.out.shape), grads["layers"])
     return value
 
 
@@ -239,11 +244,11 @@ def fit(x, *, rng, sigmas=None, hidden=(128, 128), learning_rate=3e-3, batch_siz
     sigmas = langevin.check_levels(sigmas)
     fixed = {"sigmas": xp.asarray(sigmas / scale, dtype=x.dtype), "spread": xp.sqrt(axes.explained_variance) / scale}
     model = SimpleNamespace(loss=partial(loss, **fixed), loss_and_grad=partial(loss_and_grad, **fixed),
-                            draw_noise=partial(draw_noise, dim=dim), fused=partial(_dsm.step, **fixed, tau2=TAU**2))
+                            draw_noise=partial(draw_noise, dim=dim), fused=partial(dsm_kernel.step, **fixed, tau2=TAU**2))
     params = tree_map(lambda leaf: xp.asarray(leaf, dtype=x.dtype), init_params(rng, dim=dim, hidden=hidden))
     z = axes.transform(x)
     z /= scale
-    trained = training.train(model, params, (z,), rng=rng, learning_rate=learning_rate, batch_size=batch_size, max_epochs=max_epochs,
+    trained = minibatch.train(model, params, (z,), rng=rng, learning_rate=learning_rate, batch_size=batch_size, max_epochs=max_epochs,
                              patience=patience, validation_fraction=validation_fraction, schedule=schedule, checkpoint=checkpoint,
                              progress=progress)
     return ScoreModel(trained.params, axes, scale, sigmas, trained.history)

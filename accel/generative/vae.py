@@ -21,9 +21,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from accel.core import checks, nets, optim, persistence, training
-from accel.core.scaling import Scaling, fit_scaling
-from accel.core.tree import empty_like, packed
+from accel.nets import dense
+from accel.runtime import checks, persistence
+from accel.training import minibatch, optim
+from accel.preprocessing.scaling import Scaling, fit_scaling
+from accel.runtime.tree import empty_like, packed
 from accel.density import flows
 from accel.device import array_module
 from accel.generative.elbo import (Work, check_noise, check_x, decode, draw_columns, elbo, elbo_terms, encode, encode_columns,
@@ -105,8 +107,8 @@ def init_params(rng, *, dim, n_latent, context_dim=0, hidden=(128, 64), likeliho
         for count in counts:
             checks.check_count(name, count, least=least)
     check_likelihood(likelihood)
-    params = {"encoder": nets.init_mlp(rng, (context_dim + dim, *hidden, 2 * n_latent)),
-              "decoder": nets.init_mlp(rng, (context_dim + n_latent, *hidden[::-1], dim))}
+    params = {"encoder": dense.init_mlp(rng, (context_dim + dim, *hidden, 2 * n_latent)),
+              "decoder": dense.init_mlp(rng, (context_dim + n_latent, *hidden[::-1], dim))}
     born = params["encoder"][0]
     return params | {"log_var": array_module(born).full(1, raw_log_var(sigma), born.dtype)} if likelihood.has_sigma else params
 
@@ -133,14 +135,14 @@ def loss_and_grad(params, x, noise, context=None, *, beta=1.0, likelihood=GAUSSI
     fill_columns(work, x, context)
     encode_columns(work)
     draw_columns(work, noise.T)
-    df, a_v = nets.forward(params["decoder"], work.decoder), params.get("log_var")
+    df, a_v = dense.forward(params["decoder"], work.decoder), params.get("log_var")
     value = (beta * kl_columns(work) - likelihood.log_prob(work.x, df, a_v)).mean()    # from here on df holds r
     if a_v is None:
         df *= 1 / n
     else:
         through_sigma(df, a_v, grads["log_var"], likelihood)
-    dz = nets.backward(params["decoder"], work.decoder, df, grads["decoder"], need_dx=True)[len(work.context):]
-    nets.backward(params["encoder"], work.encoder, through_q(work, dz, beta / n), grads["encoder"])
+    dz = dense.backward(params["decoder"], work.decoder, df, grads["decoder"], need_dx=True)[len(work.context):]
+    dense.backward(params["encoder"], work.encoder, through_q(work, dz, beta / n), grads["encoder"])
     return value, grads
 
 
@@ -207,7 +209,7 @@ def fit(x, *, n_latent, rng, context=None, likelihood=GAUSSIAN, sigma=None, beta
         """The function of a batch as training hands it on: x, the context where there is one, and ε last."""
         return lambda params, x, *rest: function(params, x, rest[-1], *rest[:-1], beta=beta, likelihood=likelihood)
     model = SimpleNamespace(loss=in_order(loss), loss_and_grad=in_order(loss_and_grad), draw_noise=partial(draw_noise, n_latent=n_latent))
-    trained = training.train(model, params, data, rng=rng, learning_rate=learning_rate, batch_size=batch_size, max_epochs=max_epochs,
+    trained = minibatch.train(model, params, data, rng=rng, learning_rate=learning_rate, batch_size=batch_size, max_epochs=max_epochs,
                              patience=patience, validation_fraction=validation_fraction, schedule=schedule, checkpoint=checkpoint,
                              progress=progress)
     return VAE(trained.params, mean, scale, context_scaling, likelihood, trained.history)

@@ -1,7 +1,7 @@
 """Wasserstein GAN with gradient penalty: a generator of samples, taught by a critic that measures how far they are from the data.
 
 The mathematics is in `accel.generative.wgan`. Same values; data and samples go through the critic side by side in one tape
-(as in `generative.gan`), and the penalty's second-order gradient, derived by hand in `core.gradient_penalty`, is added to what
+(as in `generative.gan`), and the penalty's second-order gradient, derived by hand in `nets.gradient_penalty`, is added to what
 
     df(x̃) = 1/N,   df(x) = −1/N            for L_C
     df(x̃) = −1/N                           for L_G, carried on to the generator
@@ -14,8 +14,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from accel.core import adversarial, checks, gradient_penalty, nets, optim, persistence
-from accel.core.tree import packed
+from accel.nets import dense, gradient_penalty
+from accel.runtime import checks, persistence
+from accel.training import adversarial, optim
+from accel.runtime.tree import packed
 from accel.device import array_module
 from accel.generative import anomaly, gan
 from accel.representation.autoencoder import like, moments, scaled
@@ -29,7 +31,7 @@ class Wgan(NamedTuple):
     params: dict
     mean: np.ndarray
     scale: float
-    activation: nets.Activation
+    activation: dense.Activation
     history: dict
 
     def sample(self, rng, n):
@@ -60,7 +62,7 @@ class Wgan(NamedTuple):
 def load(path):
     """The WGAN that `Wgan.save` wrote."""
     saved = persistence.load(path, "wgan")
-    return Wgan(**{**saved, "activation": nets.activation_named(saved["activation"])})
+    return Wgan(**{**saved, "activation": dense.activation_named(saved["activation"])})
 
 
 def init_params(rng, *, dim, n_latent, hidden=(128, 128)):
@@ -76,13 +78,13 @@ def draw_noise(params, rng, n):
     return z, array_module(z).asarray(rng.random((n, 1)), dtype=z.dtype)
 
 
-def critic(params, x, *, activation=nets.LEAKY_RELU):
+def critic(params, x, *, activation=dense.LEAKY_RELU):
     """f(x), (N,)."""
     x = checks.as_array("x", x, ("N", len(params["critic"][0]) - 1))
-    return nets.mlp(params["critic"], x, activation=activation)[:, 0]
+    return dense.mlp(params["critic"], x, activation=activation)[:, 0]
 
 
-def critic_loss(params, x, z, u, *, penalty=10.0, activation=nets.LEAKY_RELU):
+def critic_loss(params, x, z, u, *, penalty=10.0, activation=dense.LEAKY_RELU):
     """L_C for data x (N, D), noise z (N, K) and u (N, 1); penalty is λ."""
     x, fakes = checks.as_array("x", x, (len(z), len(params["critic"][0]) - 1)), gan.generate(params, z, activation=activation)
     value = critic(params, fakes, activation=activation).mean() - critic(params, x, activation=activation).mean()
@@ -92,12 +94,12 @@ def critic_loss(params, x, z, u, *, penalty=10.0, activation=nets.LEAKY_RELU):
     return value + penalty * gradient_penalty.gradient_penalty(params["critic"], mixed, target=1.0, activation=activation)
 
 
-def generator_loss(params, z, *, activation=nets.LEAKY_RELU):
+def generator_loss(params, z, *, activation=dense.LEAKY_RELU):
     """L_G for noise z (n, K)."""
     return -critic(params, gan.generate(params, z, activation=activation), activation=activation).mean()
 
 
-def critic_loss_and_grad(params, x, z, u, *, penalty=10.0, activation=nets.LEAKY_RELU):
+def critic_loss_and_grad(params, x, z, u, *, penalty=10.0, activation=dense.LEAKY_RELU):
     """L_C and its gradient, {"critic": …}, of second order in the penalty; the generator is frozen."""
     params, n = packed(params), len(z)
     layers, grads = params["critic"], gan.gradient_of(params, "critic")
@@ -105,10 +107,10 @@ def critic_loss_and_grad(params, x, z, u, *, penalty=10.0, activation=nets.LEAKY
     tape, _ = gan.feed(params, "critic", z, n, activation)
     data, fakes = tape.inputs[0][1:, :n], tape.inputs[0][1:, n:]
     data[...] = x.T
-    out = nets.forward(layers, tape, activation)
+    out = dense.forward(layers, tape, activation)
     value = out[0, n:].mean() - out[0, :n].mean()
     out[0, :n], out[0, n:] = -1 / n, 1 / n                            # out is df from here on
-    nets.backward(layers, tape, out, grads["critic"], activation)
+    dense.backward(layers, tape, out, grads["critic"], activation)
 
     xp = array_module(params.flat)
     work = params.scratch("penalty", lambda: gradient_penalty.Work(xp, layers, n, params.flat.dtype), size=n)
@@ -118,17 +120,17 @@ def critic_loss_and_grad(params, x, z, u, *, penalty=10.0, activation=nets.LEAKY
     return value + penalty * gradient_penalty.add_gradient(layers, work, grads["critic"], penalty, 1.0, activation), grads
 
 
-def generator_loss_and_grad(params, z, *, activation=nets.LEAKY_RELU):
+def generator_loss_and_grad(params, z, *, activation=dense.LEAKY_RELU):
     """L_G and its gradient, {"generator": …}; the critic is frozen."""
     return gan.generator_backward(params, "critic", z, activation, lambda f: (-f.mean(), -1 / len(z)))
 
 
-def sample(params, rng, n, *, activation=nets.LEAKY_RELU):
+def sample(params, rng, n, *, activation=dense.LEAKY_RELU):
     """n draws of x′, (n, D)."""
     return gan.sample(params, rng, n, activation=activation)
 
 
-def fit(x, *, rng, n_latent=16, hidden=(128, 128), activation=nets.LEAKY_RELU, penalty=10.0, n_critic=5, averaging=0.99,
+def fit(x, *, rng, n_latent=16, hidden=(128, 128), activation=dense.LEAKY_RELU, penalty=10.0, n_critic=5, averaging=0.99,
         learning_rate=1e-3, beta1=0.5, beta2=0.9, batch_size=64, n_epochs=200, schedule=optim.cosine, checkpoint=None, progress=False):
     """A WGAN trained on x, which decides the device and the dtype."""
     x = checks.as_array("x", x, ("N", "D"))

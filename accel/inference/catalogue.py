@@ -3,7 +3,7 @@
 The mathematics is in `reference.inference.catalogue`. Same numbers; objects are drawn and summarised many at a time. On a CPU they go in
 groups of a fixed size (those of other rows filled up), since a matrix product may round an object by how many stand beside it: so here
 too no bit depends on the chunks. On a device, chunks of 4 million draws are on their way at once, one uploaded, one computed and one
-brought home (`_pipeline.py`); one kernel summarises them, a block for each object (`_catalogue.cu`), and array code where that cannot;
+brought home (`pipeline.py`); one kernel summarises them, a block for each object (`catalogue.cu`), and array code where that cannot;
 there the draws of an object do not depend on the chunks, and its results do no more than a matrix product's rounding does. If the device
 has no room for a chunk, the next try is with half of it.
 """
@@ -14,14 +14,16 @@ from typing import NamedTuple
 
 import numpy as np
 
-from accel.core import _kernels, checks
-from accel.core.counter import CounterGenerator
-from accel.core.progress import progress_bar
-from accel.core.tree import leaves
+from accel.kernels import cuda
+from accel.runtime import checks
+from accel.runtime.philox import CounterGenerator
+from accel.runtime.progress import progress_bar
+from accel.runtime.tree import leaves
 from accel.density import mdn
 from accel.device import array_module, single_blas_thread, to_host
-from accel.inference import _catalogue, _pipeline, npe
-from accel.inference._rows import Rows, check_table, fingerprint, fingerprint_of_rows, read
+from accel.inference import npe
+from accel.kernels.catalogue import launch as catalogue_kernel, pipeline
+from accel.runtime._rows import Rows, check_table, fingerprint, fingerprint_of_rows, read
 
 __all__ = ["BAD_INPUT", "FAR", "BAD_RESULT", "Summary", "Catalogue", "Samples", "CatalogueError", "summary", "summarise", "sample", "load"]
 
@@ -79,8 +81,8 @@ def ranks(xp, quantiles, n, dtype):
 def summarised(theta, below, weight):
     """(2)–(4) of theta (M, n, P); what overflows is flagged."""
     xp, n = array_module(theta), theta.shape[1]
-    if _kernels.wanted(xp) and _catalogue.fits(theta):
-        return _catalogue.summary(theta, below, weight)
+    if cuda.wanted(xp) and catalogue_kernel.fits(theta):
+        return catalogue_kernel.summary(theta, below, weight)
     columns = xp.ascontiguousarray(theta.transpose(0, 2, 1))
     mean = columns.mean(axis=2)
     deviation = columns - mean[:, :, None]
@@ -147,7 +149,7 @@ def stream(posterior, x, results, kind, fields, settings, seed, n_samples, first
             in_groups(rows, width, dtype, chunk, most, first, bar=bar, **work)
         else:
             object_bytes = n_samples * members_of(posterior)[0].prior.dim * dtype.itemsize
-            _pipeline.run(xp, rows, width, dtype, chunk, first, object_bytes, bar=bar, **work)
+            pipeline.run(xp, rows, width, dtype, chunk, first, object_bytes, bar=bar, **work)
     except KeyboardInterrupt:
         if not rows.done:
             raise

@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from accel.core import checks
-from accel.core.progress import progress_bar
+from accel.runtime import checks
+from accel.runtime.progress import progress_bar
 from accel.device import array_module, to_host
 
 __all__ = ["State", "Chains", "NonFiniteTargetError", "collect"]

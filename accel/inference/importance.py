@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from accel.core import checks
-from accel.core.priors.constants import like
+from accel.runtime import checks
+from accel.priors.constants import like
 from accel.device import array_module
 
 __all__ = ["Weighted", "weigh", "resample"]

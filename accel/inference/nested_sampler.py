@@ -5,8 +5,9 @@ is brought to where the likelihood lives: on a device that is two transfers a po
 """
 import numpy as np
 
-from accel.core import checks, priors
-from accel.core.priors.constants import like
+from accel import priors
+from accel.runtime import checks
+from accel.priors.constants import like
 from accel.device import to_host
 from accel.inference.chains import Chains, NonFiniteTargetError, NotFinite, check_start
 

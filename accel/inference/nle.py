@@ -11,13 +11,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from accel.core import checks, optim, persistence, priors, training
-from accel.core.regression import Regression, fit_regression
-from accel.core.scaling import Scaling, fit_scaling
-from accel.core.tree import packed
+from accel import priors
+from accel.runtime import checks, persistence
+from accel.training import minibatch, optim
+from accel.preprocessing.regression import Regression, fit_regression
+from accel.preprocessing.scaling import Scaling, fit_scaling
+from accel.runtime.tree import packed
 from accel.density import maf
 from accel.device import array_module, put
-from accel.inference import hmc, mcmc, npe
+from accel.inference import hmc, run_chains, npe
 from accel.representation import pca
 
 __all__ = ["Posterior", "fit", "load"]
@@ -61,14 +63,14 @@ class Posterior:
         if not single and not iid:
             raise ValueError(f"x: expected one observation ({x.shape[1]},), or several of one theta and iid=True, got {len(x)}")
         rest, slopes = self._fixed(x)
-        return mcmc.Target(self.prior, lambda u: self._terms(u, rest[:, None], slopes)[0],
+        return run_chains.Target(self.prior, lambda u: self._terms(u, rest[:, None], slopes)[0],
                            lambda u: self._terms(u, rest[:, None], slopes, slope=True))
 
     def sample(self, rng, n, x, *, iid=False, sampler=hmc, n_chains=50, n_warmup=200, thin=10, n_candidates=10_000,
                progress=False):
         """n draws of θ for one observation x (D,), or T of one θ with iid=True: (n, P); for M of them, x (M, D): (M, n, P)."""
         x, single = npe.check_observation(x, npe.data_moments(self))
-        theta = [mcmc.sample(rng, self.target(one, iid=True), n, sampler=sampler, n_chains=n_chains, n_warmup=n_warmup, thin=thin,
+        theta = [run_chains.sample(rng, self.target(one, iid=True), n, sampler=sampler, n_chains=n_chains, n_warmup=n_warmup, thin=thin,
                              n_candidates=n_candidates, progress=progress).theta for one in (x[None] if single or iid else x[:, None])]
         return theta[0] if single or iid else array_module(*theta).stack(theta)
 
@@ -108,7 +110,7 @@ def fit(prior, theta, x, *, rng, n_components=None, density=maf, n_transforms=No
     whitening = fit_regression(y, c)
     params = npe.init_params(rng, dim=y.shape[1], context_dim=c.shape[1], density=density, n_transforms=n_transforms, hidden=hidden)["flow"]
     params = put(params, array_module(u), u.dtype)
-    trained = training.train(
+    trained = minibatch.train(
         density, params, (whitening.whiten(y, c), c), rng=rng, learning_rate=learning_rate, batch_size=batch_size, max_epochs=max_epochs,
         patience=patience, clip_norm=clip_norm, validation_fraction=validation_fraction, schedule=schedule, checkpoint=checkpoint,
         progress=progress)

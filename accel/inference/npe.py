@@ -4,10 +4,10 @@ The mathematics is in `reference.inference.npe`. Same values; everything runs in
 the parameters of embedding and flow lie in one buffer, and the gradient goes by hand through the flow into the embedding:
 
     dφ, de = backward through the flow (v, e)            accel.density, de summed over its transforms
-    dψ     = backward through the network e_ψ(c) (de)    accel.core.nets
+    dψ     = backward through the network e_ψ(c) (de)    accel.nets.dense
 
 Sampling embeds each observation once, and its draws are made a block of columns at a time; on a device one kernel takes them back
-through (7), in place (`_npe.cu`).
+through (7), in place (`posterior.cu`).
 """
 from dataclasses import dataclass, replace
 from functools import partial
@@ -15,14 +15,18 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from accel.core import _kernels, checks, nets, optim, persistence, priors, training
-from accel.core.regression import Regression, fit_regression
-from accel.core.scaling import Scaling, fit_scaling
-from accel.core.support import Support, features, fit_support
-from accel.core.tree import empty_like, packed
+from accel import priors
+from accel.kernels import cuda
+from accel.nets import dense
+from accel.runtime import checks, persistence
+from accel.training import minibatch, optim
+from accel.preprocessing.regression import Regression, fit_regression
+from accel.preprocessing.scaling import Scaling, fit_scaling
+from accel.preprocessing.training_domain import Support, features, fit_support
+from accel.runtime.tree import empty_like, packed
 from accel.density import maf, mdn, nsf, realnvp
 from accel.device import array_module, check_together, put
-from accel.inference import _npe
+from accel.kernels.posterior import launch as posterior_kernel
 from accel.representation import pca
 
 __all__ = ["Posterior", "init_params", "loss", "loss_and_grad", "fit", "load"]
@@ -36,12 +40,12 @@ def init_params(rng, *, dim, context_dim, embedding=(), density=maf, n_transform
     if density is mdn and n_transforms is not None:
         raise ValueError(f"n_transforms: expected None for mdn, which has no transforms, got {n_transforms!r}")
     sizes, chosen = (context_dim, *embedding), {} if n_transforms is None else {"n_transforms": n_transforms}
-    return {"embedding": nets.init_mlp(rng, sizes),
+    return {"embedding": dense.init_mlp(rng, sizes),
             "flow": density.init_params(rng, dim=dim, context_dim=sizes[-1], hidden=hidden, **chosen)}
 
 
 def embed(params, c):
-    return nets.mlp(params["embedding"], c) if params["embedding"] else c
+    return dense.mlp(params["embedding"], c) if params["embedding"] else c
 
 
 def loss(params, v, c, *, density=maf):
@@ -57,17 +61,17 @@ def loss_and_grad(params, v, c, *, density=maf):
     if not layers:
         return density.write_grads(flow, grads["flow"], v, c), grads
     xp, n = array_module(params.flat), len(c)
-    tape = params.scratch("tape", lambda: nets.Tape(xp, layers, n, params.flat.dtype), size=n)
+    tape = params.scratch("tape", lambda: dense.Tape(xp, layers, n, params.flat.dtype), size=n)
     tape.inputs[0][1:] = c.T
-    context = nets.forward(layers, tape)
+    context = dense.forward(layers, tape)
     dcontext = params.scratch("dcontext", lambda: xp.empty_like(context), size=n)
     value = density.write_grads(flow, grads["flow"], v, context.T, dcontext)
-    nets.backward(layers, tape, dcontext, grads["embedding"])
+    dense.backward(layers, tape, dcontext, grads["embedding"])
     return value, grads
 
 
 def fused(params, data, batch_size, *, density):
-    """The flow's fused step for `core.training`; None where it has none or stands behind an embedding."""
+    """The flow's fused step for `training.minibatch`; None where it has none or stands behind an embedding."""
     return density.fused(params["flow"], data, batch_size) if hasattr(density, "fused") and not params["embedding"] else None
 
 
@@ -150,7 +154,7 @@ def fit_members(prior, theta, x, *, rngs, embedding, n_components, density, n_tr
                               n_transforms=n_transforms, hidden=hidden), array_module(u), u.dtype) for rng in rngs]
     model = SimpleNamespace(loss=partial(loss, density=density), loss_and_grad=partial(loss_and_grad, density=density),
                             fused=partial(fused, density=density))
-    members = training.train_together(
+    members = minibatch.train_together(
         model, starts, (whitening.whiten(u, context), context), rngs=rngs, learning_rate=learning_rate, batch_size=batch_size,
         max_epochs=max_epochs, patience=patience, clip_norm=clip_norm, validation_fraction=validation_fraction, schedule=schedule,
         checkpoints=checkpoints, progress=progress)
@@ -163,8 +167,8 @@ def draw(posterior, rng, n, x):
     """n draws of θ for each row of x (M, D), which nobody checks, so that nobody waits for the device: (M, n, P)."""
     c = posterior.context(x)
     v = posterior.density.sample(posterior.params["flow"], rng, n, embed(posterior.params, c))
-    if _kernels.wanted(array_module(v)) and _npe.fits(posterior.prior, v):
-        return _npe.finish(posterior.prior, v, posterior.whitening.mean(c), posterior.whitening.factor)
+    if cuda.wanted(array_module(v)) and posterior_kernel.fits(posterior.prior, v):
+        return posterior_kernel.finish(posterior.prior, v, posterior.whitening.mean(c), posterior.whitening.factor)
     u = posterior.whitening.undo(v, c)
     return posterior.prior.to_constrained(u.reshape(-1, u.shape[-1]))[0].reshape(*u.shape[:2], -1)
 

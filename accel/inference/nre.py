@@ -13,13 +13,15 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from accel.core import checks, optim, persistence, priors, training
-from accel.core.priors.constants import like
-from accel.core.regression import Regression, fit_regression
-from accel.core.scaling import Scaling, fit_scaling
-from accel.core.tree import packed
+from accel import priors
+from accel.runtime import checks, persistence
+from accel.training import minibatch, optim
+from accel.priors.constants import like
+from accel.preprocessing.regression import Regression, fit_regression
+from accel.preprocessing.scaling import Scaling, fit_scaling
+from accel.runtime.tree import packed
 from accel.device import array_module, put
-from accel.inference import importance, mcmc, ratio
+from accel.inference import importance, run_chains, ratio
 from accel.inference.npe import check_observation, check_simulations, data_moments
 from accel.representation import pca
 
@@ -71,7 +73,7 @@ class Posterior:
         return importance.weigh(self.prior.to_constrained(u)[0], log_weight)
 
     def target(self, x):
-        """What a sampler walks on for one observation x (D,): an mcmc.Target, whose likelihood is the ratio."""
+        """What a sampler walks on for one observation x (D,): an run_chains.Target, whose likelihood is the ratio."""
         x, _ = check_observation(checks.as_array("x", x, ("D",)), data_moments(self))
         x_rows = ratio.x_rows_of(self.regression, self.context(x))
         inverse, dim = array_module(x).linalg.inv(self.regression.factor), self.prior.unconstrained_dim
@@ -86,7 +88,7 @@ class Posterior:
             du += drows[:, :dim]
             du -= self.prior.unconstrained_log_prob_and_grad(u)[1]
             return value, du
-        return mcmc.Target(self.prior, log_r, log_r_and_grad)
+        return run_chains.Target(self.prior, log_r, log_r_and_grad)
 
     def sample(self, rng, n, x, *, sampler=None, n_candidates=100_000, n_chains=50, n_warmup=200, thin=10, progress=False):
         """n draws of θ for one observation x (D,): (n, P); for M of them, x (M, D), one after another: (M, n, P)."""
@@ -95,7 +97,7 @@ class Posterior:
         if sampler is None:
             drawn = [importance.resample(rng, n, self.candidates(rng, n_candidates, one)) for one in x]
         else:
-            drawn = [mcmc.sample(rng, self.target(one), n, sampler=sampler, n_chains=n_chains, n_warmup=n_warmup, thin=thin,
+            drawn = [run_chains.sample(rng, self.target(one), n, sampler=sampler, n_chains=n_chains, n_warmup=n_warmup, thin=thin,
                                  n_candidates=n_candidates, progress=progress).theta for one in x]
         return drawn[0] if single else array_module(x).stack(drawn)
 
@@ -117,7 +119,7 @@ def fit(prior, theta, x, *, rng, n_components=None, n_contrastive=5, balance=0.0
     c = scaling.apply(summary)
     regression = fit_regression(u, c)
     model = SimpleNamespace(**{name: partial(getattr(ratio, name), **settings) for name in ("loss", "loss_and_grad", "fused")})
-    trained = training.train(
+    trained = minibatch.train(
         model, put(ratio.init_params(rng, dim=u.shape[1], context_dim=c.shape[1], hidden=hidden), array_module(u), u.dtype),
         (ratio.theta_rows_of(prior, regression, u), ratio.x_rows_of(regression, c)), rng=rng, learning_rate=learning_rate,
         batch_size=batch_size, max_epochs=max_epochs, patience=patience, validation_fraction=validation_fraction, clip_norm=clip_norm,

@@ -23,10 +23,12 @@ import math
 
 import numpy as np
 
-from accel.core import _alone, checks, nets
-from accel.core.tree import empty_like, packed
+from accel.kernels import one_batch
+from accel.nets import dense
+from accel.runtime import checks
+from accel.runtime.tree import empty_like, packed
 from accel.device import array_module
-from accel.inference import _ratio
+from accel.kernels.ratio import launch as ratio_kernel
 
 __all__ = ["init_params", "theta_rows_of", "x_rows_of", "linear_log_ratio", "log_ratio", "log_ratio_and_grad", "loss", "loss_and_grad"]
 
@@ -37,7 +39,7 @@ BLOCK_ON_DEVICE = 1 << 17
 def init_params(rng, *, dim, context_dim, hidden=(64, 64, 64)):
     """Weights N(0, 1/n_in); the last layer is zero, so that training starts from (3)."""
     checks.check_count("hidden: number of layers", len(hidden))
-    layers = nets.init_mlp(rng, (2 * dim + context_dim, *hidden))
+    layers = dense.init_mlp(rng, (2 * dim + context_dim, *hidden))
     return {"layers": [*layers, array_module(layers[0]).zeros((hidden[-1] + 1, 1 + context_dim), dtype=layers[0].dtype)]}
 
 
@@ -71,7 +73,7 @@ def linear_log_ratio(theta_rows, x_rows):
 def log_ratio(params, theta_rows, x_rows):
     """The logit f of each pair, (N,), for theta_rows (N, 2P + 1) and x_rows (N, C + P), or (1, C + P) for one observation."""
     params = packed(params)
-    if fused := _ratio.classifier_of(params):
+    if fused := ratio_kernel.classifier_of(params):
         return fused.log_ratio(params.flat, theta_rows, x_rows)
     xp = array_module(params.flat)
     f, step = xp.empty(len(theta_rows), params.flat.dtype), BLOCK if xp is np else BLOCK_ON_DEVICE
@@ -84,7 +86,7 @@ def log_ratio(params, theta_rows, x_rows):
 def log_ratio_and_grad(params, theta_rows, x_rows):
     """The logit of each pair, (N,), and its gradient with respect to its own theta_rows, (N, 2P + 1)."""
     params = packed(params)
-    if fused := _ratio.classifier_of(params):
+    if fused := ratio_kernel.classifier_of(params):
         return fused.log_ratio_and_grad(params.flat, theta_rows, x_rows)
     layers, work, n_u = params["layers"], work_arrays(params, "gradient", 1, theta_rows), theta_rows.shape[1] - 1
     f = forward(layers, work, theta_rows, x_rows)[0].copy()
@@ -101,7 +103,7 @@ def loss(params, theta_rows, x_rows, *, n_contrastive=5, balance=0.0):
     """(6), and (7) with λ = balance, for matched rows, in nats."""
     params = packed(params)
     if step := fused(params, (theta_rows, x_rows), n_contrastive=n_contrastive, balance=balance):
-        return _alone.loss(params, step, len(x_rows))
+        return one_batch.loss(params, step, len(x_rows))
     xp, n_pairs = array_module(theta_rows), count_pairs(theta_rows, n_contrastive)
     f = xp.stack([log_ratio(params, xp.roll(theta_rows, -k, axis=0), x_rows) for k in range(n_pairs)])
     return cross_entropy(f, balance)
@@ -112,7 +114,7 @@ def loss_and_grad(params, theta_rows, x_rows, *, n_contrastive=5, balance=0.0):
     params = packed(params)
     grads = params.scratch("grads", lambda: empty_like(params))
     if step := fused(params, (theta_rows, x_rows), n_contrastive=n_contrastive, balance=balance):
-        return _alone.write_grads(params, grads, step, len(x_rows)), grads
+        return one_batch.write_grads(params, grads, step, len(x_rows)), grads
     layers, n_u = params["layers"], theta_rows.shape[1] - 1
     work = work_arrays(params, "train", count_pairs(theta_rows, n_contrastive), theta_rows)
     f = forward(layers, work, theta_rows, x_rows)
@@ -135,8 +137,8 @@ def loss_and_grad(params, theta_rows, x_rows, *, n_contrastive=5, balance=0.0):
 
 
 def fused(params, data, batch_size=None, *, n_contrastive, balance):
-    """What trains the classifier in kernels of its own (core._engine), None where array code is to run."""
-    return _ratio.step(params, *data, n_contrastive=n_contrastive, balance=balance)
+    """What trains the classifier in kernels of its own (kernels.training), None where array code is to run."""
+    return ratio_kernel.step(params, *data, n_contrastive=n_contrastive, balance=balance)
 
 
 def count_pairs(theta_rows, n_contrastive):
@@ -152,7 +154,7 @@ class Work:
 
     def __init__(self, xp, layers, n, n_pairs, dtype):
         hidden, p = layers[0].shape[1], len(layers[0]) - layers[-1].shape[1]
-        self.tape = nets.Tape(xp, [*layers[1:-1], layers[-1][:, :1]], n_pairs * n, dtype)
+        self.tape = dense.Tape(xp, [*layers[1:-1], layers[-1][:, :1]], n_pairs * n, dtype)
         self.units = self.tape.fed[0].reshape(hidden, n_pairs, n)
         self.last = self.tape.fed[-1].reshape(-1, n_pairs, n)
         self.of_theta, self.of_x = xp.empty((hidden, n + n_pairs - 1), dtype), xp.empty((hidden, n), dtype)
@@ -180,7 +182,7 @@ def forward(layers, work, theta_rows, x_rows):
     for k in range(n_pairs):
         xp.add(work.of_theta[:, k:k + n], d, out=work.units[:, k])
     xp.tanh(work.units, out=work.units)
-    nets.hidden(layers[1:], work.tape)
+    dense.hidden(layers[1:], work.tape)
     work.q = layers[-1][:, 1:] @ work.c
     work.q += layers[-1][:, :1]
     f = xp.sum(xp.multiply(work.last, work.q[1:, None], out=work.product), axis=0, out=work.f)
@@ -218,12 +220,12 @@ def hidden_gradient(layers, work, dlayers):
     xp, tape = array_module(work.df), work.tape
     xp.multiply(work.df, work.q[1:, None], out=work.product)
     da = work.product.reshape(tape.fed[-1].shape)
-    da *= nets.TANH.slope(tape.fed[-1], out=tape.slopes[-1])
+    da *= dense.TANH.slope(tape.fed[-1], out=tape.slopes[-1])
     for k in range(len(layers) - 3, -1, -1):
         if dlayers is not None:
             xp.matmul(side_by_side(work, 0, tape.inputs[k]), side_by_side(work, 1, da).T, out=dlayers[1 + k])
         da = xp.matmul(layers[1 + k][1:], da, out=tape.cotangents[k])
-        da *= nets.TANH.slope(tape.fed[k], out=tape.slopes[k])
+        da *= dense.TANH.slope(tape.fed[k], out=tape.slopes[k])
     return da.reshape(work.units.shape)
 
 

@@ -14,11 +14,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from accel.core import checks
-from accel.core.progress import progress_bar
-from accel.core.simulation import SimulationError
+from accel.runtime import checks
+from accel.runtime.progress import progress_bar
+from accel.runtime.simulation import SimulationError
 from accel.device import array_module, put
-from accel.inference import _rejection_abc
+from accel.kernels.rejection_abc import launch as abc_kernel
 
 __all__ = ["Accepted", "euclidean", "sample"]
 
@@ -50,7 +50,7 @@ def sample(rng, prior, simulate, observation, *, n_simulations, epsilon=None, qu
     bar = progress_bar(progress, n_simulations, unit="sim", abbreviate=True)
     n_kept = None if quantile is None else fraction(quantile, n_simulations)
     try:
-        fused = _rejection_abc.fused(rng, prior, simulate, observation, distance is euclidean, chunk_size)
+        fused = abc_kernel.fused(rng, prior, simulate, observation, distance is euclidean, chunk_size)
         while n_done < n_simulations:
             bound = epsilon if quantile is None else kept.columns[2].max() if kept.n >= n_kept else np.inf
             if fused is not None:

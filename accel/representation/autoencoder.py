@@ -1,7 +1,7 @@
 """Autoencoder: a network that must reproduce its input through a bottleneck, so that the few numbers there say what it saw.
 
 The mathematics is in `reference.representation.autoencoder`. Same values; work arrays are feature-major and allocated once for
-each batch size, and the encoder writes its code where the decoder reads it. On a device one kernel (`core/_mlp.cu`) does all of
+each batch size, and the encoder writes its code where the decoder reads it. On a device one kernel (`kernels/mlp/mlp.cu`) does all of
 it. Backward through (3), (2) and (1):
 
     dx̂ = (2/ND)(x̂ − x),    dz = (decoder)ᵀ dx̂,    and the encoder's backward pass starts from dz
@@ -12,8 +12,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from accel.core import _mlp, checks, nets, optim, persistence, training
-from accel.core.tree import empty_like, packed, tree_map
+from accel.kernels.mlp import launch as mlp_kernel
+from accel.nets import dense
+from accel.runtime import checks, persistence
+from accel.training import minibatch, optim
+from accel.runtime.tree import empty_like, packed, tree_map
 from accel.device import array_module
 
 __all__ = ["Autoencoder", "init_params", "encode", "decode", "reconstruct", "loss", "loss_and_grad", "fit", "load"]
@@ -28,7 +31,7 @@ class Autoencoder(NamedTuple):
     params: dict
     mean: np.ndarray
     scale: float
-    activation: nets.Activation
+    activation: dense.Activation
     history: dict
 
     def transform(self, x):
@@ -51,7 +54,7 @@ class Autoencoder(NamedTuple):
 def load(path):
     """The autoencoder that `Autoencoder.save` wrote."""
     saved = persistence.load(path, "autoencoder")
-    return Autoencoder(**{**saved, "activation": nets.activation_named(saved["activation"])})
+    return Autoencoder(**{**saved, "activation": dense.activation_named(saved["activation"])})
 
 
 def init_params(rng, *, dim, n_latent, hidden=(128, 64)):
@@ -59,69 +62,69 @@ def init_params(rng, *, dim, n_latent, hidden=(128, 64)):
     for name, counts in {"dim": [dim], "n_latent": [n_latent], "hidden": hidden}.items():
         for count in counts:
             checks.check_count(name, count)
-    return {"encoder": nets.init_mlp(rng, (dim, *hidden, n_latent)), "decoder": nets.init_mlp(rng, (n_latent, *hidden[::-1], dim))}
+    return {"encoder": dense.init_mlp(rng, (dim, *hidden, n_latent)), "decoder": dense.init_mlp(rng, (n_latent, *hidden[::-1], dim))}
 
 
-def encode(params, x, *, activation=nets.TANH):
+def encode(params, x, *, activation=dense.TANH):
     """The codes, (N, K)."""
     x = checks.as_array("x", x, ("N", len(params["encoder"][0]) - 1))
-    if network := _mlp.network_of(params, ("encoder",), x, activation):
+    if network := mlp_kernel.network_of(params, ("encoder",), x, activation):
         return network.forward(x)
 
     def block(work, columns):
         work.x[...] = columns
-        return nets.forward(work.params["encoder"], work.encoder, activation)
+        return dense.forward(work.params["encoder"], work.encoder, activation)
     return in_blocks(block, params, x, params["encoder"][-1].shape[1])
 
 
-def decode(params, z, *, activation=nets.TANH):
+def decode(params, z, *, activation=dense.TANH):
     """What the codes stand for, (N, D)."""
     z = checks.as_array("z", z, ("N", len(params["decoder"][0]) - 1))
-    if network := _mlp.network_of(params, ("decoder",), z, activation):
+    if network := mlp_kernel.network_of(params, ("decoder",), z, activation):
         return network.forward(z)
 
     def block(work, columns):
         work.z[...] = columns
-        return nets.forward(work.params["decoder"], work.decoder, activation)
+        return dense.forward(work.params["decoder"], work.decoder, activation)
     return in_blocks(block, params, z, params["decoder"][-1].shape[1])
 
 
-def reconstruct(params, x, *, activation=nets.TANH):
+def reconstruct(params, x, *, activation=dense.TANH):
     """x̂, (N, D)."""
     x = checks.as_array("x", x, ("N", len(params["encoder"][0]) - 1))
-    if network := _mlp.network_of(params, BOTH, x, activation):
+    if network := mlp_kernel.network_of(params, BOTH, x, activation):
         return network.forward(x)
     return in_blocks(lambda work, columns: forward(work, columns, activation), params, x, x.shape[1])
 
 
-def loss(params, x, *, activation=nets.TANH):
+def loss(params, x, *, activation=dense.TANH):
     """The mean squared error, over samples and features."""
-    if network := _mlp.network_of(params, BOTH, x, activation):
+    if network := mlp_kernel.network_of(params, BOTH, x, activation):
         return network.squared_error(x)
     error = reconstruct(params, x, activation=activation)
     error -= x
     return array_module(error).vdot(error, error) / error.size
 
 
-def loss_and_grad(params, x, *, activation=nets.TANH):
+def loss_and_grad(params, x, *, activation=dense.TANH):
     """The loss and its gradient, in the tree of params."""
     x, params = checks.as_array("x", x, ("N", len(params["encoder"][0]) - 1)), packed(params)
     grads = params.scratch("grads", lambda: empty_like(params))
-    if network := _mlp.network_of(params, BOTH, x, activation):
+    if network := mlp_kernel.network_of(params, BOTH, x, activation):
         return network.squared_error(x, grads.flat), grads
     work = work_arrays(params, "train", len(x))
     xp, dout = array_module(params.flat), forward(work, x.T, activation)
     dout -= work.x
     value = xp.vdot(dout, dout) / dout.size
     dout *= 2 / dout.size
-    dz = nets.backward(params["decoder"], work.decoder, dout, grads["decoder"], activation, need_dx=True)
-    nets.backward(params["encoder"], work.encoder, dz, grads["encoder"], activation)
+    dz = dense.backward(params["decoder"], work.decoder, dout, grads["decoder"], activation, need_dx=True)
+    dense.backward(params["encoder"], work.encoder, dz, grads["encoder"], activation)
     return value, grads
 
 
-def fused(params, data, batch_size, *, activation=nets.TANH):
-    """What `core.training` runs on a device instead of loss_and_grad; None where array code is to run."""
-    network = _mlp.network_of(params, BOTH, data[0], activation)
+def fused(params, data, batch_size, *, activation=dense.TANH):
+    """What `training.minibatch` runs on a device instead of loss_and_grad; None where array code is to run."""
+    network = mlp_kernel.network_of(params, BOTH, data[0], activation)
     return network and network.step(data[0])
 
 
@@ -130,7 +133,7 @@ class Work:
 
     def __init__(self, xp, params, n, dtype):
         self.params = params
-        self.encoder, self.decoder = (nets.Tape(xp, params[name], n, dtype) for name in ("encoder", "decoder"))
+        self.encoder, self.decoder = (dense.Tape(xp, params[name], n, dtype) for name in ("encoder", "decoder"))
         self.x, self.z = self.encoder.inputs[0][1:], self.decoder.inputs[0][1:]
         self.encoder.out = self.z
 
@@ -138,8 +141,8 @@ class Work:
 def forward(work, columns, activation):
     """x̂ for x (D, n), (D, n)."""
     work.x[...] = columns
-    nets.forward(work.params["encoder"], work.encoder, activation)
-    return nets.forward(work.params["decoder"], work.decoder, activation)
+    dense.forward(work.params["encoder"], work.encoder, activation)
+    return dense.forward(work.params["decoder"], work.decoder, activation)
 
 
 def work_arrays(params, role, n):
@@ -157,14 +160,14 @@ def in_blocks(function, params, rows, n_out):
     return out
 
 
-def fit(x, *, n_latent, rng, hidden=(128, 64), activation=nets.TANH, learning_rate=3e-3, batch_size=64, max_epochs=200,
+def fit(x, *, n_latent, rng, hidden=(128, 64), activation=dense.TANH, learning_rate=3e-3, batch_size=64, max_epochs=200,
         patience=40, validation_fraction=0.1, schedule=optim.cosine, checkpoint=None, progress=False):
     """An autoencoder trained on x, which decides the device and the dtype."""
     x = checks.as_array("x", x, ("N", "D"))
     mean, scale = moments(x)
     params = like(x, init_params(rng, dim=x.shape[1], n_latent=n_latent, hidden=hidden))
     model = SimpleNamespace(**{function.__name__: partial(function, activation=activation) for function in (loss, loss_and_grad, fused)})
-    trained = training.train(model, params, (scaled(x, mean, scale),), rng=rng, learning_rate=learning_rate, batch_size=batch_size,
+    trained = minibatch.train(model, params, (scaled(x, mean, scale),), rng=rng, learning_rate=learning_rate, batch_size=batch_size,
                              max_epochs=max_epochs, patience=patience, validation_fraction=validation_fraction, schedule=schedule,
                              checkpoint=checkpoint, progress=progress)
     return Autoencoder(trained.params, mean, scale, activation, trained.history)

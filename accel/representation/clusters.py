@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from accel.core import checks
+from accel.runtime import checks
 from accel.device import array_module, to_host
 
 __all__ = ["ClusterTable", "cluster_table"]

@@ -13,8 +13,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from accel.core import checks, conv, nets, optim, persistence, training
-from accel.core.tree import empty_like, packed
+from accel.nets import conv, dense
+from accel.runtime import checks, persistence
+from accel.training import minibatch, optim
+from accel.runtime.tree import empty_like, packed
 from accel.device import array_module
 from accel.representation.autoencoder import like, moments, scaled
 
@@ -30,7 +32,7 @@ class ConvAutoencoder(NamedTuple):
     params: dict
     mean: np.ndarray
     scale: float
-    activation: nets.Activation
+    activation: dense.Activation
     history: dict
 
     def transform(self, x):
@@ -53,7 +55,7 @@ class ConvAutoencoder(NamedTuple):
 def load(path):
     """The autoencoder that `ConvAutoencoder.save` wrote."""
     saved = persistence.load(path, "conv_autoencoder")
-    return ConvAutoencoder(**{**saved, "activation": nets.activation_named(saved["activation"])})
+    return ConvAutoencoder(**{**saved, "activation": dense.activation_named(saved["activation"])})
 
 
 def init_params(rng, *, shape, n_latent, channels=(16, 32), hidden=(128,)):
@@ -68,8 +70,8 @@ def init_params(rng, *, shape, n_latent, channels=(16, 32), hidden=(128,)):
     height, width = sides(shape, len(channels))[-1]
     flat = channels[-1] * height * width
     params = {"encoder": {"convs": [conv.init_conv(rng, n_in, n_out, SIZE) for n_in, n_out in pairs],
-                          "layers": nets.init_mlp(rng, (flat, *hidden, n_latent))},
-              "decoder": {"layers": nets.init_mlp(rng, (n_latent, *hidden[::-1], flat)),
+                          "layers": dense.init_mlp(rng, (flat, *hidden, n_latent))},
+              "decoder": {"layers": dense.init_mlp(rng, (n_latent, *hidden[::-1], flat)),
                           "convs": [conv.init_conv_transpose(rng, n_out, n_in, SIZE, stride=STRIDE) for n_in, n_out in pairs[::-1]]}}
     last = params["decoder"]["layers"][-1]
     params["decoder"]["offset"] = array_module(last).zeros(shape, dtype=last.dtype)
@@ -81,13 +83,13 @@ def sides(shape, n_convs):
     return [(shape[1] // 2**level, shape[2] // 2**level) for level in range(n_convs + 1)]
 
 
-def encode(params, x, *, activation=nets.TANH):
+def encode(params, x, *, activation=dense.TANH):
     """The codes, (N, K)."""
     x = checks.as_array("x", x, ("N", *params["decoder"]["offset"].shape))
     return in_blocks(lambda work, images: to_code(work, images, activation), params, x, (params["encoder"]["layers"][-1].shape[1],))
 
 
-def decode(params, z, *, activation=nets.TANH):
+def decode(params, z, *, activation=dense.TANH):
     """What the codes stand for, (N, C, H, W)."""
     z = checks.as_array("z", z, ("N", len(params["decoder"]["layers"][0]) - 1))
 
@@ -97,7 +99,7 @@ def decode(params, z, *, activation=nets.TANH):
     return in_blocks(block, params, z, params["decoder"]["offset"].shape)
 
 
-def reconstruct(params, x, *, activation=nets.TANH):
+def reconstruct(params, x, *, activation=dense.TANH):
     """x̂, (N, C, H, W)."""
     shape = params["decoder"]["offset"].shape
     x = checks.as_array("x", x, ("N", *shape))
@@ -108,14 +110,14 @@ def reconstruct(params, x, *, activation=nets.TANH):
     return in_blocks(block, params, x, shape)
 
 
-def loss(params, x, *, activation=nets.TANH):
+def loss(params, x, *, activation=dense.TANH):
     """The mean squared error, over samples, channels and pixels."""
     error = reconstruct(params, x, activation=activation)
     error -= x
     return array_module(error).vdot(error, error) / error.size
 
 
-def loss_and_grad(params, x, *, activation=nets.TANH):
+def loss_and_grad(params, x, *, activation=dense.TANH):
     """The loss and its gradient, in the tree of params."""
     x, params = checks.as_array("x", x, ("N", *params["decoder"]["offset"].shape)), packed(params)
     grads = params.scratch("grads", lambda: empty_like(params))
@@ -146,7 +148,7 @@ class Work:
     def __init__(self, xp, params, n, dtype):
         encoder, decoder, offset = params["encoder"], params["decoder"], params["decoder"]["offset"]
         self.params, self.error = params, xp.empty((*offset.shape, n), dtype)
-        self.down, self.up = (nets.Tape(xp, part["layers"], n, dtype) for part in (encoder, decoder))
+        self.down, self.up = (dense.Tape(xp, part["layers"], n, dtype) for part in (encoder, decoder))
         self.z = self.down.out = self.up.inputs[0][1:]
         sizes, last = sides(offset.shape, len(encoder["convs"])), len(encoder["convs"]) - 1
         self.encoder = [Level(xp, layer["weight"], sizes[k], n, self.down.inputs[0][1:] if k == last else None)
@@ -163,13 +165,13 @@ def to_code(work, images, activation):
         conv.forward(layer, level.patches, level.value)
         activation.value(level.value, out=level.value)
         images = level.images
-    return nets.forward(encoder["layers"], work.down, activation)
+    return dense.forward(encoder["layers"], work.down, activation)
 
 
 def from_code(work, activation):
     """x̂, (C, H, W, n), for the codes in work.z."""
     decoder, images = work.params["decoder"], None
-    nets.forward(decoder["layers"], work.up, activation)
+    dense.forward(decoder["layers"], work.up, activation)
     for layer, level in zip(decoder["convs"], work.decoder):
         if images is not None:
             level.images[...] = images
@@ -189,13 +191,13 @@ def from_code_backward(work, dimages, dparams, activation):
         conv.transpose_backward(decoder["convs"][k], level.patches, level.value, dparams["convs"][k], level.dvalue)
         level.dvalue *= activation.slope(level.value, out=level.value)
         dimages = level.dimages
-    return nets.backward(decoder["layers"], work.up, level.dvalue.reshape(work.up.out.shape), dparams["layers"], activation, need_dx=True)
+    return dense.backward(decoder["layers"], work.up, level.dvalue.reshape(work.up.out.shape), dparams["layers"], activation, need_dx=True)
 
 
 def to_code_backward(work, dz, dparams, activation):
     """Write the encoder's gradients into dparams."""
     encoder = work.params["encoder"]
-    dimages = nets.backward(encoder["layers"], work.down, dz, dparams["layers"], activation, need_dx=True)
+    dimages = dense.backward(encoder["layers"], work.down, dz, dparams["layers"], activation, need_dx=True)
     for k in range(len(work.encoder) - 1, -1, -1):
         level = work.encoder[k]
         level.dimages[...] = dimages.reshape(level.dimages.shape)
@@ -222,14 +224,14 @@ def in_blocks(function, params, rows, shape):
     return out
 
 
-def fit(x, *, n_latent, rng, channels=(16, 32), hidden=(128,), activation=nets.TANH, learning_rate=3e-3, batch_size=64,
+def fit(x, *, n_latent, rng, channels=(16, 32), hidden=(128,), activation=dense.TANH, learning_rate=3e-3, batch_size=64,
         max_epochs=200, patience=40, validation_fraction=0.1, schedule=optim.cosine, checkpoint=None, progress=False):
     """An autoencoder trained on images, which decide the device and the dtype."""
     x = checks.as_array("x", x, ("N", "C", "H", "W"))
     mean, scale = moments(x)
     params = like(x, init_params(rng, shape=x.shape[1:], n_latent=n_latent, channels=channels, hidden=hidden))
     model = SimpleNamespace(loss=partial(loss, activation=activation), loss_and_grad=partial(loss_and_grad, activation=activation))
-    trained = training.train(model, params, (scaled(x, mean, scale),), rng=rng, learning_rate=learning_rate, batch_size=batch_size,
+    trained = minibatch.train(model, params, (scaled(x, mean, scale),), rng=rng, learning_rate=learning_rate, batch_size=batch_size,
                              max_epochs=max_epochs, patience=patience, validation_fraction=validation_fraction, schedule=schedule,
                              checkpoint=checkpoint, progress=progress)
     return ConvAutoencoder(trained.params, mean, scale, activation, trained.history)

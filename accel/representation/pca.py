@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from accel.core import checks, persistence
+from accel.runtime import checks, persistence
 from accel.device import array_module, check_together
 
 __all__ = ["PCA", "fit", "load"]

@@ -10,11 +10,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from accel.core import checks
-from accel.core.priors import BoxUniform
-from accel.core.priors.constants import like
+from accel.runtime import checks
+from accel.priors import BoxUniform
+from accel.priors.constants import like
 from accel.device import array_module
-from accel.simulators import galaxy_image, point_spread
+from accel.numerics import point_spread
+from accel.simulators import galaxy_image
 
 __all__ = ["Kind", "Anomalies", "MERGER", "RING", "TAIL", "ARC", "merger", "ring", "tail", "arc", "simulate"]
 

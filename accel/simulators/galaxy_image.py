@@ -13,11 +13,11 @@ import math
 
 import numpy as np
 
-from accel.core import checks
-from accel.core.priors import BoxUniform
-from accel.core.priors.constants import like, special
+from accel.runtime import checks
+from accel.priors import BoxUniform
+from accel.priors.constants import like, special
 from accel.device import array_module
-from accel.simulators import point_spread
+from accel.numerics import point_spread
 
 __all__ = ["prior", "sersic_b", "surface_brightness", "image", "simulate", "log_likelihood"]
 

@@ -7,8 +7,8 @@ import math
 
 import numpy as np
 
-from accel.core import checks
-from accel.core.priors import Normal
+from accel.runtime import checks
+from accel.priors import Normal
 from accel.device import array_module, kernel_code
 
 __all__ = ["prior", "simulate", "log_likelihood", "exact_posterior_sample", "exact_posterior_log_prob"]

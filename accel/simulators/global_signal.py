@@ -12,12 +12,12 @@ import math
 
 import numpy as np
 
-from accel.core import checks
-from accel.core.priors import BoxUniform
-from accel.core.priors.box_uniform import strictly_inside
-from accel.core.priors.constants import like, special
+from accel.runtime import checks
+from accel.priors import BoxUniform
+from accel.priors.box_uniform import strictly_inside
+from accel.priors.constants import like, special
 from accel.device import array_module, to_host
-from accel.simulators.grid import fit_grid
+from accel.numerics.grid import fit_grid
 
 __all__ = ["prior", "signal", "signal_vjp", "simulate", "log_likelihood", "exact_posterior_sample", "exact_posterior_log_prob"]
 

@@ -7,11 +7,11 @@ import math
 
 import numpy as np
 
-from accel.core import checks
-from accel.core.priors import BoxUniform
-from accel.core.priors.constants import like
+from accel.runtime import checks
+from accel.priors import BoxUniform
+from accel.priors.constants import like
 from accel.device import array_module, kernel_code, to_host
-from accel.simulators.grid import fit_grid
+from accel.numerics.grid import fit_grid
 
 __all__ = ["prior", "simulate", "log_likelihood", "exact_posterior_sample", "exact_posterior_log_prob"]
 

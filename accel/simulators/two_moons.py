@@ -8,9 +8,9 @@ import math
 
 import numpy as np
 
-from accel.core import checks
-from accel.core.priors import BoxUniform
-from accel.core.priors.constants import like, special
+from accel.runtime import checks
+from accel.priors import BoxUniform
+from accel.priors.constants import like, special
 from accel.device import array_module, kernel_code
 
 __all__ = ["prior", "simulate", "log_likelihood", "exact_posterior_sample", "exact_posterior_log_prob"]

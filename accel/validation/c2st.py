@@ -6,7 +6,7 @@ computed: the training is scikit-learn's, and so long a chain of steps would tur
 """
 import numpy as np
 
-from accel.core import checks
+from accel.runtime import checks
 from accel.device import single_blas_thread, to_host
 
 __all__ = ["accuracy"]

@@ -9,8 +9,8 @@ import math
 
 import numpy as np
 
-from accel.core import checks
-from accel.core.priors.constants import special
+from accel.runtime import checks
+from accel.priors.constants import special
 from accel.device import array_module, to_host
 
 __all__ = ["r_hat", "effective_sample_size"]

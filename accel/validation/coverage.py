@@ -4,7 +4,7 @@ The mathematics is in `reference.validation.coverage`. Same values; samples are 
 into one mask, and the squared distances of (5) are summed parameter by parameter into one (M, L) array: the (M, L, D) array of
 differences never exists.
 """
-from accel.core import checks
+from accel.runtime import checks
 from accel.device import array_module
 from accel.validation import pit
 from accel.validation.mean_log_prob import check_log_prob

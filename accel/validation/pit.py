@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from accel.core import checks
+from accel.runtime import checks
 from accel.device import array_module, put, to_host
 
 __all__ = ["Band", "Signature", "values", "curve", "band", "ks_p_values", "neyman_p_values", "signatures"]

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from accel.core import checks
+from accel.runtime import checks
 from accel.device import array_module
 
 __all__ = ["Curve", "Area", "curve", "area"]

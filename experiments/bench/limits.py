@@ -8,9 +8,10 @@ import time
 
 import numpy as np
 
-from accel.core import optim, priors
-from accel.core.regression import fit_regression
-from accel.core.tree import packed, tree_map
+from accel import priors
+from accel.training import optim
+from accel.preprocessing.regression import fit_regression
+from accel.runtime.tree import packed, tree_map
 from accel.density import maf, realnvp
 from accel.generative import score_matching
 from accel.inference import ratio

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from accel import device
-from accel.core.tree import packed, ravel, tree_map
+from accel.runtime.tree import packed, ravel, tree_map
 from accel.density import made, maf
 from experiments.bench import peers, timing
 

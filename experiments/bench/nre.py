@@ -10,9 +10,9 @@ import tempfile
 import numpy as np
 import torch
 
-from accel.core import priors
-from accel.core.regression import fit_regression
-from accel.core.tree import ravel, tree_map
+from accel import priors
+from accel.preprocessing.regression import fit_regression
+from accel.runtime.tree import ravel, tree_map
 from accel.inference import ratio
 from experiments.bench import peers, timing
 

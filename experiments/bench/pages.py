@@ -44,8 +44,8 @@ class Side(SimpleNamespace):
 
     def params(self, tree):
         """The tree off its start, packed where there is something to pack."""
-        tree = self.package.core.tree.tree_map(lambda layer: layer + 0.05 * self.paint.standard_normal(layer.shape), tree)
-        return self.put(tree) if self.package is reference else accel.core.tree.packed(self.put(tree))
+        tree = self.package.runtime.tree.tree_map(lambda layer: layer + 0.05 * self.paint.standard_normal(layer.shape), tree)
+        return self.put(tree) if self.package is reference else accel.runtime.tree.packed(self.put(tree))
 
 
 def measure(xp, name, work, prepare, quick):
@@ -70,7 +70,7 @@ def measure(xp, name, work, prepare, quick):
 
 def flat(result):
     """All numbers of a result, on the host, in one vector."""
-    found = [np.asarray(device.to_host(leaf), float).ravel() for _, leaf in accel.core.tree.leaves(list(result) if isinstance(result, tuple)
+    found = [np.asarray(device.to_host(leaf), float).ravel() for _, leaf in accel.runtime.tree.leaves(list(result) if isinstance(result, tuple)
                                                                                                    else [result])]
     return np.concatenate(found)
 

@@ -10,8 +10,8 @@ import jax.numpy as jnp
 import numpy as np
 import torch
 
-from accel.core import optim
-from accel.core.tree import packed, tree_map
+from accel.training import optim
+from accel.runtime.tree import packed, tree_map
 
 __all__ = ["RATE", "CLIP", "our_steps", "torch_steps", "jax_scan", "torch_size", "bounded_affine"]
 

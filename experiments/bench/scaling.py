@@ -14,9 +14,9 @@ import time
 import numpy as np
 
 from accel import device
-from accel.core import priors
+from accel import priors
 from accel.density import maf
-from accel.inference import ensemble, npe, rejection_abc
+from accel.inference import deep_ensemble, npe, rejection_abc
 from accel.simulators import power_law
 from experiments.bench import limits, timing
 
@@ -55,7 +55,7 @@ def over_processes(theta, x, epochs, rounds=2):
     for _ in range(rounds):
         for n, seconds in taken.items():
             start = time.perf_counter()
-            ensemble.fit(prior(), theta, x, rng=np.random.default_rng(1), n_members=4, n_processes=n, max_epochs=epochs, patience=epochs)
+            deep_ensemble.fit(prior(), theta, x, rng=np.random.default_rng(1), n_members=4, n_processes=n, max_epochs=epochs, patience=epochs)
             seconds.append(time.perf_counter() - start)
     return [point("Ensemble of four", "processes", n, {"ours": (float(np.median(t)), min(t), max(t))}, rounds, "s")
             for n, t in taken.items()]

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from accel import device
-from accel.core.tree import packed, ravel, tree_map
+from accel.runtime.tree import packed, ravel, tree_map
 from accel.generative import langevin, score_matching
 from experiments.bench import peers, timing
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from accel.core import priors
+from accel import priors
 from accel.inference import npe
 from experiments.bench import timing
 

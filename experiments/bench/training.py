@@ -15,7 +15,7 @@ import torch
 
 from accel import simulators
 from accel.density import nsf
-from accel.inference import ensemble
+from accel.inference import deep_ensemble
 from accel.representation import pca
 
 SIMULATIONS, TESTS, RATE, SEEDS = 10_000, 2_000, 1e-2, (0, 1, 2)
@@ -63,7 +63,7 @@ def exact_log_prob(simulator, theta, x):
 def train_ours(prior, data, tests, n_members, epochs, seed):
     """Seconds, and the mean log q(θ|x) over the tests."""
     start = time.perf_counter()
-    posterior = ensemble.fit(prior, *data, rng=np.random.default_rng(seed), n_members=n_members, n_processes=1, density=nsf,
+    posterior = deep_ensemble.fit(prior, *data, rng=np.random.default_rng(seed), n_members=n_members, n_processes=1, density=nsf,
                              learning_rate=RATE, max_epochs=epochs)
     seconds = time.perf_counter() - start
     return seconds, float(posterior.log_prob(tests[0], tests[2]).mean())

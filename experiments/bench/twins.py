@@ -29,14 +29,14 @@ def _painted(name):
     density = getattr(reference.density, name)
     rng = np.random.default_rng(0)
     params = density.init_params(rng, dim=DIM, context_dim=CONTEXT)
-    return reference.core.tree.tree_map(lambda layer: layer + 0.05 * rng.standard_normal(layer.shape), params)
+    return reference.runtime.tree.tree_map(lambda layer: layer + 0.05 * rng.standard_normal(layer.shape), params)
 
 
 def _sides(xp, name):
     """Each side's package, parameters and dtype."""
     sides = {"reference": SimpleNamespace(package=reference, params=_painted(name), dtype="float64", xp=np)}
     for dtype in ("float64", "float32"):
-        params = accel.core.tree.packed(device.put(_painted(name), xp, dtype))
+        params = accel.runtime.tree.packed(device.put(_painted(name), xp, dtype))
         sides[f"accel {dtype}"] = SimpleNamespace(package=accel, params=params, dtype=dtype, xp=xp)
     return sides
 
@@ -47,16 +47,16 @@ def _training_step(xp, name, batch, quick):
     x, context = rng.standard_normal((batch, DIM)), rng.standard_normal((batch, CONTEXT))
     sides, steps, results = _sides(xp, name), {}, {}
     for key, side in sides.items():
-        density, core = getattr(side.package.density, name), side.package.core
+        density, package = getattr(side.package.density, name), side.package
         data = device.put((x, context), side.xp, side.dtype)
         value, grads = density.loss_and_grad(side.params, *data)
-        results[key] = np.append(device.to_host(core.tree.ravel(grads)), float(value))
-        side.adam = core.optim.init_adam(side.params)
+        results[key] = np.append(device.to_host(package.runtime.tree.ravel(grads)), float(value))
+        side.adam = package.training.optim.init_adam(side.params)
 
-        def step(side=side, density=density, core=core, data=data):
+        def step(side=side, density=density, package=package, data=data):
             _, grads = density.loss_and_grad(side.params, *data)
-            grads, _ = core.optim.clip_by_norm(grads, 5.0)
-            side.params, side.adam = core.optim.adam_step(side.params, grads, side.adam)
+            grads, _ = package.training.optim.clip_by_norm(grads, 5.0)
+            side.params, side.adam = package.training.optim.adam_step(side.params, grads, side.adam)
         steps[key] = step
     return _row(xp, f"{name}: training step, batch {batch}", steps, results, quick)
 

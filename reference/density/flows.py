@@ -9,7 +9,7 @@ Conventions   a flow without a context takes None, one with a context takes noth
 import numpy as np
 from autograd import make_vjp
 
-from reference.core import checks
+from reference.runtime import checks
 
 __all__ = ["check_inputs", "draw_base"]
 

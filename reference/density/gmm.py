@@ -26,7 +26,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from reference.core import checks, persistence
+from reference.runtime import checks, persistence
 
 __all__ = ["Covariance", "FULL", "DIAGONAL", "SPHERICAL", "GaussianMixture", "fit", "load"]
 

@@ -22,7 +22,8 @@ Departures    S3 prints p(x) = ∏ᵢ p(xᵢ | x_{j≠i}); the product of full c
 import autograd.numpy as np
 from autograd import value_and_grad
 
-from reference.core import checks, nets
+from reference.nets import dense
+from reference.runtime import checks
 from reference.density import flows
 
 __all__ = ["init_params", "masks", "conditionals", "forward", "inverse", "log_prob", "sample", "loss", "loss_and_grad"]
@@ -44,7 +45,7 @@ def init_params(rng, *, dim, context_dim=0, hidden=(50, 50)):
     """
     for name, value, least in (("dim", dim, 1), ("context_dim", context_dim, 0), ("hidden: number of layers", len(hidden), 1)):
         checks.check_count(name, value, least=least)
-    layers = nets.init_mlp(rng, (context_dim + dim, *hidden))
+    layers = dense.init_mlp(rng, (context_dim + dim, *hidden))
     layers = [np.concatenate((layer[:1], layer[1:] * mask)) for layer, mask in zip(layers, _masks(dim, context_dim, hidden))]
     return {"layers": [*layers, np.zeros((hidden[-1] + 1, 2 * dim))]}
 
@@ -87,8 +88,8 @@ def network(layers, x, context):
     """The outputs, (N, n_each·D): each of the n_each parameters for all dimensions in turn."""
     h, found = x if context is None else np.concatenate((context, x), axis=1), masks_of(layers)
     for layer, mask in zip(layers[:-1], found):
-        h = np.tanh(nets.masked_dense(layer, mask, h))
-    return nets.masked_dense(np.reshape(layers[-1], (len(layers[-1]), -1)), found[-1], h)
+        h = np.tanh(dense.masked_dense(layer, mask, h))
+    return dense.masked_dense(np.reshape(layers[-1], (len(layers[-1]), -1)), found[-1], h)
 
 
 def forward(params, x, context=None):

@@ -18,7 +18,7 @@ Departures    no batch normalisation between the MADEs: the data are standardise
 import autograd.numpy as np
 from autograd import value_and_grad
 
-from reference.core import checks
+from reference.runtime import checks
 from reference.density import flows, made
 
 __all__ = ["init_params", "forward", "inverse", "log_prob", "log_prob_and_grad", "sample", "loss", "loss_and_grad"]

@@ -29,7 +29,8 @@ from typing import NamedTuple
 import autograd.numpy as np
 from autograd import value_and_grad
 
-from reference.core import checks, nets
+from reference.nets import dense
+from reference.runtime import checks
 from reference.density import flows
 
 __all__ = ["Covariance", "FULL", "DIAGONAL", "Components", "init_params", "components", "log_prob",
@@ -88,7 +89,7 @@ def init_params(rng, *, dim, context_dim=0, n_components=8, hidden=(50, 50), cov
     if covariance not in (FULL, DIAGONAL):
         raise ValueError(f"covariance: expected FULL or DIAGONAL, got {covariance!r}")
     sizes = (context_dim, *hidden) if context_dim else (0,)
-    layers, n_couplings, n_in = nets.init_mlp(rng, sizes), covariance.n_couplings(dim), sizes[-1] + 1
+    layers, n_couplings, n_in = dense.init_mlp(rng, sizes), covariance.n_couplings(dim), sizes[-1] + 1
     means = np.zeros((n_in, dim, n_components))
     means[0] = rng.standard_normal((dim, n_components))
     heads = {"weights": np.zeros((n_in, n_components)), "means": means, "widths": np.zeros((n_in, dim, n_components))}
@@ -105,10 +106,10 @@ def mixture(params, context):
     """log π (N, K), μ and s (N, D, K), and L (N, P, K) or None; N = 1 where there is no context."""
     h = np.zeros((1, 0)) if context is None else context
     for layer in params["layers"]:
-        h = np.tanh(nets.dense(layer, h))
+        h = np.tanh(dense.dense(layer, h))
 
     def answer(head):
-        return np.reshape(nets.dense(np.reshape(head, (len(head), -1)), h), (len(h), *head.shape[1:]))         # (2)
+        return np.reshape(dense.dense(np.reshape(head, (len(head), -1)), h), (len(h), *head.shape[1:]))         # (2)
     heads = params["heads"]
     alpha = answer(heads["weights"])
     log_pi = alpha - log_sum_exp(alpha)[:, None]                      # (3)

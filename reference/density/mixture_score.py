@@ -13,7 +13,7 @@ Source        "A connection between score matching and denoising autoencoders", 
 """
 import numpy as np
 
-from reference.core import checks
+from reference.runtime import checks
 
 __all__ = ["smoothed", "score"]
 

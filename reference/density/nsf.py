@@ -25,7 +25,7 @@ Departures    the affine map in front of the spline is part of the transform: it
 import autograd.numpy as np
 from autograd import value_and_grad
 
-from reference.core import checks
+from reference.runtime import checks
 from reference.density import flows, made
 
 __all__ = ["init_params", "forward", "inverse", "log_prob", "log_prob_and_grad", "sample", "loss", "loss_and_grad"]

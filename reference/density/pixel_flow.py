@@ -28,9 +28,11 @@ from types import SimpleNamespace
 import autograd.numpy as np
 from autograd import value_and_grad
 
-from reference.core import checks, optim, persistence, training
-from reference.core.scaling import Scaling, fit_scaling
-from reference.density import maf, nsf, pixels, realnvp
+from reference.runtime import checks, persistence
+from reference.training import minibatch, optim
+from reference.preprocessing.scaling import Scaling, fit_scaling
+from reference.density import maf, nsf, realnvp
+from reference.preprocessing import pixels
 
 __all__ = ["PixelFlow", "loss", "loss_and_grad", "fit", "load"]
 
@@ -163,7 +165,7 @@ def fit(x, *, rng, levels, context=None, order=None, alpha=1e-3, density=realnvp
     settings = {"density": density, "levels": levels, "alpha": alpha, "scaling": scaling}
     model = SimpleNamespace(loss=partial(loss, **settings), loss_and_grad=partial(loss_and_grad, **settings),
                             draw_noise=lambda rng, n: rng.random((n, x.shape[1])))                # (1)
-    trained = training.train(
+    trained = minibatch.train(
         model, params, (seen, context_scaling.apply(context)), rng=rng, learning_rate=learning_rate, batch_size=batch_size,
         max_epochs=max_epochs, patience=patience, validation_fraction=validation_fraction, clip_norm=clip_norm, schedule=schedule,
         checkpoint=checkpoint, progress=progress)

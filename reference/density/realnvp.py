@@ -25,7 +25,8 @@ Departures    (3) bounds s smoothly, so that neither (2) nor (5) overflows; no b
 import autograd.numpy as np
 from autograd import value_and_grad
 
-from reference.core import checks, nets
+from reference.nets import dense
+from reference.runtime import checks
 from reference.density import flows
 
 __all__ = ["init_params", "forward", "inverse", "log_prob", "log_prob_and_grad", "sample", "loss", "loss_and_grad"]
@@ -61,7 +62,7 @@ def check_architecture(dim, context_dim, n_transforms, hidden):
 
 def init_coupling(rng, dim, context_dim, hidden, k):
     n_kept = (dim + k % 2) // 2
-    return [*nets.init_mlp(rng, (context_dim + n_kept, *hidden)), np.zeros((hidden[-1] + 1, 2 * (dim - n_kept)))]
+    return [*dense.init_mlp(rng, (context_dim + n_kept, *hidden)), np.zeros((hidden[-1] + 1, 2 * (dim - n_kept)))]
 
 
 def sizes(params):
@@ -84,7 +85,7 @@ def join(kept, moved, k):
 def shift_and_scale(layers, kept, context):
     """t and s of (2), each as wide as the moved half."""
     h = kept if context is None else np.concatenate((context, kept), axis=1)
-    t, a = np.split(nets.mlp(layers, h), 2, axis=1)
+    t, a = np.split(dense.mlp(layers, h), 2, axis=1)
     return t, S * np.tanh(a / S)                                      # (3)
 
 

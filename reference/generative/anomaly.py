@@ -22,7 +22,9 @@ from typing import NamedTuple
 import autograd.numpy as np
 from autograd import elementwise_grad
 
-from reference.core import checks, nets, optim
+from reference.nets import dense
+from reference.runtime import checks
+from reference.training import optim
 from reference.generative.gan import generate
 
 __all__ = ["Reconstruction", "features", "anomaly_score", "anomaly_score_and_grad", "search", "in_sigma"]
@@ -49,10 +51,10 @@ class Reconstruction(NamedTuple):
     feature_distance: np.ndarray
 
 
-def features(params, x, *, activation=nets.LEAKY_RELU):
+def features(params, x, *, activation=dense.LEAKY_RELU):
     """h(x), the last hidden layer of the critic, (N, H)."""
     x = checks.as_array("x", x, ("N", len(params["critic"][0]) - 1))
-    return activation.value(nets.mlp(params["critic"][:-1], x, activation=activation))
+    return activation.value(dense.mlp(params["critic"][:-1], x, activation=activation))
 
 
 def rms(a):
@@ -66,19 +68,19 @@ def distances(params, x, z, *, activation):
     return rms(x - made), rms(features(params, x, activation=activation) - features(params, made, activation=activation))
 
 
-def anomaly_score(params, x, z, *, balance=0.9, activation=nets.LEAKY_RELU):
+def anomaly_score(params, x, z, *, balance=0.9, activation=dense.LEAKY_RELU):
     """A(x, z) of each pair of x (N, D) and z (N, K), (N,); balance is b."""
     in_x, in_features = distances(params, x, z, activation=activation)
     return balance * in_x + (1 - balance) * in_features                                                # (1)
 
 
-def anomaly_score_and_grad(params, x, z, *, balance=0.9, activation=nets.LEAKY_RELU):
+def anomaly_score_and_grad(params, x, z, *, balance=0.9, activation=dense.LEAKY_RELU):
     """A(x, z) of each pair, (N,), and its gradient with respect to that z, (N, K)."""
     score = partial(anomaly_score, params, x, balance=balance, activation=activation)
     return score(z), elementwise_grad(score)(z)
 
 
-def search(params, x, start, *, balance=0.9, n_steps=200, learning_rate=0.1, activation=nets.LEAKY_RELU):
+def search(params, x, start, *, balance=0.9, n_steps=200, learning_rate=0.1, activation=dense.LEAKY_RELU):
     """(2): for each object x′ (M, D) the z with the least score that Adam finds from each of its starts (M, S, K).
 
     The learning rate falls along a cosine. The result's x is in the units of x′.

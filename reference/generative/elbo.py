@@ -9,7 +9,7 @@
     (7)  log p(x|c) ≥ E log (1/S) ∑ₛ wₛ,   wₛ = p(x|zₛ, c) N(zₛ; 0, I)/q(zₛ|x, c)     (6) at S = 1; rises with S to log p(x|c)
 
 Shapes        N samples, D features, L latents, C context, S importance samples; x (N, D), z and ε (N, L), context (N, C).
-              Encoder (C + D) → 2L and decoder (C + L) → D are networks as in `core.nets`; L, D and C follow from their shapes.
+              Encoder (C + D) → 2L and decoder (C + L) → D are networks as in `nets.dense`; L, D and C follow from their shapes.
 Conventions   nats. The expectation of (6) is estimated from the one ε of each sample; KL is exact.
 Source        "Auto-encoding variational Bayes", Kingma and Welling, 2014, eqs. 3, 4 and 10; (7) "Importance weighted autoencoders",
               Burda, Grosse and Salakhutdinov, 2016, eq. 8 and theorem 1; the context "Learning structured output representation using deep
@@ -21,7 +21,8 @@ from typing import NamedTuple
 
 import autograd.numpy as np
 
-from reference.core import checks, nets
+from reference.nets import dense
+from reference.runtime import checks
 from reference.density import flows
 from reference.generative.likelihoods import GAUSSIAN, bounded
 
@@ -47,7 +48,7 @@ def sizes(params):
 
 
 def network(layers, context, h):
-    return nets.mlp(layers, h if context is None else np.concatenate((context, h), axis=1))
+    return dense.mlp(layers, h if context is None else np.concatenate((context, h), axis=1))
 
 
 def encode(params, x, context=None):

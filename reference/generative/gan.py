@@ -10,7 +10,7 @@
 For a fixed G the best D is p(x)/(p(x) + p_G(x)); with it L_D = 2 log 2 − 2 JS(p, p_G), which is largest where p_G = p, D = ½.
 A discriminator that is sure of itself, D(G(z)) → 0, leaves (5) without a slope in ℓ, and (4) with slope one.
 
-Shapes        N data, n draws, D features, K latents; x (N, D), z (n, K), ℓ (N,). Layers as in `core.nets`.
+Shapes        N data, n draws, D features, K latents; x (N, D), z (n, K), ℓ (N,). Layers as in `nets.dense`.
 Conventions   nats. Both networks are dense with one activation, none after the last layer. The losses work on scaled data x′,
               x = m + s·x′ with m the mean of each feature and s one number; a fitted Gan takes and gives x.
 Source        "Generative Adversarial Nets", Goodfellow et al., 2014, section 3, eq. 1 and theorem 1; lecture S1, slides
@@ -26,7 +26,9 @@ from typing import NamedTuple
 import autograd.numpy as np
 from autograd import value_and_grad
 
-from reference.core import adversarial, checks, nets, optim, persistence
+from reference.nets import dense
+from reference.runtime import checks, persistence
+from reference.training import adversarial, optim
 from reference.representation.autoencoder import moments
 
 __all__ = ["Gan", "init_params", "draw_noise", "generate", "logits", "discriminator_loss", "discriminator_loss_and_grad",
@@ -44,14 +46,14 @@ class Gan(NamedTuple):
     scale : float
         m and s, in the units of x.
     activation : Activation
-        From `core.nets`.
+        From `nets.dense`.
     history : dict of list of float
         "discriminator_loss" and "generator_loss", the means of each epoch.
     """
     params: dict
     mean: np.ndarray
     scale: float
-    activation: nets.Activation
+    activation: dense.Activation
     history: dict
 
     def sample(self, rng, n):
@@ -66,7 +68,7 @@ class Gan(NamedTuple):
 def load(path):
     """The GAN that `Gan.save` wrote."""
     saved = persistence.load(path, "gan")
-    return Gan(**{**saved, "activation": nets.activation_named(saved["activation"])})
+    return Gan(**{**saved, "activation": dense.activation_named(saved["activation"])})
 
 
 def init_params(rng, *, dim, n_latent, hidden=(128, 128)):
@@ -74,7 +76,7 @@ def init_params(rng, *, dim, n_latent, hidden=(128, 128)):
     for name, counts in {"dim": [dim], "n_latent": [n_latent], "hidden": hidden}.items():
         for count in counts:
             checks.check_count(name, count)
-    return {"generator": nets.init_mlp(rng, (n_latent, *hidden, dim)), "discriminator": nets.init_mlp(rng, (dim, *hidden[::-1], 1))}
+    return {"generator": dense.init_mlp(rng, (n_latent, *hidden, dim)), "discriminator": dense.init_mlp(rng, (dim, *hidden[::-1], 1))}
 
 
 def draw_noise(params, rng, n):
@@ -82,35 +84,35 @@ def draw_noise(params, rng, n):
     return rng.standard_normal((n, len(params["generator"][0]) - 1))
 
 
-def generate(params, z, *, activation=nets.TANH):
+def generate(params, z, *, activation=dense.TANH):
     """G(z), (n, D)."""
     z = checks.as_array("z", z, ("n", len(params["generator"][0]) - 1))
-    return nets.mlp(params["generator"], z, activation=activation)                                 # (1)
+    return dense.mlp(params["generator"], z, activation=activation)                                 # (1)
 
 
-def logits(params, x, *, activation=nets.TANH):
+def logits(params, x, *, activation=dense.TANH):
     """ℓ(x) of (2), (N,)."""
     x = checks.as_array("x", x, ("N", len(params["discriminator"][0]) - 1))
-    return nets.mlp(params["discriminator"], x, activation=activation)[:, 0]
+    return dense.mlp(params["discriminator"], x, activation=activation)[:, 0]
 
 
 def softplus(t):
     return np.logaddexp(0.0, t)                                                                    # (6)
 
 
-def discriminator_loss(params, x, z, *, activation=nets.TANH):
+def discriminator_loss(params, x, z, *, activation=dense.TANH):
     """(3) for data x (N, D) and noise z (n, K), in nats."""
     fakes = generate(params, z, activation=activation)
     return np.mean(softplus(-logits(params, x, activation=activation))) \
         + np.mean(softplus(logits(params, fakes, activation=activation)))                          # (3)
 
 
-def generator_loss(params, z, *, activation=nets.TANH):
+def generator_loss(params, z, *, activation=dense.TANH):
     """(4) for noise z (n, K), in nats."""
     return np.mean(softplus(-logits(params, generate(params, z, activation=activation), activation=activation)))   # (4)
 
 
-def minimax_generator_loss(params, z, *, activation=nets.TANH):
+def minimax_generator_loss(params, z, *, activation=dense.TANH):
     """(5) for noise z (n, K), in nats."""
     return -np.mean(softplus(logits(params, generate(params, z, activation=activation), activation=activation)))   # (5)
 
@@ -120,29 +122,29 @@ def value_and_own_grad(loss, name, params):
     return value_and_grad(lambda own: loss({**params, **own}))({name: params[name]})
 
 
-def discriminator_loss_and_grad(params, x, z, *, activation=nets.TANH):
+def discriminator_loss_and_grad(params, x, z, *, activation=dense.TANH):
     """(3) and its gradient, {"discriminator": …}; the generator is frozen."""
     return value_and_own_grad(lambda p: discriminator_loss(p, x, z, activation=activation), "discriminator", params)
 
 
-def generator_loss_and_grad(params, z, *, activation=nets.TANH):
+def generator_loss_and_grad(params, z, *, activation=dense.TANH):
     """(4) and its gradient, {"generator": …}; the discriminator is frozen."""
     return value_and_own_grad(lambda p: generator_loss(p, z, activation=activation), "generator", params)
 
 
-def minimax_generator_loss_and_grad(params, z, *, activation=nets.TANH):
+def minimax_generator_loss_and_grad(params, z, *, activation=dense.TANH):
     """(5) and its gradient, {"generator": …}; the discriminator is frozen."""
     return value_and_own_grad(lambda p: minimax_generator_loss(p, z, activation=activation), "generator", params)
 
 
-def sample(params, rng, n, *, activation=nets.TANH):
+def sample(params, rng, n, *, activation=dense.TANH):
     """n draws of x′, (n, D)."""
     return generate(params, draw_noise(params, rng, checks.check_count("n", n, least=0)), activation=activation)
 
 
-def fit(x, *, rng, n_latent=16, hidden=(128, 128), activation=nets.TANH, n_critic=1, averaging=0.99, learning_rate=2e-3, beta1=0.5,
+def fit(x, *, rng, n_latent=16, hidden=(128, 128), activation=dense.TANH, n_critic=1, averaging=0.99, learning_rate=2e-3, beta1=0.5,
         beta2=0.9, batch_size=64, n_epochs=200, schedule=optim.cosine, checkpoint=None, progress=False):
-    """A GAN trained on x; the settings that are not named here are those of `core.adversarial.train`.
+    """A GAN trained on x; the settings that are not named here are those of `training.adversarial.train`.
 
     Parameters
     ----------
@@ -155,7 +157,7 @@ def fit(x, *, rng, n_latent=16, hidden=(128, 128), activation=nets.TANH, n_criti
     hidden : tuple of int
         The generator's hidden layers; the discriminator has them in reverse.
     activation : Activation
-        From `core.nets`.
+        From `nets.dense`.
     n_critic : int
         Steps of the discriminator for each of the generator.
 

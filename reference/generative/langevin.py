@@ -24,8 +24,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from reference.core import checks
-from reference.core.progress import progress_bar
+from reference.runtime import checks
+from reference.runtime.progress import progress_bar
 
 __all__ = ["Samples", "NonFiniteScoreError", "unadjusted", "metropolis", "annealed"]
 

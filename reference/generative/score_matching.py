@@ -27,7 +27,9 @@ from typing import NamedTuple
 import autograd.numpy as np
 from autograd import value_and_grad
 
-from reference.core import checks, nets, optim, persistence, training
+from reference.nets import dense
+from reference.runtime import checks, persistence
+from reference.training import minibatch, optim
 from reference.generative import langevin
 from reference.representation import pca
 
@@ -49,7 +51,7 @@ class ScoreModel(NamedTuple):
     sigmas : (L,) float
         The ladder, in the units of x.
     history : dict of list of float
-        The losses of each epoch, see `core.training`.
+        The losses of each epoch, see `training.minibatch`.
     """
     params: dict
     axes: pca.PCA
@@ -109,7 +111,7 @@ def init_params(rng, *, dim, hidden=(128, 128)):
     checks.check_count("hidden: number of layers", len(hidden))
     for count in hidden:
         checks.check_count("hidden", count)
-    return {"layers": [*nets.init_mlp(rng, (dim + len(TAU), *hidden)), np.zeros((hidden[-1] + 1, dim))]}
+    return {"layers": [*dense.init_mlp(rng, (dim + len(TAU), *hidden)), np.zeros((hidden[-1] + 1, dim))]}
 
 
 def draw_noise(rng, n, *, dim):
@@ -134,7 +136,7 @@ def score(params, x, sigma, *, spread=1.0):
     a = 1 / np.sqrt(spread**2 + sigma**2)
     gain = spread * a * np.sqrt(a / sigma)                                                            # (4)
     told = np.ones((len(x), 1), x.dtype) * told_of(sigma)
-    return gain * nets.mlp(params["layers"], np.concatenate((a * x, told), axis=1)) - a**2 * x        # (3)
+    return gain * dense.mlp(params["layers"], np.concatenate((a * x, told), axis=1)) - a**2 * x        # (3)
 
 
 def as_levels(sigma, x):
@@ -186,7 +188,7 @@ def loss_and_grad(params, x, u, epsilon, *, sigmas, spread=1.0):
 
 def fit(x, *, rng, sigmas=None, hidden=(128, 128), learning_rate=3e-3, batch_size=200, max_epochs=200, patience=100,
         validation_fraction=0.1, schedule=optim.cosine, checkpoint=None, progress=False):
-    """A score network trained on x; what the settings mean is in `core.training.train`.
+    """A score network trained on x; what the settings mean is in `training.minibatch.train`.
 
     Parameters
     ----------
@@ -216,7 +218,7 @@ def fit(x, *, rng, sigmas=None, hidden=(128, 128), learning_rate=3e-3, batch_siz
     fixed = {"sigmas": sigmas / scale, "spread": np.sqrt(axes.explained_variance) / scale}
     model = SimpleNamespace(loss=partial(loss, **fixed), loss_and_grad=partial(loss_and_grad, **fixed),
                             draw_noise=partial(draw_noise, dim=dim))
-    trained = training.train(model, init_params(rng, dim=dim, hidden=hidden), (axes.transform(x) / scale,), rng=rng,
+    trained = minibatch.train(model, init_params(rng, dim=dim, hidden=hidden), (axes.transform(x) / scale,), rng=rng,
                              learning_rate=learning_rate, batch_size=batch_size, max_epochs=max_epochs, patience=patience,
                              validation_fraction=validation_fraction, schedule=schedule, checkpoint=checkpoint, progress=progress)
     return ScoreModel(trained.params, axes, scale, sigmas, trained.history)

@@ -8,7 +8,7 @@
 With a context, labels or physical parameters fed to both networks beside x and z, it is a conditional VAE.
 
 Shapes        N samples, D features, L latents, C context, M rows of it at a time; x (N, D), z and ε (N, L), context (N, C).
-              Encoder (C + D) → hidden … → 2L, decoder (C + L) → … hidden → D; tanh between the layers, as in `core.nets`.
+              Encoder (C + D) → hidden … → 2L, decoder (C + L) → … hidden → D; tanh between the layers, as in `nets.dense`.
 Conventions   nats; with β = 1 the loss is minus the bound, a smaller β weighs the reconstruction more. Module functions work on x′ and
               on the context as it is given; a fitted VAE takes and gives x, standardises the context, and answers in the units of
               x. With a Bernoulli likelihood x′ is x.
@@ -23,8 +23,10 @@ from typing import NamedTuple
 import autograd.numpy as np
 from autograd import value_and_grad
 
-from reference.core import checks, nets, optim, persistence, training
-from reference.core.scaling import Scaling, fit_scaling
+from reference.nets import dense
+from reference.runtime import checks, persistence
+from reference.training import minibatch, optim
+from reference.preprocessing.scaling import Scaling, fit_scaling
 from reference.density import flows
 from reference.generative.elbo import decode, elbo, elbo_terms, encode, importance_weighted_bound, sizes
 from reference.generative.likelihoods import BERNOULLI, FIXED_GAUSSIAN, GAUSSIAN, B, Likelihood, unbounded
@@ -46,7 +48,7 @@ class VAE(NamedTuple):
         None where there is no context.
     likelihood : Likelihood
     history : dict of list of float
-        The losses of each epoch, in nats of x′, see `core.training`.
+        The losses of each epoch, in nats of x′, see `training.minibatch`.
     """
     params: dict
     mean: np.ndarray
@@ -129,8 +131,8 @@ def init_params(rng, *, dim, n_latent, context_dim=0, hidden=(128, 64), likeliho
         for count in counts:
             checks.check_count(name, count, least=least)
     check_likelihood(likelihood)
-    params = {"encoder": nets.init_mlp(rng, (context_dim + dim, *hidden, 2 * n_latent)),
-              "decoder": nets.init_mlp(rng, (context_dim + n_latent, *hidden[::-1], dim))}
+    params = {"encoder": dense.init_mlp(rng, (context_dim + dim, *hidden, 2 * n_latent)),
+              "decoder": dense.init_mlp(rng, (context_dim + n_latent, *hidden[::-1], dim))}
     return params | {"log_var": np.array([raw_log_var(sigma)])} if likelihood.has_sigma else params
 
 
@@ -164,7 +166,7 @@ def sample(params, rng, n, context=None, *, likelihood=GAUSSIAN, mean_only=False
 
 def fit(x, *, n_latent, rng, context=None, likelihood=GAUSSIAN, sigma=None, beta=1.0, hidden=(128, 64), learning_rate=3e-3,
         batch_size=64, max_epochs=200, patience=40, validation_fraction=0.1, schedule=optim.cosine, checkpoint=None, progress=False):
-    """A VAE trained on x; what the settings of training mean is in `core.training.train`.
+    """A VAE trained on x; what the settings of training mean is in `training.minibatch.train`.
 
     Parameters
     ----------
@@ -212,7 +214,7 @@ def fit(x, *, n_latent, rng, context=None, likelihood=GAUSSIAN, sigma=None, beta
         """The function of a batch as training hands it on: x, the context where there is one, and ε last."""
         return lambda params, x, *rest: function(params, x, rest[-1], *rest[:-1], beta=beta, likelihood=likelihood)
     model = SimpleNamespace(loss=in_order(loss), loss_and_grad=in_order(loss_and_grad), draw_noise=partial(draw_noise, n_latent=n_latent))
-    trained = training.train(model, params, data, rng=rng, learning_rate=learning_rate, batch_size=batch_size, max_epochs=max_epochs,
+    trained = minibatch.train(model, params, data, rng=rng, learning_rate=learning_rate, batch_size=batch_size, max_epochs=max_epochs,
                              patience=patience, validation_fraction=validation_fraction, schedule=schedule, checkpoint=checkpoint,
                              progress=progress)
     return VAE(trained.params, mean, scale, context_scaling, likelihood, trained.history)

@@ -8,7 +8,7 @@ Over all f of slope at most one, max E[f(x)] − E[f(x̃)] is the Wasserstein di
 generator to follow also where the two do not overlap, and the last term of (2) holds f to slope one between them. It bends a little:
 where data and samples differ by a shift of length W, the best f has slope 1 + W/2λ, and −L_C = W + W²/4λ.
 
-Shapes        N data, n draws, D features, K latents; x (N, D), z (n, K), u (N, 1), f (N,). Layers as in `core.nets`.
+Shapes        N data, n draws, D features, K latents; x (N, D), z (n, K), u (N, 1), f (N,). Layers as in `nets.dense`.
 Conventions   both networks are dense with one activation, none after the last layer. The mathematics works on scaled data x′,
               x = m + s·x′ with m the mean of each feature and s one number; a fitted Wgan takes and gives x, and its anomaly
               scores are in units of s.
@@ -21,8 +21,10 @@ from typing import NamedTuple
 
 import autograd.numpy as np
 
-from reference.core import adversarial, checks, nets, optim, persistence
-from reference.core.gradient_penalty import gradient_penalty
+from reference.nets import dense
+from reference.runtime import checks, persistence
+from reference.training import adversarial, optim
+from reference.nets.gradient_penalty import gradient_penalty
 from reference.generative import anomaly, gan
 from reference.generative.gan import generate, value_and_own_grad
 from reference.representation.autoencoder import moments
@@ -41,14 +43,14 @@ class Wgan(NamedTuple):
     scale : float
         m and s, in the units of x.
     activation : Activation
-        From `core.nets`.
+        From `nets.dense`.
     history : dict of list of float
         "critic_loss" and "generator_loss", the means of each epoch.
     """
     params: dict
     mean: np.ndarray
     scale: float
-    activation: nets.Activation
+    activation: dense.Activation
     history: dict
 
     def sample(self, rng, n):
@@ -75,7 +77,7 @@ class Wgan(NamedTuple):
 def load(path):
     """The WGAN that `Wgan.save` wrote."""
     saved = persistence.load(path, "wgan")
-    return Wgan(**{**saved, "activation": nets.activation_named(saved["activation"])})
+    return Wgan(**{**saved, "activation": dense.activation_named(saved["activation"])})
 
 
 def init_params(rng, *, dim, n_latent, hidden=(128, 128)):
@@ -90,13 +92,13 @@ def draw_noise(params, rng, n):
     return gan.draw_noise(params, rng, n), rng.random((n, 1))
 
 
-def critic(params, x, *, activation=nets.LEAKY_RELU):
+def critic(params, x, *, activation=dense.LEAKY_RELU):
     """f(x), (N,)."""
     x = checks.as_array("x", x, ("N", len(params["critic"][0]) - 1))
-    return nets.mlp(params["critic"], x, activation=activation)[:, 0]
+    return dense.mlp(params["critic"], x, activation=activation)[:, 0]
 
 
-def critic_loss(params, x, z, u, *, penalty=10.0, activation=nets.LEAKY_RELU):
+def critic_loss(params, x, z, u, *, penalty=10.0, activation=dense.LEAKY_RELU):
     """L_C for data x (N, D), noise z (N, K) and u (N, 1); penalty is λ."""
     x, fakes = checks.as_array("x", x, (len(z), len(params["critic"][0]) - 1)), generate(params, z, activation=activation)
     mixed = checks.as_array("u", u, (len(z), 1)) * (x - fakes) + fakes
@@ -104,29 +106,29 @@ def critic_loss(params, x, z, u, *, penalty=10.0, activation=nets.LEAKY_RELU):
         + penalty * gradient_penalty(params["critic"], mixed, target=1.0, activation=activation)        # (2)
 
 
-def generator_loss(params, z, *, activation=nets.LEAKY_RELU):
+def generator_loss(params, z, *, activation=dense.LEAKY_RELU):
     """L_G for noise z (n, K)."""
     return -np.mean(critic(params, generate(params, z, activation=activation), activation=activation))  # (3)
 
 
-def critic_loss_and_grad(params, x, z, u, *, penalty=10.0, activation=nets.LEAKY_RELU):
+def critic_loss_and_grad(params, x, z, u, *, penalty=10.0, activation=dense.LEAKY_RELU):
     """L_C and its gradient, {"critic": …}, of second order in the penalty; the generator is frozen."""
     return value_and_own_grad(lambda p: critic_loss(p, x, z, u, penalty=penalty, activation=activation), "critic", params)
 
 
-def generator_loss_and_grad(params, z, *, activation=nets.LEAKY_RELU):
+def generator_loss_and_grad(params, z, *, activation=dense.LEAKY_RELU):
     """L_G and its gradient, {"generator": …}; the critic is frozen."""
     return value_and_own_grad(lambda p: generator_loss(p, z, activation=activation), "generator", params)
 
 
-def sample(params, rng, n, *, activation=nets.LEAKY_RELU):
+def sample(params, rng, n, *, activation=dense.LEAKY_RELU):
     """n draws of x′, (n, D)."""
     return gan.sample(params, rng, n, activation=activation)
 
 
-def fit(x, *, rng, n_latent=16, hidden=(128, 128), activation=nets.LEAKY_RELU, penalty=10.0, n_critic=5, averaging=0.99,
+def fit(x, *, rng, n_latent=16, hidden=(128, 128), activation=dense.LEAKY_RELU, penalty=10.0, n_critic=5, averaging=0.99,
         learning_rate=1e-3, beta1=0.5, beta2=0.9, batch_size=64, n_epochs=200, schedule=optim.cosine, checkpoint=None, progress=False):
-    """A WGAN trained on x; the settings that are not named here are those of `core.adversarial.train`.
+    """A WGAN trained on x; the settings that are not named here are those of `training.adversarial.train`.
 
     Parameters
     ----------
@@ -139,7 +141,7 @@ def fit(x, *, rng, n_latent=16, hidden=(128, 128), activation=nets.LEAKY_RELU, p
     hidden : tuple of int
         The generator's hidden layers; the critic has them in reverse.
     activation : Activation
-        From `core.nets`.
+        From `nets.dense`.
     penalty : float
         λ. Where the data have few dimensions and structure much finer than s, a smaller one lets the critic get as steep as that asks
         for: 0.03 for eight narrow modes on a ring.

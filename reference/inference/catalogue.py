@@ -13,7 +13,7 @@ chunks, or in how many sittings or on how many machines (`first`) the work is do
 Every object has a flag, the sum of what holds for it, so that 0 is good:
 
     BAD_INPUT = 1      x has NaN or inf: nothing is computed, its results are NaN
-    FAR = 2            its distance from the simulations is above 1: the posterior extrapolates, do not trust it (core.support)
+    FAR = 2            its distance from the simulations is above 1: the posterior extrapolates, do not trust it (preprocessing.training_domain)
     BAD_RESULT = 4     a mean or covariance is not finite although x is
 
 Shapes        N objects, D data, n draws, P parameters, Q quantiles; x (N, D), θ (M, n, P).
@@ -27,12 +27,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from reference.core import checks
-from reference.core.counter import CounterGenerator
-from reference.core.progress import progress_bar
-from reference.core.tree import leaves
+from reference.runtime import checks
+from reference.runtime.philox import CounterGenerator
+from reference.runtime.progress import progress_bar
+from reference.runtime.tree import leaves
 from reference.inference import npe
-from reference.inference._rows import Rows, check_table, fingerprint, fingerprint_of_rows, read
+from reference.runtime._rows import Rows, check_table, fingerprint, fingerprint_of_rows, read
 
 __all__ = ["BAD_INPUT", "FAR", "BAD_RESULT", "Summary", "Catalogue", "Samples", "CatalogueError", "summary", "summarise", "sample", "load"]
 

@@ -32,7 +32,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from reference.core import checks
+from reference.runtime import checks
 from reference.inference import chains
 from reference.inference.chains import NotFinite, State
 

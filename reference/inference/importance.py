@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from reference.core import checks
+from reference.runtime import checks
 
 __all__ = ["Weighted", "weigh", "resample"]
 

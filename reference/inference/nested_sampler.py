@@ -4,7 +4,7 @@
     (2)  live points inside L > λ; the worst is dropped, X shrinks by e^(−1/n_live), and a new point is drawn above it
     (3)  wⱼ ∝ Lⱼ ΔXⱼ                                       the weights of all points ever dropped
     (4)  uᵢ = Φ⁻¹(vᵢ);  simplex: zₖ = B⁻¹(vₖ; αₖ, ∑ⱼ₍ⱼ>ₖ₎ αⱼ),  uₖ = log zₖ − log(1 − zₖ) + log(K − k)
-                                                            v in the unit cube → u under the prior (`core.priors`)
+                                                            v in the unit cube → u under the prior (`priors`)
 
 Draws are resampled from (3) with equal weight and shuffled, so that they are independent but for repetitions.
 
@@ -15,7 +15,8 @@ Source        "Nested sampling for general Bayesian computation", Skilling, 2006
 """
 import numpy as np
 
-from reference.core import checks, priors
+from reference import priors
+from reference.runtime import checks
 from reference.inference.chains import Chains, NonFiniteTargetError, NotFinite, check_start
 
 __all__ = ["sample"]

@@ -23,11 +23,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from reference.core import checks, optim, persistence, priors, training
-from reference.core.regression import Regression, fit_regression
-from reference.core.scaling import Scaling, fit_scaling
+from reference import priors
+from reference.runtime import checks, persistence
+from reference.training import minibatch, optim
+from reference.preprocessing.regression import Regression, fit_regression
+from reference.preprocessing.scaling import Scaling, fit_scaling
 from reference.density import maf
-from reference.inference import hmc, mcmc, npe
+from reference.inference import hmc, run_chains, npe
 from reference.representation import pca
 
 __all__ = ["Posterior", "fit", "load"]
@@ -101,7 +103,7 @@ class Posterior:
         if not single and not iid:
             raise ValueError(f"x: expected one observation ({x.shape[1]},), or several of one theta and iid=True, got {len(x)}")
         y = self.summary(x)[:, None]
-        return mcmc.Target(self.prior, lambda u: sum(self._terms(u, one)[0] for one in y),
+        return run_chains.Target(self.prior, lambda u: sum(self._terms(u, one)[0] for one in y),
                            lambda u: tuple(map(sum, zip(*(self._terms(u, one, slope=True) for one in y)))))
 
     def sample(self, rng, n, x, *, iid=False, sampler=hmc, n_chains=50, n_warmup=200, thin=10, n_candidates=10_000,
@@ -118,7 +120,7 @@ class Posterior:
             As in `mcmc.sample`.
         """
         x, single = npe.check_observation(x, npe.data_moments(self))
-        theta = [mcmc.sample(rng, self.target(one, iid=True), n, sampler=sampler, n_chains=n_chains, n_warmup=n_warmup, thin=thin,
+        theta = [run_chains.sample(rng, self.target(one, iid=True), n, sampler=sampler, n_chains=n_chains, n_warmup=n_warmup, thin=thin,
                              n_candidates=n_candidates, progress=progress).theta for one in (x[None] if single or iid else x[:, None])]
         return theta[0] if single or iid else np.stack(theta)
 
@@ -177,7 +179,7 @@ def fit(prior, theta, x, *, rng, n_components=None, density=maf, n_transforms=No
     c, y = standardisation.apply(u), scaling.apply(summary)                                                   # (2)
     whitening = fit_regression(y, c)
     params = npe.init_params(rng, dim=y.shape[1], context_dim=c.shape[1], density=density, n_transforms=n_transforms, hidden=hidden)["flow"]
-    trained = training.train(
+    trained = minibatch.train(
         density, params, (whitening.whiten(y, c), c), rng=rng, learning_rate=learning_rate, batch_size=batch_size, max_epochs=max_epochs,
         patience=patience, clip_norm=clip_norm, validation_fraction=validation_fraction, schedule=schedule, checkpoint=checkpoint,
         progress=progress)                                                                                    # (4)

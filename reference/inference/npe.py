@@ -3,7 +3,7 @@
     (1)  θⱼ ~ p(θ),  xⱼ ~ p(x|θⱼ)                             the simulations: pairs from the joint density
     (2)  u = T(θ)                                             the prior's unconstrained space
     (3)  c = c(x)                                             the data, or their PCA scores, standardised
-    (4)  v = L⁻¹ (u − [1, c] A)                               what a linear regression on c leaves, whitened (core.regression)
+    (4)  v = L⁻¹ (u − [1, c] A)                               what a linear regression on c leaves, whitened (preprocessing.regression)
     (5)  loss = −(1/N) ∑ⱼ log q_φ(vⱼ | e_φ(cⱼ))               e: an embedding network, or nothing
     (6)  log q(θ|x) = log q_φ(v | e_φ(c)) + log|det ∂v/∂u| + log|det ∂T/∂θ|
     (7)  θ = T⁻¹([1, c] A + L v),  v ~ q_φ(· | e_φ(c))        so that no sample can fall outside the prior
@@ -27,10 +27,13 @@ from types import SimpleNamespace
 import autograd.numpy as np
 from autograd import value_and_grad
 
-from reference.core import checks, nets, optim, persistence, priors, training
-from reference.core.regression import Regression, fit_regression
-from reference.core.scaling import Scaling, fit_scaling
-from reference.core.support import Support, features, fit_support
+from reference import priors
+from reference.nets import dense
+from reference.runtime import checks, persistence
+from reference.training import minibatch, optim
+from reference.preprocessing.regression import Regression, fit_regression
+from reference.preprocessing.scaling import Scaling, fit_scaling
+from reference.preprocessing.training_domain import Support, features, fit_support
 from reference.density import maf, mdn, nsf, realnvp
 from reference.representation import pca
 
@@ -45,12 +48,12 @@ def init_params(rng, *, dim, context_dim, embedding=(), density=maf, n_transform
     if density is mdn and n_transforms is not None:
         raise ValueError(f"n_transforms: expected None for mdn, which has no transforms, got {n_transforms!r}")
     sizes, chosen = (context_dim, *embedding), {} if n_transforms is None else {"n_transforms": n_transforms}
-    return {"embedding": nets.init_mlp(rng, sizes),
+    return {"embedding": dense.init_mlp(rng, sizes),
             "flow": density.init_params(rng, dim=dim, context_dim=sizes[-1], hidden=hidden, **chosen)}
 
 
 def embed(params, c):
-    return nets.mlp(params["embedding"], c) if params["embedding"] else c
+    return dense.mlp(params["embedding"], c) if params["embedding"] else c
 
 
 def loss(params, v, c, *, density=maf):
@@ -180,7 +183,7 @@ def fit(prior, theta, x, *, rng, embedding=(), n_components=None, density=maf, n
     params = init_params(rng, dim=u.shape[1], context_dim=context.shape[1], embedding=embedding, density=density,
                          n_transforms=n_transforms, hidden=hidden)
     model = SimpleNamespace(loss=partial(loss, density=density), loss_and_grad=partial(loss_and_grad, density=density))
-    trained = training.train(
+    trained = minibatch.train(
         model, params, (whitening.whiten(u, context), context), rng=rng, learning_rate=learning_rate, batch_size=batch_size,
         max_epochs=max_epochs, patience=patience, clip_norm=clip_norm, validation_fraction=validation_fraction, schedule=schedule,
         checkpoint=checkpoint, progress=progress)

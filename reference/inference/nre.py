@@ -26,10 +26,12 @@ from types import SimpleNamespace
 import autograd.numpy as np
 from autograd import make_vjp
 
-from reference.core import checks, optim, persistence, priors, training
-from reference.core.regression import Regression, fit_regression
-from reference.core.scaling import Scaling, fit_scaling
-from reference.inference import importance, mcmc, ratio
+from reference import priors
+from reference.runtime import checks, persistence
+from reference.training import minibatch, optim
+from reference.preprocessing.regression import Regression, fit_regression
+from reference.preprocessing.scaling import Scaling, fit_scaling
+from reference.inference import importance, run_chains, ratio
 from reference.inference.npe import check_observation, check_simulations, data_moments
 from reference.representation import pca
 
@@ -93,7 +95,7 @@ class Posterior:
         return importance.weigh(self.prior.to_constrained(u)[0], log_weight)
 
     def target(self, x):
-        """What a sampler walks on for one observation x (D,): an mcmc.Target, whose likelihood is the ratio."""
+        """What a sampler walks on for one observation x (D,): an run_chains.Target, whose likelihood is the ratio."""
         x, _ = check_observation(checks.as_array("x", x, ("D",)), data_moments(self))
         x_rows = ratio.x_rows_of(self.regression, self.context(x))
 
@@ -103,7 +105,7 @@ class Posterior:
         def log_r_and_grad(u):
             vjp, value = make_vjp(log_r)(u)
             return value, vjp(np.ones_like(value))
-        return mcmc.Target(self.prior, log_r, log_r_and_grad)
+        return run_chains.Target(self.prior, log_r, log_r_and_grad)
 
     def sample(self, rng, n, x, *, sampler=None, n_candidates=100_000, n_chains=50, n_warmup=200, thin=10, progress=False):
         """n draws of θ for one observation x (D,): (n, P); for M of them, x (M, D), one after another: (M, n, P).
@@ -121,7 +123,7 @@ class Posterior:
         if sampler is None:
             drawn = [importance.resample(rng, n, self.candidates(rng, n_candidates, one)) for one in x]
         else:
-            drawn = [mcmc.sample(rng, self.target(one), n, sampler=sampler, n_chains=n_chains, n_warmup=n_warmup, thin=thin,
+            drawn = [run_chains.sample(rng, self.target(one), n, sampler=sampler, n_chains=n_chains, n_warmup=n_warmup, thin=thin,
                                  n_candidates=n_candidates, progress=progress).theta for one in x]
         return drawn[0] if single else np.stack(drawn)
 
@@ -171,7 +173,7 @@ def fit(prior, theta, x, *, rng, n_components=None, n_contrastive=5, balance=0.0
     c = scaling.apply(summary)                                                                        # (2)
     regression = fit_regression(u, c)
     model = SimpleNamespace(loss=partial(ratio.loss, **settings), loss_and_grad=partial(ratio.loss_and_grad, **settings))
-    trained = training.train(
+    trained = minibatch.train(
         model, ratio.init_params(rng, dim=u.shape[1], context_dim=c.shape[1], hidden=hidden),
         (ratio.theta_rows_of(prior, regression, u), ratio.x_rows_of(regression, c)), rng=rng, learning_rate=learning_rate,
         batch_size=batch_size, max_epochs=max_epochs, patience=patience, validation_fraction=validation_fraction, clip_norm=clip_norm,

@@ -1,7 +1,7 @@
 """Likelihood-to-evidence ratio: the logit of a classifier that tells matched pairs (θ, x) from mismatched ones.
 
     (1)  log r(x, θ) = log p(x, θ)/(p(x) p(θ)) = log p(θ|x) − log p(θ)
-    (2)  v = L⁻¹ (u − [1, c] A)                               what a linear regression of u on c leaves (core.regression)
+    (2)  v = L⁻¹ (u − [1, c] A)                               what a linear regression of u on c leaves (preprocessing.regression)
     (3)  log r₀ = log N(v; 0, I) − log det L − log p(u)       the ratio that this regression knows
     (4)  f(u, c) = log r₀ + h₀ + hᵀc,  (h₀, h) = n_φ([u, v, c])       the logit: a network learns what differs from (3)
     (5)  loss = (1/2N) ∑ⱼ [−log s(f(uⱼ, cⱼ)) − log(1 − s(f(uⱼ₊₁, cⱼ)))],   s(f) = 1/(1 + e⁻ᶠ)
@@ -35,7 +35,8 @@ from functools import partial, reduce
 import autograd.numpy as np
 from autograd import make_vjp, value_and_grad
 
-from reference.core import checks, nets
+from reference.nets import dense
+from reference.runtime import checks
 
 __all__ = ["init_params", "theta_rows_of", "x_rows_of", "linear_log_ratio", "log_ratio", "log_ratio_and_grad", "loss", "loss_and_grad"]
 
@@ -43,7 +44,7 @@ __all__ = ["init_params", "theta_rows_of", "x_rows_of", "linear_log_ratio", "log
 def init_params(rng, *, dim, context_dim, hidden=(64, 64, 64)):
     """Weights N(0, 1/n_in); the last layer is zero, so that training starts from (3)."""
     checks.check_count("hidden: number of layers", len(hidden))
-    return {"layers": [*nets.init_mlp(rng, (2 * dim + context_dim, *hidden)), np.zeros((hidden[-1] + 1, 1 + context_dim))]}
+    return {"layers": [*dense.init_mlp(rng, (2 * dim + context_dim, *hidden)), np.zeros((hidden[-1] + 1, 1 + context_dim))]}
 
 
 def theta_rows_of(prior, regression, u):
@@ -69,7 +70,7 @@ def log_ratio(params, theta_rows, x_rows):
     """The logit f of each pair, (N,), for theta_rows (N, 2P + 1) and x_rows (N, C + P), or (1, C + P) for one observation."""
     log_r0, v = linear_log_ratio(theta_rows, x_rows)
     u, c = theta_rows[:, :v.shape[1]], x_rows[:, :-v.shape[1]] + np.zeros((len(v), 1))
-    h = nets.mlp(params["layers"], np.concatenate((u, v, c), axis=1))
+    h = dense.mlp(params["layers"], np.concatenate((u, v, c), axis=1))
     return log_r0 + h[:, 0] + np.sum(h[:, 1:] * c, axis=1)                                            # (4)
 
 

@@ -18,9 +18,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from reference.core import checks
-from reference.core.progress import progress_bar
-from reference.core.simulation import SimulationError
+from reference.runtime import checks
+from reference.runtime.progress import progress_bar
+from reference.runtime.simulation import SimulationError
 
 __all__ = ["Accepted", "euclidean", "sample"]
 
@@ -68,7 +68,7 @@ def sample(rng, prior, simulate, observation, *, n_simulations, epsilon=None, qu
     ----------
     rng : Generator
     prior
-        Has `sample(rng, n)`, see `core.priors`.
+        Has `sample(rng, n)`, see `priors`.
     simulate : callable
         (rng, θ (n, P)) → x (n, D).
     observation : (D,) float

@@ -20,7 +20,7 @@ import itertools
 
 import numpy as np
 
-from reference.core import checks
+from reference.runtime import checks
 from reference.inference import chains
 from reference.inference.chains import State
 

@@ -8,7 +8,7 @@
 Without activation functions e and d are affine, and (3) is least where d ∘ e projects onto the principal subspace: the network
 then finds what PCA finds, up to a linear map of z.
 
-Shapes        N samples, D features, K latents; x (N, D), z (N, K); layers as in `core.nets`.
+Shapes        N samples, D features, K latents; x (N, D), z (N, K); layers as in `nets.dense`.
 Conventions   no activation on z nor on x̂. `encode`, `decode` and `loss` work on x′; a fitted Autoencoder takes and gives x.
               s is one number, the root of the mean variance, so that (3) weighs all features as x does.
 Source        "Neural networks and principal component analysis: learning from examples without local minima", Baldi and
@@ -21,7 +21,9 @@ from typing import NamedTuple
 import autograd.numpy as np
 from autograd import value_and_grad
 
-from reference.core import checks, nets, optim, persistence, training
+from reference.nets import dense
+from reference.runtime import checks, persistence
+from reference.training import minibatch, optim
 
 __all__ = ["Autoencoder", "init_params", "encode", "decode", "reconstruct", "loss", "loss_and_grad", "fit", "load"]
 
@@ -36,14 +38,14 @@ class Autoencoder(NamedTuple):
     scale : float
         m and s of (4), in the units of x.
     activation : Activation
-        From `core.nets`.
+        From `nets.dense`.
     history : dict of list of float
-        The losses of each epoch, see `core.training`.
+        The losses of each epoch, see `training.minibatch`.
     """
     params: dict
     mean: np.ndarray
     scale: float
-    activation: nets.Activation
+    activation: dense.Activation
     history: dict
 
     def transform(self, x):
@@ -63,7 +65,7 @@ class Autoencoder(NamedTuple):
 def load(path):
     """The autoencoder that `Autoencoder.save` wrote."""
     saved = persistence.load(path, "autoencoder")
-    return Autoencoder(**{**saved, "activation": nets.activation_named(saved["activation"])})
+    return Autoencoder(**{**saved, "activation": dense.activation_named(saved["activation"])})
 
 
 def init_params(rng, *, dim, n_latent, hidden=(128, 64)):
@@ -71,39 +73,39 @@ def init_params(rng, *, dim, n_latent, hidden=(128, 64)):
     for name, counts in {"dim": [dim], "n_latent": [n_latent], "hidden": hidden}.items():
         for count in counts:
             checks.check_count(name, count)
-    return {"encoder": nets.init_mlp(rng, (dim, *hidden, n_latent)), "decoder": nets.init_mlp(rng, (n_latent, *hidden[::-1], dim))}
+    return {"encoder": dense.init_mlp(rng, (dim, *hidden, n_latent)), "decoder": dense.init_mlp(rng, (n_latent, *hidden[::-1], dim))}
 
 
-def encode(params, x, *, activation=nets.TANH):
+def encode(params, x, *, activation=dense.TANH):
     """The codes, (N, K)."""
     x = checks.as_array("x", x, ("N", len(params["encoder"][0]) - 1))
-    return nets.mlp(params["encoder"], x, activation=activation)                                 # (1)
+    return dense.mlp(params["encoder"], x, activation=activation)                                 # (1)
 
 
-def decode(params, z, *, activation=nets.TANH):
+def decode(params, z, *, activation=dense.TANH):
     """What the codes stand for, (N, D)."""
     z = checks.as_array("z", z, ("N", len(params["decoder"][0]) - 1))
-    return nets.mlp(params["decoder"], z, activation=activation)                                 # (2)
+    return dense.mlp(params["decoder"], z, activation=activation)                                 # (2)
 
 
-def reconstruct(params, x, *, activation=nets.TANH):
+def reconstruct(params, x, *, activation=dense.TANH):
     """x̂, (N, D)."""
     return decode(params, encode(params, x, activation=activation), activation=activation)
 
 
-def loss(params, x, *, activation=nets.TANH):
+def loss(params, x, *, activation=dense.TANH):
     """The mean squared error, over samples and features."""
     return np.mean((x - reconstruct(params, x, activation=activation))**2)                       # (3)
 
 
-def loss_and_grad(params, x, *, activation=nets.TANH):
+def loss_and_grad(params, x, *, activation=dense.TANH):
     """The loss and its gradient, in the tree of params."""
     return value_and_grad(loss)(params, x, activation=activation)
 
 
-def fit(x, *, n_latent, rng, hidden=(128, 64), activation=nets.TANH, learning_rate=3e-3, batch_size=64, max_epochs=200,
+def fit(x, *, n_latent, rng, hidden=(128, 64), activation=dense.TANH, learning_rate=3e-3, batch_size=64, max_epochs=200,
         patience=40, validation_fraction=0.1, schedule=optim.cosine, checkpoint=None, progress=False):
-    """An autoencoder trained on x; what the settings mean is in `core.training.train`.
+    """An autoencoder trained on x; what the settings mean is in `training.minibatch.train`.
 
     Parameters
     ----------
@@ -116,7 +118,7 @@ def fit(x, *, n_latent, rng, hidden=(128, 64), activation=nets.TANH, learning_ra
     hidden : tuple of int
         The encoder's hidden layers; the decoder has them in reverse.
     activation : Activation
-        From `core.nets`; IDENTITY makes the autoencoder linear.
+        From `nets.dense`; IDENTITY makes the autoencoder linear.
 
     Raises
     ------
@@ -127,7 +129,7 @@ def fit(x, *, n_latent, rng, hidden=(128, 64), activation=nets.TANH, learning_ra
     mean, scale = moments(x)
     params = init_params(rng, dim=x.shape[1], n_latent=n_latent, hidden=hidden)
     model = SimpleNamespace(loss=partial(loss, activation=activation), loss_and_grad=partial(loss_and_grad, activation=activation))
-    trained = training.train(model, params, ((x - mean) / scale,), rng=rng, learning_rate=learning_rate, batch_size=batch_size,
+    trained = minibatch.train(model, params, ((x - mean) / scale,), rng=rng, learning_rate=learning_rate, batch_size=batch_size,
                              max_epochs=max_epochs, patience=patience, validation_fraction=validation_fraction, schedule=schedule,
                              checkpoint=checkpoint, progress=progress)
     return Autoencoder(trained.params, mean, scale, activation, trained.history)

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from reference.core import checks
+from reference.runtime import checks
 
 __all__ = ["ClusterTable", "cluster_table"]
 

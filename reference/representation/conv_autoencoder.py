@@ -7,8 +7,8 @@
     (5)  loss = (1/NCHW) ∑ₙ ‖xₙ − x̂ₙ‖²                        the mean over samples, channels and pixels
     (6)  x = m + s·x′                                          what the networks see is x′, see `representation.autoencoder`
 
-Shapes        N images of C channels; x (N, C, H, W); z (N, K); o, m (C, H, W); conv layers as in `core.conv`, with kernels of
-              4 × 4, stride 2 and padding 1, so that a side of n pixels becomes ⌊n/2⌋; dense layers as in `core.nets`.
+Shapes        N images of C channels; x (N, C, H, W); z (N, K); o, m (C, H, W); conv layers as in `nets.conv`, with kernels of
+              4 × 4, stride 2 and padding 1, so that a side of n pixels becomes ⌊n/2⌋; dense layers as in `nets.dense`.
 Conventions   as for the dense autoencoder. o gives each pixel a bias, as a dense decoder has, and the images their size.
 Source        "Stacked convolutional auto-encoders for hierarchical feature extraction", Masci, Meier, Cireşan and
               Schmidhuber, 2011; lectures S2 and S4, slides "Autoencoder".
@@ -21,7 +21,9 @@ from typing import NamedTuple
 import autograd.numpy as np
 from autograd import value_and_grad
 
-from reference.core import checks, conv, nets, optim, persistence, training
+from reference.nets import conv, dense
+from reference.runtime import checks, persistence
+from reference.training import minibatch, optim
 from reference.representation.autoencoder import moments
 
 __all__ = ["ConvAutoencoder", "init_params", "encode", "decode", "reconstruct", "loss", "loss_and_grad", "fit", "load"]
@@ -39,14 +41,14 @@ class ConvAutoencoder(NamedTuple):
     scale : float
         m and s of (6), in the units of x.
     activation : Activation
-        From `core.nets`.
+        From `nets.dense`.
     history : dict of list of float
-        The losses of each epoch, see `core.training`.
+        The losses of each epoch, see `training.minibatch`.
     """
     params: dict
     mean: np.ndarray
     scale: float
-    activation: nets.Activation
+    activation: dense.Activation
     history: dict
 
     def transform(self, x):
@@ -66,7 +68,7 @@ class ConvAutoencoder(NamedTuple):
 def load(path):
     """The autoencoder that `ConvAutoencoder.save` wrote."""
     saved = persistence.load(path, "conv_autoencoder")
-    return ConvAutoencoder(**{**saved, "activation": nets.activation_named(saved["activation"])})
+    return ConvAutoencoder(**{**saved, "activation": dense.activation_named(saved["activation"])})
 
 
 def init_params(rng, *, shape, n_latent, channels=(16, 32), hidden=(128,)):
@@ -81,8 +83,8 @@ def init_params(rng, *, shape, n_latent, channels=(16, 32), hidden=(128,)):
     height, width = sides(shape, len(channels))[-1]
     flat = channels[-1] * height * width
     return {"encoder": {"convs": [conv.init_conv(rng, n_in, n_out, SIZE) for n_in, n_out in pairs],
-                        "layers": nets.init_mlp(rng, (flat, *hidden, n_latent))},
-            "decoder": {"layers": nets.init_mlp(rng, (n_latent, *hidden[::-1], flat)),
+                        "layers": dense.init_mlp(rng, (flat, *hidden, n_latent))},
+            "decoder": {"layers": dense.init_mlp(rng, (n_latent, *hidden[::-1], flat)),
                         "convs": [conv.init_conv_transpose(rng, n_out, n_in, SIZE, stride=STRIDE) for n_in, n_out in pairs[::-1]],
                         "offset": np.zeros(shape)}}
 
@@ -92,43 +94,43 @@ def sides(shape, n_convs):
     return [(shape[1] // 2**level, shape[2] // 2**level) for level in range(n_convs + 1)]
 
 
-def encode(params, x, *, activation=nets.TANH):
+def encode(params, x, *, activation=dense.TANH):
     """The codes, (N, K)."""
     h = checks.as_array("x", x, ("N", *params["decoder"]["offset"].shape))
     for layer in params["encoder"]["convs"]:
         h = activation.value(conv.conv2d(layer, h, stride=STRIDE, padding=PADDING))              # (1)
-    return nets.mlp(params["encoder"]["layers"], np.reshape(h, (len(x), -1)), activation=activation)       # (2)
+    return dense.mlp(params["encoder"]["layers"], np.reshape(h, (len(x), -1)), activation=activation)       # (2)
 
 
-def decode(params, z, *, activation=nets.TANH):
+def decode(params, z, *, activation=dense.TANH):
     """What the codes stand for, (N, C, H, W)."""
     layers, convs, offset = params["decoder"]["layers"], params["decoder"]["convs"], params["decoder"]["offset"]
     z = checks.as_array("z", z, ("N", len(layers[0]) - 1))
     *larger, smallest = sides(offset.shape, len(convs))
-    h = np.reshape(nets.mlp(layers, z, activation=activation), (len(z), -1, *smallest))
+    h = np.reshape(dense.mlp(layers, z, activation=activation), (len(z), -1, *smallest))
     for layer, size in zip(convs, larger[::-1]):
         h = conv.conv2d_transpose(layer, activation.value(h), stride=STRIDE, padding=PADDING, output_size=size)      # (3)
     return h + offset                                                                            # (4)
 
 
-def reconstruct(params, x, *, activation=nets.TANH):
+def reconstruct(params, x, *, activation=dense.TANH):
     """x̂, (N, C, H, W)."""
     return decode(params, encode(params, x, activation=activation), activation=activation)
 
 
-def loss(params, x, *, activation=nets.TANH):
+def loss(params, x, *, activation=dense.TANH):
     """The mean squared error, over samples, channels and pixels."""
     return np.mean((x - reconstruct(params, x, activation=activation))**2)                       # (5)
 
 
-def loss_and_grad(params, x, *, activation=nets.TANH):
+def loss_and_grad(params, x, *, activation=dense.TANH):
     """The loss and its gradient, in the tree of params."""
     return value_and_grad(loss)(params, x, activation=activation)
 
 
-def fit(x, *, n_latent, rng, channels=(16, 32), hidden=(128,), activation=nets.TANH, learning_rate=3e-3, batch_size=64,
+def fit(x, *, n_latent, rng, channels=(16, 32), hidden=(128,), activation=dense.TANH, learning_rate=3e-3, batch_size=64,
         max_epochs=200, patience=40, validation_fraction=0.1, schedule=optim.cosine, checkpoint=None, progress=False):
-    """An autoencoder trained on images; what the settings mean is in `core.training.train`.
+    """An autoencoder trained on images; what the settings mean is in `training.minibatch.train`.
 
     Parameters
     ----------
@@ -141,7 +143,7 @@ def fit(x, *, n_latent, rng, channels=(16, 32), hidden=(128,), activation=nets.T
     channels, hidden : tuple of int
         Channels after each convolution, then the sizes of the hidden dense layers; the decoder has both in reverse.
     activation : Activation
-        From `core.nets`; IDENTITY makes the autoencoder linear.
+        From `nets.dense`; IDENTITY makes the autoencoder linear.
 
     Raises
     ------
@@ -152,7 +154,7 @@ def fit(x, *, n_latent, rng, channels=(16, 32), hidden=(128,), activation=nets.T
     mean, scale = moments(x)
     params = init_params(rng, shape=x.shape[1:], n_latent=n_latent, channels=channels, hidden=hidden)
     model = SimpleNamespace(loss=partial(loss, activation=activation), loss_and_grad=partial(loss_and_grad, activation=activation))
-    trained = training.train(model, params, ((x - mean) / scale,), rng=rng, learning_rate=learning_rate, batch_size=batch_size,
+    trained = minibatch.train(model, params, ((x - mean) / scale,), rng=rng, learning_rate=learning_rate, batch_size=batch_size,
                              max_epochs=max_epochs, patience=patience, validation_fraction=validation_fraction, schedule=schedule,
                              checkpoint=checkpoint, progress=progress)
     return ConvAutoencoder(trained.params, mean, scale, activation, trained.history)

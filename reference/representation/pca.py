@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from reference.core import checks, persistence
+from reference.runtime import checks, persistence
 
 __all__ = ["PCA", "fit", "load"]
 

@@ -9,7 +9,7 @@
     (5)  merger  m₁: a second galaxy d away, and a tail out of it, bent, with a share of the second galaxy's light
 
 f takes the light of a feature from the galaxy: an anomaly has the flux that the same θ would have, so that brightness tells
-nothing. A Gaussian blurred by a sum of Gaussians is one again, σₖ² + h²: `simulators.point_spread` integrates a stream over pixels exactly.
+nothing. A Gaussian blurred by a sum of Gaussians is one again, σₖ² + h²: `numerics.point_spread` integrates a stream over pixels exactly.
 
 The priors, lengths in pixels, angles in radians:
 
@@ -31,9 +31,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from reference.core import checks
-from reference.core.priors import BoxUniform
-from reference.simulators import galaxy_image, point_spread
+from reference.runtime import checks
+from reference.priors import BoxUniform
+from reference.numerics import point_spread
+from reference.simulators import galaxy_image
 
 __all__ = ["Kind", "Anomalies", "MERGER", "RING", "TAIL", "ARC", "merger", "ring", "tail", "arc", "simulate"]
 

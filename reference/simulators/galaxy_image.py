@@ -8,7 +8,7 @@
     (6)  ∫ f(X) dX ≈ (2/M) ∑ᵢ 3 L ξᵢ² f(L ξᵢ³),   ξᵢ = (2i + 1)/M − 1,  i < M     nodes crowd together where the profile has its cusp
     (7)  x = m + N(0, noise²)                                                     the sky's noise, in every pixel
 
-g, w and σ are those of `simulators.point_spread`: with the point spread function a sum of Gaussians, blur and pixel are exact in (5), and
+g, w and σ are those of `numerics.point_spread`: with the point spread function a sum of Gaussians, blur and pixel are exact in (5), and
 what is left to approximate is one smooth integral over the galaxy. The prior, in units of the noise of one pixel:
 
          F ~ U(1000, 3000),  r ~ U(1.5, 5),  n ~ U(0.5, 4),  e ~ U(0, 0.7),  φ ~ U(0, π)
@@ -25,9 +25,9 @@ import math
 
 import numpy as np
 
-from reference.core import checks
-from reference.core.priors import BoxUniform
-from reference.simulators import point_spread
+from reference.runtime import checks
+from reference.priors import BoxUniform
+from reference.numerics import point_spread
 
 __all__ = ["prior", "sersic_b", "surface_brightness", "image", "simulate", "log_likelihood"]
 

@@ -10,8 +10,8 @@ Source        "Benchmarking simulation-based inference", Lueckmann et al., 2021,
 """
 import numpy as np
 
-from reference.core import checks
-from reference.core.priors import Normal
+from reference.runtime import checks
+from reference.priors import Normal
 
 __all__ = ["prior", "simulate", "log_likelihood", "exact_posterior_sample", "exact_posterior_log_prob"]
 

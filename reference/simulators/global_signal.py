@@ -20,10 +20,10 @@ Departures    the lecture adds no noise, which makes the posterior a point: nois
 """
 import numpy as np
 
-from reference.core import checks
-from reference.core.priors import BoxUniform
-from reference.core.priors.box_uniform import strictly_inside
-from reference.simulators.grid import fit_grid
+from reference.runtime import checks
+from reference.priors import BoxUniform
+from reference.priors.box_uniform import strictly_inside
+from reference.numerics.grid import fit_grid
 
 __all__ = ["prior", "signal", "signal_vjp", "simulate", "log_likelihood", "exact_posterior_sample", "exact_posterior_log_prob"]
 

@@ -10,9 +10,9 @@ Source        lecture S3, slides "An Example".
 """
 import numpy as np
 
-from reference.core import checks
-from reference.core.priors import BoxUniform
-from reference.simulators.grid import fit_grid
+from reference.runtime import checks
+from reference.priors import BoxUniform
+from reference.numerics.grid import fit_grid
 
 __all__ = ["prior", "simulate", "log_likelihood", "exact_posterior_sample", "exact_posterior_log_prob"]
 

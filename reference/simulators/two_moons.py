@@ -20,8 +20,8 @@ Departures    the benchmark's recipe for (6) does not say that p₀ < x₀ must 
 """
 import numpy as np
 
-from reference.core import checks
-from reference.core.priors import BoxUniform
+from reference.runtime import checks
+from reference.priors import BoxUniform
 
 __all__ = ["prior", "simulate", "log_likelihood", "exact_posterior_sample", "exact_posterior_log_prob"]
 

@@ -16,7 +16,7 @@ Source        "Revisiting classifier two-sample tests", Lopez-Paz and Oquab, 201
 """
 import numpy as np
 
-from reference.core import checks
+from reference.runtime import checks
 
 __all__ = ["accuracy"]
 

@@ -24,7 +24,7 @@ Departures    the original R̂ of "Bayesian Data Analysis" is (3) of θ itself: 
 """
 import numpy as np
 
-from reference.core import checks
+from reference.runtime import checks
 
 __all__ = ["r_hat", "effective_sample_size"]
 

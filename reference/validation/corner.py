@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from reference.core import checks
+from reference.runtime import checks
 from reference.validation.pit import check_level
 
 __all__ = ["Histograms", "histograms", "plot"]

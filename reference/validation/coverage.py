@@ -32,7 +32,7 @@ Departures    (2) and (5) break ties and fill the gaps between ranks at random, 
 """
 import numpy as np
 
-from reference.core import checks
+from reference.runtime import checks
 from reference.validation import pit
 from reference.validation.mean_log_prob import check_log_prob
 from reference.validation.pit import band, check_samples, count_below

@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from reference.core import checks
+from reference.runtime import checks
 
 __all__ = ["MeanLogProb", "estimate"]
 

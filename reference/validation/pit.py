@@ -36,7 +36,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from reference.core import checks
+from reference.runtime import checks
 
 __all__ = ["Band", "Signature", "values", "curve", "band", "ks_p_values", "neyman_p_values", "signatures"]
 

@@ -6,7 +6,7 @@ import io
 import numpy as np
 
 from accel import device
-from accel.core._kernels import Kernels
+from accel.kernels.cuda import Kernels
 from tests.agreement import comparator
 from tests.agreement.backends import REFERENCE, baseline
 

@@ -5,14 +5,14 @@ import pkgutil
 
 __all__ = ["modules", "public_functions", "signature"]
 
-ONLY_IN_ACCEL = {"device"}
+ONLY_IN_ACCEL = ("device", "memory", "kernels")
 
 
 def modules(package):
     """Dotted names below the package: {"density.maf", …}, but for private modules, which need no twin."""
     prefix = package.__name__ + "."
     names = {info.name.removeprefix(prefix) for info in pkgutil.walk_packages(package.__path__, prefix)}
-    return {name for name in names if not name.rpartition(".")[2].startswith("_")} - ONLY_IN_ACCEL
+    return {name for name in names if name.partition(".")[0] not in ONLY_IN_ACCEL and not name.rpartition(".")[2].startswith("_")}
 
 
 def public_functions(package):

@@ -60,7 +60,7 @@ def case(name, *, sizes=SIZES, terms=lambda n: n, dtypes=("float64", "float32"),
 def all_cases():
     """Every registered case, by name; importing the case modules registers them."""
     from tests.agreement import cases
-    for module in pkgutil.iter_modules(cases.__path__, cases.__name__ + "."):
+    for module in pkgutil.walk_packages(cases.__path__, cases.__name__ + "."):
         importlib.import_module(module.name)
     return dict(sorted(_cases.items()))
 

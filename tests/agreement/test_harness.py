@@ -27,21 +27,21 @@ def on_every(backends):
 
 
 def _square(on, paint, n):
-    nets = on.package.core.nets
+    nets = on.package.nets.dense
     layers = [painted(paint, (4, 3)), painted(paint, (4, 4))[:, :3]]
     inputs = [painted(paint, (n, 3)) for _ in range(2)]
     out, dlayers, dx = nets.mlp_vjp(on.put(layers), on.put(inputs[0]), on.put(inputs[1]))
     return {"out": out, "weights": dlayers[1][1:], "bias": dlayers[1][0], "dx": dx, "mean": out.mean(), "rows": n, "name": "mlp"}
 
 
-SQUARE = Case("core.nets.mlp_vjp#square", _square, (7,), lambda n: n + 10, ("float64", "float32"), "")
+SQUARE = Case("nets.dense.mlp_vjp#square", _square, (7,), lambda n: n + 10, ("float64", "float32"), "")
 
 
 def broken(backend, spoil):
     """The backend with a package whose mlp_vjp returns what spoil makes of the right result; accel itself is untouched."""
     def mlp_vjp(layers, x, cotangent):
-        return spoil(*accel.core.nets.mlp_vjp(layers, x, cotangent))
-    package = types.SimpleNamespace(core=types.SimpleNamespace(nets=types.SimpleNamespace(mlp_vjp=mlp_vjp)))
+        return spoil(*accel.nets.dense.mlp_vjp(layers, x, cotangent))
+    package = types.SimpleNamespace(nets=types.SimpleNamespace(dense=types.SimpleNamespace(mlp_vjp=mlp_vjp)))
     return backend._replace(package=package)
 
 
@@ -167,16 +167,16 @@ def test_a_case_that_returns_nothing_is_caught():
 
 def test_gradients_are_told_from_values():
     for name, path, expected in (("density.maf.loss_and_grad", "0", False), ("density.maf.loss_and_grad", "1.mades.0", True),
-                                 ("core.nets.mlp_vjp#TANH", "2", True), ("density.maf.log_prob", "", False)):
+                                 ("nets.dense.mlp_vjp#TANH", "2", True), ("density.maf.log_prob", "", False)):
         assert is_gradient(SQUARE._replace(name=name), path) == expected
 
 
 def test_a_name_is_registered_once_and_a_left_out_dtype_is_explained():
-    assert "core.nets.mlp" in all_cases()
+    assert "nets.dense.mlp" in all_cases()
     with pytest.raises(ValueError, match="two cases"):
-        case("core.nets.mlp")(lambda on, paint, n: None)
+        case("nets.dense.mlp")(lambda on, paint, n: None)
     with pytest.raises(ValueError, match="must say why"):
-        case("core.nets.no_such_function", dtypes=("float64",))(lambda on, paint, n: None)
+        case("nets.dense.no_such_function", dtypes=("float64",))(lambda on, paint, n: None)
 
 
 # The tolerance rule, at its edge
@@ -358,7 +358,7 @@ def test_a_function_without_a_case_and_a_case_without_a_function_are_caught(twin
 
 def test_a_case_for_kernels_that_launches_none_is_caught():
     on = next(backend for backend in accel_backends().values() if backend.xp is not np and not backend.kernels)
-    plain = SQUARE._replace(run=lambda on, paint, n: on.package.core.nets.dense(on.put(np.ones((3, 2))), on.put(painted(paint, (n, 2)))))
+    plain = SQUARE._replace(run=lambda on, paint, n: on.package.nets.dense.dense(on.put(np.ones((3, 2))), on.put(painted(paint, (n, 2)))))
     compare(plain, on, 7)
     with pytest.raises(AssertionError, match="no kernel was launched"):
         compare(plain, on._replace(kernels=True), 7)

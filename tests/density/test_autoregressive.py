@@ -38,7 +38,7 @@ def test_the_masks_are_needed_for_that():
     layers = params["layers"]
 
     def unmasked(v):
-        return reference.core.nets.mlp(layers, np.concatenate((c, v[None]), axis=1))[0, :4]
+        return reference.nets.dense.mlp(layers, np.concatenate((c, v[None]), axis=1))[0, :4]
     assert np.abs(np.triu(numerical_jacobian(unmasked, x[0]), 1)).max() > 1e-3
 
 
@@ -117,7 +117,7 @@ def test_samples_have_the_density_of_log_prob(package, name):
 def test_gradient_is_the_central_difference(name):
     density, params = flow(name, dim=3)
     x, c = inputs(6, 3)
-    from reference.core import tree
+    from reference.runtime import tree
     flat, (_, grads) = tree.ravel(params), density.loss_and_grad(params, x, c)
     direction = np.random.default_rng(7).standard_normal(flat.size)
     value = [density.loss(tree.unravel(flat + step * direction, params), x, c) for step in (1e-5, -1e-5)]
@@ -141,8 +141,8 @@ def test_a_conditional_gaussian_is_learnt(package):
     x, c, _ = linear_gaussian(8, 8000)
     made = package.density.made
     params = made.init_params(np.random.default_rng(1), dim=2, context_dim=1, hidden=(16, 16))
-    trained = package.core.training.train(made, params, (x, c), rng=np.random.default_rng(2), learning_rate=1e-2, max_epochs=40,
-                                          schedule=package.core.optim.cosine)
+    trained = package.training.minibatch.train(made, params, (x, c), rng=np.random.default_rng(2), learning_rate=1e-2, max_epochs=40,
+                                          schedule=package.training.optim.cosine)
     x, c, exact = linear_gaussian(9, 20000)
     assert 0 < np.mean(exact - made.log_prob(trained.params, x, c)) < 0.01
 
@@ -151,7 +151,7 @@ def test_a_conditional_gaussian_is_learnt(package):
 def test_masked_weights_stay_zero_in_training(package):
     maf = package.density.maf
     params = maf.init_params(np.random.default_rng(0), dim=3, context_dim=2, hidden=(8, 6))
-    trained = package.core.training.train(maf, params, inputs(60, 3), rng=np.random.default_rng(1), max_epochs=3, batch_size=10,
+    trained = package.training.minibatch.train(maf, params, inputs(60, 3), rng=np.random.default_rng(1), max_epochs=3, batch_size=10,
                                           validation_fraction=0.0)
     for layers in trained.params["mades"]:
         for layer, mask in zip(layers, reference.density.made.masks({"layers": layers})):
@@ -169,7 +169,7 @@ def test_bad_architecture_is_refused(package, settings):
 def test_work_arrays_follow_the_batch_size():
     """One packed tree, batches of several sizes in turn: nothing of an earlier batch may remain."""
     _, plain = flow("maf")
-    packed = accel.core.tree.packed(plain)
+    packed = accel.runtime.tree.packed(plain)
     for n in (5, 17, 1, 17, 3000, 5):
         x, c = inputs(n, seed=n)
         for function in (accel.density.maf.loss, accel.density.maf.log_prob):
@@ -177,4 +177,4 @@ def test_work_arrays_follow_the_batch_size():
         value, grads = accel.density.maf.loss_and_grad(packed, x, c)
         expected = reference.density.maf.loss_and_grad(plain, x, c)
         assert_close(value, expected[0], terms=1000)
-        assert_close(accel.core.tree.ravel(grads), reference.core.tree.ravel(expected[1]), terms=1000)
+        assert_close(accel.runtime.tree.ravel(grads), reference.runtime.tree.ravel(expected[1]), terms=1000)

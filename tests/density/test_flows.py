@@ -12,7 +12,7 @@ DENSITIES = pytest.mark.parametrize("name", ["maf", "mdn", "nsf", "realnvp"])
 def setting(package, name, dim, context_dim):
     density, rng = getattr(package.density, name), np.random.default_rng(3)
     params = density.init_params(rng, dim=dim, context_dim=context_dim, hidden=(7, 5))
-    params = package.core.tree.tree_map(lambda leaf: leaf + 0.3 * rng.standard_normal(leaf.shape), params)
+    params = package.runtime.tree.tree_map(lambda leaf: leaf + 0.3 * rng.standard_normal(leaf.shape), params)
     return density, params, rng.standard_normal((6, dim)), rng.standard_normal((6, context_dim)) if context_dim else None
 
 
@@ -38,7 +38,7 @@ def test_gradients_by_row_are_central_differences(package, name, dim, context_di
 def test_gradients_by_row_leave_a_training_step_alone(name):
     """The work arrays of the two are not the same: what the one returned is not overwritten by the other."""
     density, params, x, c = setting(accel, name, 3, 2)
-    params = accel.core.tree.packed(params)
+    params = accel.runtime.tree.packed(params)
     _, grads = density.loss_and_grad(params, x, c)
     before, weights = grads.flat.copy(), params.flat.copy()
     _, dx, dc = density.log_prob_and_grad(params, x, c)

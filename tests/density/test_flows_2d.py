@@ -32,8 +32,8 @@ def exact(parts, x):
 
 def trained(density, data, sizes, context_dim=0):
     params = density.init_params(np.random.default_rng(1), dim=2, context_dim=context_dim, **sizes)
-    return accel.core.training.train(density, params, data, rng=np.random.default_rng(2), learning_rate=5e-3, batch_size=256, max_epochs=30,
-                                     patience=30, schedule=accel.core.optim.one_cycle).params
+    return accel.training.minibatch.train(density, params, data, rng=np.random.default_rng(2), learning_rate=5e-3, batch_size=256, max_epochs=30,
+                                     patience=30, schedule=accel.training.optim.one_cycle).params
 
 
 def missed(log_p, log_q):

@@ -31,7 +31,7 @@ def exact(parts, x):
 
 
 def network(dim=3, context_dim=2, scale=0.4, covariance=MDN.FULL, seed=5):
-    tree, rng = reference.core.tree, np.random.default_rng(seed)
+    tree, rng = reference.runtime.tree, np.random.default_rng(seed)
     params = MDN.init_params(rng, dim=dim, context_dim=context_dim, n_components=4, hidden=(7, 5), covariance=covariance)
     return tree.tree_map(lambda leaf: leaf + scale * rng.standard_normal(leaf.shape), params)
 
@@ -119,7 +119,7 @@ def test_draws_belong_to_their_row_of_the_context(package):
 @BOTH
 @pytest.mark.parametrize(("dim", "context_dim", "covariance"), [(3, 2, "FULL"), (1, 2, "FULL"), (3, 0, "FULL"), (3, 2, "DIAGONAL")])
 def test_gradient_is_the_central_difference(package, dim, context_dim, covariance):
-    mdn, tree = package.density.mdn, package.core.tree
+    mdn, tree = package.density.mdn, package.runtime.tree
     params, (x, c) = network(dim, context_dim, covariance=getattr(MDN, covariance)), inputs(6, dim, context_dim)
     flat, grads = tree.ravel(params), tree.ravel(mdn.loss_and_grad(params, x, c)[1])
     direction = np.random.default_rng(7).standard_normal(flat.size)
@@ -130,7 +130,7 @@ def test_gradient_is_the_central_difference(package, dim, context_dim, covarianc
 
 def test_gradient_of_the_context_is_the_central_difference():
     """What an embedding network in front of the mixture is trained with, and a likelihood's gradient in the parameters."""
-    mdn, tree, (x, c) = accel.density.mdn, accel.core.tree, inputs(6)
+    mdn, tree, (x, c) = accel.density.mdn, accel.runtime.tree, inputs(6)
     params, dcontext = tree.packed(network()), np.empty((2, 6))
     mdn.write_grads(params, tree.empty_like(params), x, c, dcontext)
     for i, j in ((0, 0), (3, 1), (5, 0)):
@@ -148,7 +148,7 @@ def test_a_component_that_falls_onto_a_sample_keeps_the_loss_finite(package):
     top = np.log(0.5 * stats.norm.pdf(0.3) + 0.5 * stats.norm.pdf(0, scale=np.exp(-7.0)))
     assert_close(mdn.log_prob(params, np.array([[0.3]]))[0], top, terms=100)
     value, grads = mdn.loss_and_grad(params, np.array([[0.3], [-2.0], [5.0]]), None)
-    assert np.isfinite(value) and all(np.isfinite(leaf).all() for _, leaf in package.core.tree.leaves(grads))
+    assert np.isfinite(value) and all(np.isfinite(leaf).all() for _, leaf in package.runtime.tree.leaves(grads))
 
 
 def square_root(seed, n):
@@ -168,8 +168,8 @@ def test_both_answers_of_an_inverse_problem_are_found(package):
     gaps = []
     for n_components in (4, 1):
         params = mdn.init_params(np.random.default_rng(3), dim=1, context_dim=1, n_components=n_components, hidden=(24, 24))
-        trained = package.core.training.train(mdn, params, (y, x), rng=np.random.default_rng(4), learning_rate=1e-2, max_epochs=40,
-                                              schedule=package.core.optim.cosine)
+        trained = package.training.minibatch.train(mdn, params, (y, x), rng=np.random.default_rng(4), learning_rate=1e-2, max_epochs=40,
+                                              schedule=package.training.optim.cosine)
         gaps.append(np.mean(log_p - mdn.log_prob(trained.params, fresh_y, fresh_x)))
         if n_components > 1:
             drawn = mdn.sample(trained.params, np.random.default_rng(5), 4000, np.array([[0.5]]))[0, :, 0]
@@ -201,12 +201,12 @@ def test_bad_inputs_are_refused(package):
 def test_work_arrays_follow_the_batch_size_and_the_parameters():
     """One packed tree, batches of several sizes in turn and a step in between: nothing of an earlier call may remain."""
     plain = network()
-    packed = accel.core.tree.packed(plain)
+    packed = accel.runtime.tree.packed(plain)
     for n in (5, 17, 1, 17, 3000, 5):
         x, c = inputs(n, seed=n)
         packed.flat *= 0.9
-        plain = reference.core.tree.tree_map(lambda leaf: 0.9 * leaf, plain)
+        plain = reference.runtime.tree.tree_map(lambda leaf: 0.9 * leaf, plain)
         assert_close(accel.density.mdn.log_prob(packed, x, c), MDN.log_prob(plain, x, c), terms=1000)
         (value, grads), expected = accel.density.mdn.loss_and_grad(packed, x, c), MDN.loss_and_grad(plain, x, c)
         assert_close(value, expected[0], terms=1000)
-        assert_close(accel.core.tree.ravel(grads), reference.core.tree.ravel(expected[1]), terms=1000)
+        assert_close(accel.runtime.tree.ravel(grads), reference.runtime.tree.ravel(expected[1]), terms=1000)

@@ -133,7 +133,7 @@ def test_samples_have_the_density_of_log_prob(package):
 
 @BOTH
 def test_gradient_is_the_central_difference(package):
-    nsf, tree, params = package.density.nsf, package.core.tree, flow()
+    nsf, tree, params = package.density.nsf, package.runtime.tree, flow()
     x, c = inputs(9)
     flat, grads = tree.ravel(params), tree.ravel(nsf.loss_and_grad(params, x, c)[1])
     for seed in range(3):
@@ -154,8 +154,8 @@ def test_a_density_that_no_made_can_reach_is_learnt(package):
 
     def gap(density, **settings):
         params = density.init_params(np.random.default_rng(1), dim=1, context_dim=1, hidden=(16,), **settings)
-        trained = package.core.training.train(density, params, draw(8, 3000)[:2], rng=np.random.default_rng(2), learning_rate=1e-2,
-                                              max_epochs=15, schedule=package.core.optim.cosine)
+        trained = package.training.minibatch.train(density, params, draw(8, 3000)[:2], rng=np.random.default_rng(2), learning_rate=1e-2,
+                                              max_epochs=15, schedule=package.training.optim.cosine)
         x, c, exact = draw(9, 5000)
         return np.mean(exact - density.log_prob(trained.params, x, c))
     assert 0 < gap(package.density.nsf, n_transforms=1) < 0.05 < 0.3 < gap(package.density.made)
@@ -171,10 +171,10 @@ def test_bad_architecture_is_refused(package, settings):
 def test_work_arrays_follow_the_batch_size():
     """One packed tree, batches of several sizes in turn: nothing of an earlier batch may remain."""
     plain = flow()
-    packed = accel.core.tree.packed(plain)
+    packed = accel.runtime.tree.packed(plain)
     for n in (5, 17, 1, 1500, 5):
         x, c = inputs(n)
         assert_close(accel.density.nsf.log_prob(packed, x, c), NSF.log_prob(plain, x, c), terms=1000)
         (value, grads), expected = accel.density.nsf.loss_and_grad(packed, x, c), NSF.loss_and_grad(plain, x, c)
         assert_close(value, expected[0], terms=1000)
-        assert_close(accel.core.tree.ravel(grads), reference.core.tree.ravel(expected[1]), terms=1000)
+        assert_close(accel.runtime.tree.ravel(grads), reference.runtime.tree.ravel(expected[1]), terms=1000)

@@ -59,10 +59,10 @@ def test_each_coupling_keeps_one_half_and_moves_the_rest(package, dim):
 @BOTH
 def test_work_on_columns_leaves_the_arguments_alone(package):
     nvp, params, (x, c) = package.density.realnvp, flow(), inputs(9)
-    copies = x.copy(), c.copy(), package.core.tree.ravel(params).copy()
+    copies = x.copy(), c.copy(), package.runtime.tree.ravel(params).copy()
     for function in (nvp.forward, nvp.inverse, nvp.loss_and_grad):
         function(params, x, c)
-    assert all(np.array_equal(a, b) for a, b in zip(copies, (x, c, package.core.tree.ravel(params))))
+    assert all(np.array_equal(a, b) for a, b in zip(copies, (x, c, package.runtime.tree.ravel(params))))
 
 
 @BOTH
@@ -119,7 +119,7 @@ def test_samples_have_the_density_of_log_prob(package):
 @BOTH
 @SHAPES
 def test_gradient_is_the_central_difference(package, dim, context_dim):
-    nvp, tree, params, (x, c) = package.density.realnvp, package.core.tree, flow(dim, context_dim), inputs(6, dim, context_dim)
+    nvp, tree, params, (x, c) = package.density.realnvp, package.runtime.tree, flow(dim, context_dim), inputs(6, dim, context_dim)
     flat, grads = tree.ravel(params), tree.ravel(nvp.loss_and_grad(params, x, c)[1])
     direction = np.random.default_rng(7).standard_normal(flat.size)
     value = [nvp.loss(tree.unravel(flat + step * direction, params), x, c) for step in (1e-5, -1e-5)]
@@ -129,7 +129,7 @@ def test_gradient_is_the_central_difference(package, dim, context_dim):
 
 def test_gradient_of_the_context_is_the_central_difference():
     """What an embedding network in front of the flow is trained with."""
-    nvp, tree, (x, c) = accel.density.realnvp, accel.core.tree, inputs(6)
+    nvp, tree, (x, c) = accel.density.realnvp, accel.runtime.tree, inputs(6)
     params, dcontext = tree.packed(flow()), np.empty((2, 6))
     nvp.write_grads(params, tree.empty_like(params), x, c, dcontext)
     for i, j in ((0, 0), (3, 1), (5, 0)):
@@ -155,8 +155,8 @@ def test_a_mixture_is_learnt(package):
     """Within 0.05 nats of the exact density on fresh data, where a single normal with the right moments is further away."""
     nvp, (x, _), (fresh, exact) = package.density.realnvp, mixture(8, 6000), mixture(9, 20000)
     params = nvp.init_params(np.random.default_rng(1), dim=2, n_transforms=6, hidden=(24, 24))
-    trained = package.core.training.train(nvp, params, (x,), rng=np.random.default_rng(2), learning_rate=5e-3, max_epochs=40,
-                                          schedule=package.core.optim.cosine)
+    trained = package.training.minibatch.train(nvp, params, (x,), rng=np.random.default_rng(2), learning_rate=5e-3, max_epochs=40,
+                                          schedule=package.training.optim.cosine)
     assert 0 < np.mean(exact - nvp.log_prob(trained.params, fresh)) < 0.05
     assert np.mean(exact - stats.multivariate_normal.logpdf(fresh, x.mean(axis=0), np.cov(x.T))) > 0.1
 
@@ -185,10 +185,10 @@ def test_bad_inputs_are_refused(package):
 def test_work_arrays_follow_the_batch_size():
     """One packed tree, batches of several sizes in turn: nothing of an earlier batch may remain."""
     plain = flow()
-    packed = accel.core.tree.packed(plain)
+    packed = accel.runtime.tree.packed(plain)
     for n in (5, 17, 1, 17, 3000, 5):
         x, c = inputs(n, seed=n)
         assert_close(accel.density.realnvp.log_prob(packed, x, c), NVP.log_prob(plain, x, c), terms=1000)
         (value, grads), expected = accel.density.realnvp.loss_and_grad(packed, x, c), NVP.loss_and_grad(plain, x, c)
         assert_close(value, expected[0], terms=1000)
-        assert_close(accel.core.tree.ravel(grads), reference.core.tree.ravel(expected[1]), terms=1000)
+        assert_close(accel.runtime.tree.ravel(grads), reference.runtime.tree.ravel(expected[1]), terms=1000)

@@ -33,7 +33,7 @@ def test_training_and_scored_galaxies_are_different_ones():
     assert list(galaxies) == ["ordinary", "unseen", *anomaly.KINDS]
     everything = np.concatenate((training, *galaxies.values()))
     assert len(np.unique(everything[:, 0])) == len(everything) == sum(anomaly.QUICK["sizes"]) + 3 * anomaly.QUICK["sizes"][3]
-    assert everything.shape[1] == reference.simulators.point_spread.SIZE**2
+    assert everything.shape[1] == reference.numerics.point_spread.SIZE**2
 
 
 def test_quick_run_reports_every_score_and_kind(tmp_path):

@@ -32,7 +32,7 @@ def test_zeros_of_one_transform_of_each_flow(package):
     flows = package.density
     for density, key, expected in ((flows.realnvp, "couplings", 1 - 15 / 36), (flows.maf, "mades", 1 - 21 / 36)):
         params = density.init_params(np.random.default_rng(1), dim=6, n_transforms=2, hidden=(8,))
-        params = package.core.tree.tree_map(lambda leaf: leaf + 0.3 * (leaf != 0) + 0.1 * (leaf == 0).all(), params)
+        params = package.runtime.tree.tree_map(lambda leaf: leaf + 0.3 * (leaf != 0) + 0.1 * (leaf == 0).all(), params)
         first, second = params[key]
         one = {key: [first, [0 * layer for layer in second]]}
 

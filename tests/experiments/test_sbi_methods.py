@@ -13,7 +13,7 @@ BOTH = pytest.mark.parametrize("package", [reference, accel], ids=["reference", 
 @BOTH
 def test_smoothing_keeps_the_density_of_the_points(package):
     """100 points of a normal density: 4,000 smoothed draws have its quantiles, wider by the kernel alone, and repeat no point."""
-    prior = package.core.priors.Normal([0.0, 0.0], [2.0, 0.1])
+    prior = package.priors.Normal([0.0, 0.0], [2.0, 0.1])
     points = prior.sample(np.random.default_rng(0), 100)
     drawn = sbi_methods.smoothed(np.random.default_rng(1), prior, points, 4000)
     assert drawn.shape == (4000, 2) and len(np.unique(drawn, axis=0)) == 4000
@@ -26,7 +26,7 @@ def test_smoothing_keeps_the_density_of_the_points(package):
 @BOTH
 def test_two_clusters_stay_apart_and_inside_the_prior(package):
     """The width is that which predicts left-out points: far below the distance of the clusters."""
-    prior, rng = package.core.priors.BoxUniform([-1.0], [1.0]), np.random.default_rng(2)
+    prior, rng = package.priors.BoxUniform([-1.0], [1.0]), np.random.default_rng(2)
     points = np.concatenate((-0.8 + 0.01 * rng.standard_normal((200, 1)), 0.97 + 0.005 * rng.standard_normal((200, 1))))
     drawn = sbi_methods.smoothed(np.random.default_rng(3), prior, np.minimum(points, 0.99), 4000)
     assert prior.contains(drawn).all() and np.mean(np.abs(drawn) < 0.5) < 0.02

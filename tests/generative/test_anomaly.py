@@ -14,7 +14,7 @@ def by_hand(package):
     """G(z) = (z, 2z, 0), a line through the origin; h(x) = x₁ + x₂ through one unit without an activation."""
     params = {"generator": [np.array([[0.0, 0.0, 0.0], [1.0, 2.0, 0.0]])],
               "critic": [np.array([[0.0], [1.0], [1.0], [0.0]]), np.ones((2, 1))]}
-    return package.generative.anomaly, params, package.core.nets.IDENTITY
+    return package.generative.anomaly, params, package.nets.dense.IDENTITY
 
 
 def small(package, seed=3):
@@ -42,7 +42,7 @@ def test_score_by_hand(package):
 @pytest.mark.parametrize("balance", [0.0, 0.4, 1.0])
 def test_gradient_is_the_central_difference(package, name, balance):
     anomaly, params, x, z = small(package)
-    settings, h = {"balance": balance, "activation": getattr(package.core.nets, name)}, 1e-6
+    settings, h = {"balance": balance, "activation": getattr(package.nets.dense, name)}, 1e-6
     score, dz = anomaly.anomaly_score_and_grad(params, x, z, **settings)
     assert_close(score, anomaly.anomaly_score(params, x, z, **settings), terms=50)
     for k in range(2):
@@ -54,7 +54,7 @@ def test_gradient_is_the_central_difference(package, name, balance):
 @BOTH
 def test_an_exact_reconstruction_scores_zero_with_a_finite_slope(package):
     anomaly, params, _, z = small(package)
-    x = package.core.nets.mlp(params["generator"], z, activation=package.core.nets.LEAKY_RELU)
+    x = package.nets.dense.mlp(params["generator"], z, activation=package.nets.dense.LEAKY_RELU)
     score, dz = anomaly.anomaly_score_and_grad(params, x, z)
     assert np.abs(score).max() < 1e-11 and np.isfinite(dz).all()
 
@@ -94,7 +94,7 @@ def test_what_the_generator_cannot_make_scores_higher(package):
     """Samples of the generator against the same points moved off what it can make, by a search that knows neither z."""
     anomaly, params, _, _ = small(package)
     rng = np.random.default_rng(2)
-    made = package.core.nets.mlp(params["generator"], rng.standard_normal((20, 2)), activation=package.core.nets.LEAKY_RELU)
+    made = package.nets.dense.mlp(params["generator"], rng.standard_normal((20, 2)), activation=package.nets.dense.LEAKY_RELU)
     moved, start = made + 0.5 * rng.standard_normal(made.shape), rng.standard_normal((20, 4, 2))
     ordinary, strange = (anomaly.search(params, x, start, n_steps=150).score for x in (made, moved))
     assert np.mean(ordinary[:, None] < strange) > 0.95

@@ -158,4 +158,4 @@ def test_huge_weights_do_not_overflow(package, dtype, kind):
     terms = package.generative.elbo.elbo_terms(params, x, noise, likelihood=likelihood)
     value, grads = package.generative.vae.loss_and_grad(params, x, noise, likelihood=likelihood)
     assert np.isfinite(terms.log_likelihood).all() and np.isfinite(terms.kl).all() and np.isfinite(value)
-    assert all(np.isfinite(leaf).all() for _, leaf in package.core.tree.leaves(grads))
+    assert all(np.isfinite(leaf).all() for _, leaf in package.runtime.tree.leaves(grads))

@@ -99,13 +99,13 @@ def test_a_saturated_discriminator_leaves_everything_finite(package, dtype, logi
     gan, params, x, z = small(package)
     params["discriminator"][-1][...] = 0
     params["discriminator"][-1][0] = logit
-    params = package.core.tree.tree_map(lambda leaf: leaf.astype(dtype), params)
+    params = package.runtime.tree.tree_map(lambda leaf: leaf.astype(dtype), params)
     x, z = x.astype(dtype), z.astype(dtype)
     for function, arguments, expected in ((gan.discriminator_loss_and_grad, (x, z), 1e4),
                                           (gan.generator_loss_and_grad, (z,), max(0.0, -logit)),
                                           (gan.minimax_generator_loss_and_grad, (z,), min(0.0, -logit))):
         value, grads = function(params, *arguments)
-        assert value == expected and all(np.isfinite(leaf).all() for _, leaf in package.core.tree.leaves(grads))
+        assert value == expected and all(np.isfinite(leaf).all() for _, leaf in package.runtime.tree.leaves(grads))
 
 
 @BOTH
@@ -121,7 +121,7 @@ def test_only_the_non_saturating_loss_has_a_slope_when_the_discriminator_is_sure
 @pytest.mark.parametrize("name", ["TANH", "RELU", "LEAKY_RELU", "IDENTITY"])
 def test_gradients_are_central_differences(package, name):
     gan, params, x, z = small(package)
-    activation = getattr(package.core.nets, name)
+    activation = getattr(package.nets.dense, name)
     for loss, with_gradient, arguments in ((gan.discriminator_loss, gan.discriminator_loss_and_grad, (x, z)),
                                            (gan.generator_loss, gan.generator_loss_and_grad, (z,)),
                                            (gan.minimax_generator_loss, gan.minimax_generator_loss_and_grad, (z,))):
@@ -140,7 +140,7 @@ def test_gradients_are_central_differences(package, name):
 def test_it_learns_a_normal_distribution():
     """Mean and standard deviation of 3 + 2 N(0, 1); after one epoch the latter is far off."""
     x = 3 + 2 * np.random.default_rng(0).standard_normal((500, 1))
-    settings = {"n_latent": 1, "hidden": (8,), "activation": accel.core.nets.TANH, "n_critic": 5, "learning_rate": 0.03, "batch_size": 100}
+    settings = {"n_latent": 1, "hidden": (8,), "activation": accel.nets.dense.TANH, "n_critic": 5, "learning_rate": 0.03, "batch_size": 100}
     first, last = (accel.generative.gan.fit(x, rng=np.random.default_rng(1), n_epochs=n_epochs, **settings)
                    .sample(np.random.default_rng(2), 4000) for n_epochs in (1, 200))
     assert abs(last.mean() - x.mean()) < 0.3 and abs(last.std() - x.std()) < 0.3
@@ -162,18 +162,18 @@ def test_float32_stays_float32(package):
     drawn = fitted.sample(np.random.default_rng(1), 5)
     assert np.isfinite(drawn).all()
     if package is accel:
-        assert {leaf.dtype for _, leaf in package.core.tree.leaves(fitted.params)} == {np.dtype(np.float32)} and drawn.dtype == np.float32
+        assert {leaf.dtype for _, leaf in package.runtime.tree.leaves(fitted.params)} == {np.dtype(np.float32)} and drawn.dtype == np.float32
 
 
 @BOTH
 def test_arguments_are_not_changed(package):
     gan, params, x, z = small(package)
-    before = [x.copy(), z.copy(), *(leaf.copy() for _, leaf in package.core.tree.leaves(params))]
+    before = [x.copy(), z.copy(), *(leaf.copy() for _, leaf in package.runtime.tree.leaves(params))]
     gan.discriminator_loss_and_grad(params, x, z)
     gan.generator_loss_and_grad(params, z)
     gan.minimax_generator_loss_and_grad(params, z)
     gan.fit(x, rng=np.random.default_rng(0), n_latent=2, hidden=(3,), n_epochs=2).sample(np.random.default_rng(0), 3)
-    after = [x, z, *(leaf for _, leaf in package.core.tree.leaves(params))]
+    after = [x, z, *(leaf for _, leaf in package.runtime.tree.leaves(params))]
     assert all(np.array_equal(a, b) for a, b in zip(before, after, strict=True))
 
 
@@ -183,7 +183,7 @@ def test_a_saved_gan_loads_in_the_other_package(tmp_path, writer, reader):
     fitted = writer.generative.gan.fit(x, rng=np.random.default_rng(0), n_latent=2, hidden=(4,), n_epochs=2)
     fitted.save(tmp_path / "saved.npz")
     loaded = reader.generative.gan.load(tmp_path / "saved.npz")
-    assert loaded.activation is reader.core.nets.TANH and loaded.history == fitted.history
+    assert loaded.activation is reader.nets.dense.TANH and loaded.history == fitted.history
     assert_close(loaded.sample(np.random.default_rng(1), 9), fitted.sample(np.random.default_rng(1), 9), terms=20)
 
 
@@ -205,7 +205,7 @@ def test_bad_input_is_refused(package, tmp_path):
         gan.load(tmp_path / "none.npz")
 
 
-RING = {"n_latent": 2, "hidden": (64, 64), "activation": accel.core.nets.TANH, "learning_rate": 6e-3, "averaging": 0.9995,
+RING = {"n_latent": 2, "hidden": (64, 64), "activation": accel.nets.dense.TANH, "learning_rate": 6e-3, "averaging": 0.9995,
         "batch_size": 256, "n_epochs": 400}
 
 

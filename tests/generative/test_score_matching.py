@@ -4,7 +4,7 @@ import pytest
 
 import accel
 import reference
-from reference.core import optim
+from reference.training import optim
 from reference.density import gmm, mixture_score
 from reference.generative import score_matching
 from tests.agreement.comparator import assert_close

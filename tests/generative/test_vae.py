@@ -73,7 +73,7 @@ def test_gradient_is_the_central_difference(package, kind, context_dim):
     settings = {"context": painted(paint, (6, context_dim)) if context_dim else None, "beta": 0.6, "likelihood": likelihood}
     value, grads = vae.loss_and_grad(params, x, noise, **settings)
     assert abs(value - vae.loss(params, x, noise, **settings)) < 1e-13
-    leaves = package.core.tree.leaves
+    leaves = package.runtime.tree.leaves
     for (path, leaf), (_, gradient) in zip(leaves(params), leaves(grads), strict=True):
         if kind == "FIXED_GAUSSIAN" and path == "log_var":
             assert not gradient.any()
@@ -172,7 +172,7 @@ def test_float32_stays_float32(package):
              model.bound(rng, 3, x)]
     assert all(np.isfinite(a).all() for a in found)
     if package is accel:
-        assert {a.dtype for a in found} | {leaf.dtype for _, leaf in package.core.tree.leaves(model.params)} == {np.dtype(np.float32)}
+        assert {a.dtype for a in found} | {leaf.dtype for _, leaf in package.runtime.tree.leaves(model.params)} == {np.dtype(np.float32)}
 
 
 @BOTH
@@ -189,7 +189,7 @@ def test_data_that_are_restored_exactly_do_not_blow_up(package):
 def test_arguments_are_not_changed(package):
     x, rng, vae = plane(50), np.random.default_rng(0), package.generative.vae
     params, noise, context = vae.init_params(rng, dim=5, n_latent=1, context_dim=2, hidden=(3,)), rng.random((50, 1)), rng.random((50, 2))
-    inputs = [x, noise, context, *(leaf for _, leaf in package.core.tree.leaves(params))]
+    inputs = [x, noise, context, *(leaf for _, leaf in package.runtime.tree.leaves(params))]
     before = [a.copy() for a in inputs]
     vae.loss_and_grad(params, x, noise, context)
     package.generative.elbo.elbo(params, x, noise, context)

@@ -46,7 +46,7 @@ def test_the_penalty_looks_between_data_and_samples(package):
     u = np.array([[0.1], [0.6], [0.7], [0.9]])
     params = {"generator": [affine(-1, 1)], "critic": [affine(0, 3), affine(0, 1)]}
     for mix, right in ((u, 3), (1 - u, 1)):
-        value = wgan.critic_loss(params, x, z, mix, penalty=1.0, activation=package.core.nets.RELU)
+        value = wgan.critic_loss(params, x, z, mix, penalty=1.0, activation=package.nets.dense.RELU)
         assert abs(value - (0 - 3 + (4 * right + 1 * (4 - right)) / 4)) < 1e-11
 
 
@@ -54,7 +54,7 @@ def test_the_penalty_looks_between_data_and_samples(package):
 @pytest.mark.parametrize("name", ["TANH", "RELU", "LEAKY_RELU", "IDENTITY"])
 def test_gradients_are_central_differences(package, name):
     wgan, params, x, z, u = small(package)
-    activation = getattr(package.core.nets, name)
+    activation = getattr(package.nets.dense, name)
     for loss, with_gradient, arguments in ((wgan.critic_loss, wgan.critic_loss_and_grad, (x, z, u)),
                                            (wgan.generator_loss, wgan.generator_loss_and_grad, (z,))):
         value, grads = with_gradient(params, *arguments, activation=activation)
@@ -77,7 +77,7 @@ def test_the_second_order_gradient_is_autograds(name, hidden):
     params = random_tree(paint, reference.generative.wgan.init_params(paint, dim=5, n_latent=3, hidden=hidden), scale=0.8)
     arguments = painted(paint, (20, 5)), painted(paint, (20, 3)), paint.uniform(0, 1, (20, 1))
     for package in (reference, accel):
-        activation = getattr(package.core.nets, name)
+        activation = getattr(package.nets.dense, name)
         _, gradient = package.generative.wgan.critic_loss_and_grad(params, *arguments, penalty=10.0, activation=activation)
         grads.append(gradient["critic"])
     for expected, actual in zip(*grads, strict=True):
@@ -88,10 +88,10 @@ def test_the_second_order_gradient_is_autograds(name, hidden):
 def test_the_best_critic_measures_the_wasserstein_distance(penalty):
     """Data N((3, 4), I), samples N(0, I): the distance is W = 5. The best critic is a plane of slope a along (3, 4), and
     5a − λ(a − 1)² is largest at a = 1 + 5/2λ: −L_C = W + W²/4λ. Trained against a generator that stands still, it gets there."""
-    wgan, optim, rng = accel.generative.wgan, accel.core.optim, np.random.default_rng(0)
+    wgan, optim, rng = accel.generative.wgan, accel.training.optim, np.random.default_rng(0)
     params = wgan.init_params(rng, dim=2, n_latent=2, hidden=(16,))
     params["generator"] = [np.vstack((np.zeros(2), np.eye(2)))]
-    own, losses = accel.core.tree.packed({"critic": params["critic"]}), []
+    own, losses = accel.runtime.tree.packed({"critic": params["critic"]}), []
     adam = optim.init_adam(own)
     for step in range(500):
         x, noise = rng.standard_normal((128, 2)) + [3.0, 4.0], wgan.draw_noise(params, rng, 128)
@@ -102,7 +102,7 @@ def test_the_best_critic_measures_the_wasserstein_distance(penalty):
     assert abs(-np.mean(losses[:5]) - 5) > 2, "the control: before training"
 
 
-RING = {"n_latent": 2, "hidden": (64, 64, 64), "activation": accel.core.nets.TANH, "penalty": 0.03, "n_critic": 2, "learning_rate": 3e-3,
+RING = {"n_latent": 2, "hidden": (64, 64, 64), "activation": accel.nets.dense.TANH, "penalty": 0.03, "n_critic": 2, "learning_rate": 3e-3,
         "averaging": 0.999, "n_epochs": 150}
 
 
@@ -143,17 +143,17 @@ def test_float32_stays_float32(package):
     assert all(np.isfinite(a).all() for a in found)
     if package is accel:
         assert {a.dtype for a in (*found, fitted.sample(np.random.default_rng(1), 5))} == {np.dtype(np.float32)}
-        assert {leaf.dtype for _, leaf in package.core.tree.leaves(fitted.params)} == {np.dtype(np.float32)}
+        assert {leaf.dtype for _, leaf in package.runtime.tree.leaves(fitted.params)} == {np.dtype(np.float32)}
 
 
 @BOTH
 def test_arguments_are_not_changed(package):
     wgan, params, x, z, u = small(package)
-    before = [x.copy(), z.copy(), u.copy(), *(leaf.copy() for _, leaf in package.core.tree.leaves(params))]
+    before = [x.copy(), z.copy(), u.copy(), *(leaf.copy() for _, leaf in package.runtime.tree.leaves(params))]
     wgan.critic_loss_and_grad(params, x, z, u)
     wgan.generator_loss_and_grad(params, z)
     wgan.fit(x, rng=np.random.default_rng(0), n_latent=2, hidden=(3,), n_epochs=2).anomaly_score(x, np.random.default_rng(0), n_steps=2)
-    after = [x, z, u, *(leaf for _, leaf in package.core.tree.leaves(params))]
+    after = [x, z, u, *(leaf for _, leaf in package.runtime.tree.leaves(params))]
     assert all(np.array_equal(a, b) for a, b in zip(before, after, strict=True))
 
 
@@ -161,10 +161,10 @@ def test_arguments_are_not_changed(package):
 def test_a_saved_wgan_loads_in_the_other_package(tmp_path, writer, reader):
     x = ring(np.random.default_rng(0), 60)
     fitted = writer.generative.wgan.fit(x, rng=np.random.default_rng(0), n_latent=2, hidden=(4,), n_epochs=2, n_critic=1,
-                                        activation=writer.core.nets.TANH)
+                                        activation=writer.nets.dense.TANH)
     fitted.save(tmp_path / "saved.npz")
     loaded = reader.generative.wgan.load(tmp_path / "saved.npz")
-    assert loaded.activation is reader.core.nets.TANH and loaded.history == fitted.history
+    assert loaded.activation is reader.nets.dense.TANH and loaded.history == fitted.history
     ours, theirs = (model.anomaly_score(x[:9], np.random.default_rng(1), n_steps=3) for model in (loaded, fitted))
     assert_close(ours, theirs, terms=100)
 

@@ -40,17 +40,17 @@ def known(power=1.0):
 
 def target(package, slope=gradient):
     """The posterior in unconstrained space, for samplers of the package."""
-    prior = package.core.priors.BoxUniform(LOW, HIGH)
+    prior = package.priors.BoxUniform(LOW, HIGH)
 
     def log_likelihood_and_grad(u):
         theta, _ = prior.to_constrained(u)
         return log_likelihood(theta), prior.to_constrained_vjp(u, slope(theta))
-    return package.inference.mcmc.Target(prior, lambda u: log_likelihood(prior.to_constrained(u)[0]), log_likelihood_and_grad)
+    return package.inference.run_chains.Target(prior, lambda u: log_likelihood(prior.to_constrained(u)[0]), log_likelihood_and_grad)
 
 
 def gaps(draws, package, power=1.0):
     """By how many standard errors each feature's mean over all chains misses what is known, (8,); the errors from its own ESS."""
-    prior, (n_chains, n, dim) = package.core.priors.BoxUniform(LOW, HIGH), draws.chains.u.shape
+    prior, (n_chains, n, dim) = package.priors.BoxUniform(LOW, HIGH), draws.chains.u.shape
     values = features(prior.to_constrained(draws.chains.u.reshape(-1, dim))[0])
     ess = package.validation.convergence.effective_sample_size(values.reshape(n_chains, n, -1))
     return (values.mean(axis=0) - known(power)[0]) / (values.std(axis=0) / np.sqrt(ess))

@@ -22,16 +22,16 @@ FACTOR = np.array([[0.6, 0.0], [-0.4, 0.2]])
 
 def exact(package, *, shift=0.0, flow=None, dtype=np.float64, support=True):
     """A posterior that is normal for every x (3,): mean x @ SLOPE + shift, covariance FACTOR @ FACTOR.T; a flow bends it."""
-    npe, core = package.inference.npe, package.core
+    npe = package.inference.npe
     params = npe.init_params(np.random.default_rng(0), dim=2, context_dim=3, n_transforms=2, hidden=(6, 5))
     params = params if flow is None else random_tree(np.random.default_rng(flow), params, 0.5)
-    masked = accel.core.tree.packed(params)
+    masked = accel.runtime.tree.packed(params)
     accel.density.maf.sample(masked["flow"], np.random.default_rng(0), 1, np.zeros((1, 3)))
-    params = core.tree.tree_map(lambda a: a.astype(dtype), masked)    # weights that a mask hides are zero, as after any training
-    whitening = core.regression.Regression(np.vstack((np.full(2, shift), SLOPE)).astype(dtype), FACTOR.astype(dtype))
-    seen = core.support.fit_support(np.random.default_rng(1).standard_normal((5000, 3)).astype(dtype)) if support else None
-    params, scaling = core.tree.unravel(core.tree.ravel(params), params), core.scaling.Scaling(np.zeros(3, dtype), np.ones(3, dtype))
-    return npe.Posterior(core.priors.Normal([0.0, 0.0], [1.0, 1.0]), package.density.maf, params, whitening, None, scaling, 0.0, {}, seen)
+    params = package.runtime.tree.tree_map(lambda a: a.astype(dtype), masked)    # weights that a mask hides are zero, as after any training
+    whitening = package.preprocessing.regression.Regression(np.vstack((np.full(2, shift), SLOPE)).astype(dtype), FACTOR.astype(dtype))
+    seen = package.preprocessing.training_domain.fit_support(np.random.default_rng(1).standard_normal((5000, 3)).astype(dtype)) if support else None
+    params, scaling = package.runtime.tree.unravel(package.runtime.tree.ravel(params), params), package.preprocessing.scaling.Scaling(np.zeros(3, dtype), np.ones(3, dtype))
+    return npe.Posterior(package.priors.Normal([0.0, 0.0], [1.0, 1.0]), package.density.maf, params, whitening, None, scaling, 0.0, {}, seen)
 
 
 def sky(n, seed=2):
@@ -95,7 +95,7 @@ def test_an_object_draws_what_its_number_says(package, n):
     theta = package.inference.catalogue.sample(posterior, x, seed=11, n_samples=n, first=100).theta
     summaries = package.inference.catalogue.summarise(posterior, x, seed=11, n_samples=n, first=100)
     for i in range(5):
-        rng = package.core.counter.CounterGenerator(11)
+        rng = package.runtime.philox.CounterGenerator(11)
         rng.block = (100 + i) * 4
         assert_close(theta[i], posterior.sample(rng, n, x[i]), terms=100)
     assert_close(summaries.quantiles, np.moveaxis(np.quantile(theta, (0.16, 0.5, 0.84), axis=1), 0, 1))
@@ -107,9 +107,9 @@ def test_an_object_draws_what_its_number_says(package, n):
 def test_no_bit_depends_on_the_chunks(package, density):
     posterior = exact(package, flow=1)
     if density == "ensemble":
-        posterior = package.inference.ensemble.Ensemble((posterior, exact(package, flow=2)), np.array([0.7, 0.3]))
+        posterior = package.inference.deep_ensemble.Ensemble((posterior, exact(package, flow=2)), np.array([0.7, 0.3]))
     if density == "mdn":
-        rng, prior = np.random.default_rng(0), package.core.priors.Normal([0.0, 0.0], [1.0, 1.0])
+        rng, prior = np.random.default_rng(0), package.priors.Normal([0.0, 0.0], [1.0, 1.0])
         theta = rng.standard_normal((100, 2))
         posterior = package.inference.npe.fit(prior, theta, np.column_stack((theta, theta[:, 0])) + sky(100), rng=rng, max_epochs=2,
                                               density=package.density.mdn, hidden=(5,))
@@ -228,7 +228,7 @@ def test_flags_say_what_is_wrong(package):
 @BOTH
 def test_an_ensemble_shares_the_draws_by_weight(package):
     members = [exact(package, shift=shift) for shift in (0.0, 100.0, 200.0)]
-    ensemble = package.inference.ensemble.Ensemble(tuple(members), np.array([0.30, 0.0004, 0.6996]))
+    ensemble = package.inference.deep_ensemble.Ensemble(tuple(members), np.array([0.30, 0.0004, 0.6996]))
     theta = package.inference.catalogue.sample(ensemble, sky(3), seed=0, n_samples=200).theta
     of = np.round(theta[:, :, 0] / 100)
     assert (np.sum(of == 0, axis=1) == 60).all() and (np.sum(of == 2, axis=1) == 140).all()
@@ -333,7 +333,7 @@ def test_a_device_gives_what_the_host_gives(there):
 
 
 def test_a_posterior_moves_to_a_device_whole(cp):
-    ensemble = accel.inference.ensemble.Ensemble((exact(accel, flow=1), exact(accel, flow=2)), np.array([0.5, 0.5]))
+    ensemble = accel.inference.deep_ensemble.Ensemble((exact(accel, flow=1), exact(accel, flow=2)), np.array([0.5, 0.5]))
     moved = device.put(ensemble, cp, "float32")
     for member in moved.members:
         assert member.params.flat.dtype == member.whitening.factor.dtype == member.support.mean.dtype == np.float32

@@ -14,17 +14,17 @@ BOTH = pytest.mark.parametrize("package", [reference, accel])
 def normal_target(package, std, wrong=1.0):
     """The prior N(0, I) in u, tilted so that the posterior of uᵢ is N(0, stdᵢ²), with gradients that many times too large."""
     curvature = 1 / np.asarray(std)**2 - 1
-    prior = package.core.priors.Normal(np.zeros(len(std)), np.ones(len(std)))
+    prior = package.priors.Normal(np.zeros(len(std)), np.ones(len(std)))
 
     def log_likelihood_and_grad(u):
         return -0.5 * u**2 @ curvature, -wrong * curvature * u - (wrong - 1) * u
-    return package.inference.mcmc.Target(prior, lambda u: -0.5 * u**2 @ curvature, log_likelihood_and_grad)
+    return package.inference.run_chains.Target(prior, lambda u: -0.5 * u**2 @ curvature, log_likelihood_and_grad)
 
 
 # the distribution
 
 def test_moments_of_a_bent_and_skewed_posterior(seed):
-    draws = reference.inference.mcmc.sample(np.random.default_rng(seed), posteriors.target(reference), 1000, sampler=hmc, n_chains=40,
+    draws = reference.inference.run_chains.sample(np.random.default_rng(seed), posteriors.target(reference), 1000, sampler=hmc, n_chains=40,
                                             thin=16)
     assert (draws.r_hat < 1.01).all() and draws.chains.n_divergent == 0
     gaps = posteriors.gaps(draws, reference)
@@ -34,13 +34,13 @@ def test_moments_of_a_bent_and_skewed_posterior(seed):
 
 def test_dirichlet_posterior_of_counts(seed):
     """A flat prior on the simplex and counts (1, 4, 0, 12): the posterior is Dirichlet(2, 5, 1, 13)."""
-    prior, counts = accel.core.priors.Dirichlet(np.ones(4)), np.array([1.0, 4.0, 0.0, 12.0])
+    prior, counts = accel.priors.Dirichlet(np.ones(4)), np.array([1.0, 4.0, 0.0, 12.0])
 
     def log_likelihood_and_grad(u):
         theta, _ = prior.to_constrained(u)
         return np.log(theta) @ counts, prior.to_constrained_vjp(u, counts / theta)
-    target = accel.inference.mcmc.Target(prior, lambda u: log_likelihood_and_grad(u)[0], log_likelihood_and_grad)
-    draws = accel.inference.mcmc.sample(np.random.default_rng(seed), target, 3000, sampler=accel.inference.hmc, n_chains=100)
+    target = accel.inference.run_chains.Target(prior, lambda u: log_likelihood_and_grad(u)[0], log_likelihood_and_grad)
+    draws = accel.inference.run_chains.sample(np.random.default_rng(seed), target, 3000, sampler=accel.inference.hmc, n_chains=100)
     exact = stats.dirichlet(counts + 1)
     assert (draws.r_hat < 1.01).all() and draws.ess.min() > 3000
     assert np.abs((draws.theta.mean(axis=0) - exact.mean()) / np.sqrt(exact.var() / 3000)).max() < 4
@@ -85,8 +85,8 @@ def test_a_trajectory_goes_back_where_it_came_from(package):
 @BOTH
 def test_one_leapfrog_step_of_an_oscillator_by_hand(package):
     """log π = −½ u², v = 1, ε = 1, from (1, 0): p = −½, u = ½, p = −¾; H goes from ½ to 1/8 + 9/32 = 13/32: accepted."""
-    module, target = package.inference.hmc, package.inference.mcmc.Target(
-        package.core.priors.Normal(0.0, 1.0), lambda u: 0 * u[:, 0], lambda u: (0 * u[:, 0], 0 * u))
+    module, target = package.inference.hmc, package.inference.run_chains.Target(
+        package.priors.Normal(0.0, 1.0), lambda u: 0 * u[:, 0], lambda u: (0 * u[:, 0], 0 * u))
     u = np.array([[1.0]])
     start = module.Point(u, np.zeros((1, 1)), *target.log_prob_and_grad(u))
     work = () if package is reference else ((np.empty((1, 1)), np.empty((1, 1))),)
@@ -126,25 +126,25 @@ def test_a_wrong_gradient_is_refused(package, wrong):
     """Flipped, half, 1.3 times too large, none."""
     target = normal_target(package, [0.3, 0.5], wrong)
     with pytest.raises(ValueError, match=r"target: expected the gradient of its log_prob, got one whose slope at start \d+ is"):
-        package.inference.mcmc.sample(np.random.default_rng(0), target, 10, sampler=package.inference.hmc)
+        package.inference.run_chains.sample(np.random.default_rng(0), target, 10, sampler=package.inference.hmc)
 
 
 @BOTH
 def test_a_gradient_with_respect_to_theta_is_refused(package):
     """Forgetting the way back from θ to u is the mistake that is made."""
-    prior = package.core.priors.BoxUniform(posteriors.LOW, posteriors.HIGH)
+    prior = package.priors.BoxUniform(posteriors.LOW, posteriors.HIGH)
 
     def forgetful(u):
         theta, _ = prior.to_constrained(u)
         return posteriors.log_likelihood(theta), posteriors.gradient(theta)
-    target = package.inference.mcmc.Target(prior, lambda u: forgetful(u)[0], forgetful)
+    target = package.inference.run_chains.Target(prior, lambda u: forgetful(u)[0], forgetful)
     with pytest.raises(ValueError, match="target: expected the gradient of its log_prob"):
-        package.inference.mcmc.sample(np.random.default_rng(0), target, 10, sampler=package.inference.hmc)
+        package.inference.run_chains.sample(np.random.default_rng(0), target, 10, sampler=package.inference.hmc)
 
 
 def test_a_gradient_that_is_a_little_wrong_leaves_the_distribution_right(seed):
     std = np.array([0.3, 0.5])
-    draws = accel.inference.mcmc.sample(np.random.default_rng(seed), normal_target(accel, std, 0.95), 2000, sampler=accel.inference.hmc)
+    draws = accel.inference.run_chains.sample(np.random.default_rng(seed), normal_target(accel, std, 0.95), 2000, sampler=accel.inference.hmc)
     z = draws.chains.u / std
     ess = accel.validation.convergence.effective_sample_size(z**2)
     assert np.abs((np.mean(z**2, axis=(0, 1)) - 1) * np.sqrt(ess / 2)).max() < 4
@@ -153,18 +153,18 @@ def test_a_gradient_that_is_a_little_wrong_leaves_the_distribution_right(seed):
 @BOTH
 def test_divergences_are_counted_and_reported(package):
     """Neal's funnel: where v is low its neck is too narrow for any step size that suits the mouth."""
-    prior = package.core.priors.Normal(np.zeros(6), np.ones(6))
+    prior = package.priors.Normal(np.zeros(6), np.ones(6))
 
     def log_likelihood_and_grad(u):                                   # v = 5 u₀; the others ~ N(0, e^v), on top of the prior's N(0, 1)
         v, rest = 5 * u[:, 0], u[:, 1:]
         scaled = rest * np.exp(-v)[:, None]
         grad = np.concatenate((5 * (0.5 * np.sum(rest * scaled, axis=1) - 2.5)[:, None], -scaled + rest), axis=1)
         return -0.5 * np.sum(rest * scaled, axis=1) - 2.5 * v + 0.5 * np.sum(rest**2, axis=1), grad
-    target = package.inference.mcmc.Target(prior, lambda u: log_likelihood_and_grad(u)[0], log_likelihood_and_grad)
+    target = package.inference.run_chains.Target(prior, lambda u: log_likelihood_and_grad(u)[0], log_likelihood_and_grad)
     diverged = r"hmc: \d+ of \d+ trajectories diverged; part of the posterior may be missing"
     with pytest.warns(UserWarning, match="R-hat"), pytest.warns(UserWarning, match=diverged):
         with np.errstate(over="ignore", invalid="ignore"):
-            draws = package.inference.mcmc.sample(np.random.default_rng(3), target, 50, sampler=package.inference.hmc, n_chains=20,
+            draws = package.inference.run_chains.sample(np.random.default_rng(3), target, 50, sampler=package.inference.hmc, n_chains=20,
                                                   n_warmup=40, n_least=50)
     assert draws.chains.n_divergent > 0
 
@@ -177,9 +177,9 @@ def test_a_gradient_that_stops_being_finite_stops_the_run_and_keeps_the_draws(pa
         calls.append(1)
         value, slope = good.log_likelihood_and_grad(u)
         return value, slope * (np.nan if len(calls) > 1500 else 1.0)
-    target = package.inference.mcmc.Target(good.prior, good.log_likelihood, breaks)
-    with pytest.raises(package.inference.mcmc.NonFiniteTargetError) as caught:
-        package.inference.mcmc.sample(np.random.default_rng(4), target, 5000, sampler=package.inference.hmc, n_chains=8, n_warmup=20)
+    target = package.inference.run_chains.Target(good.prior, good.log_likelihood, breaks)
+    with pytest.raises(package.inference.run_chains.NonFiniteTargetError) as caught:
+        package.inference.run_chains.sample(np.random.default_rng(4), target, 5000, sampler=package.inference.hmc, n_chains=8, n_warmup=20)
     error, at = caught.value, caught.value.iteration
     assert str(error).startswith(f"hmc: the target's log_prob or its gradient is NaN or +inf in 8 of the chains at iteration {at}")
     assert error.theta.shape == (8 * (error.iteration - 21), 2)
@@ -187,6 +187,6 @@ def test_a_gradient_that_stops_being_finite_stops_the_run_and_keeps_the_draws(pa
 
 @BOTH
 def test_a_target_without_gradient_is_named(package):
-    target = package.inference.mcmc.Target(package.core.priors.Normal(0.0, 1.0), lambda u: 0 * u[:, 0])
+    target = package.inference.run_chains.Target(package.priors.Normal(0.0, 1.0), lambda u: 0 * u[:, 0])
     with pytest.raises(ValueError, match="target: expected a log_likelihood_and_grad, which a sampler with gradients needs, got None"):
-        package.inference.mcmc.sample(np.random.default_rng(0), target, 10, sampler=package.inference.hmc)
+        package.inference.run_chains.sample(np.random.default_rng(0), target, 10, sampler=package.inference.hmc)

@@ -18,7 +18,7 @@ def gaussian(package, n, seed=0):
     rng = np.random.default_rng(seed)
     theta = rng.standard_normal((n, 2))
     x = theta + rng.multivariate_normal(np.zeros(2), NOISE, size=n)
-    return package.core.priors.Normal([0.0, 0.0], [1.0, 1.0]), theta, x * [1.0, 1e4]
+    return package.priors.Normal([0.0, 0.0], [1.0, 1.0]), theta, x * [1.0, 1e4]
 
 
 def exact_likelihood(theta, x):
@@ -35,7 +35,7 @@ def box(package, n, seed=0):
     """θ uniform in a box, x = θ + wide noise: the posterior is a normal cut off at the bounds."""
     rng = np.random.default_rng(seed)
     theta = rng.uniform([-1.0, 2.0], [1.0, 5.0], (n, 2))
-    return package.core.priors.BoxUniform([-1.0, 2.0], [1.0, 5.0]), theta, theta + rng.standard_normal((n, 2))
+    return package.priors.BoxUniform([-1.0, 2.0], [1.0, 5.0]), theta, theta + rng.standard_normal((n, 2))
 
 
 @BOTH
@@ -186,6 +186,6 @@ def test_bad_input_is_refused(package, tmp_path):
         posterior.log_likelihood(theta[:4], x[:3])
     with pytest.raises(ValueError, match="^n: expected"):
         posterior.sample(rng, 0, x[0])
-    package.core.persistence.save(tmp_path / "other.npz", "nle", {**nle.describe(posterior), "density": "os"})
+    package.runtime.persistence.save(tmp_path / "other.npz", "nle", {**nle.describe(posterior), "density": "os"})
     with pytest.raises(ValueError, match="density: expected one of 'maf', 'mdn', 'nsf', 'realnvp', got 'os'"):
         nle.load(tmp_path / "other.npz")

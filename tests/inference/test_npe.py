@@ -21,14 +21,14 @@ def gaussian(package, n, seed=0):
     """θ ~ N(0, 1)², x = θ + ½ noise: the posterior is N(0.8 x, 0.2)."""
     rng = np.random.default_rng(seed)
     theta = rng.standard_normal((n, 2))
-    return package.core.priors.Normal([0.0, 0.0], [1.0, 1.0]), theta, theta + 0.5 * rng.standard_normal((n, 2))
+    return package.priors.Normal([0.0, 0.0], [1.0, 1.0]), theta, theta + 0.5 * rng.standard_normal((n, 2))
 
 
 def box(package, n, seed=0):
     """θ uniform in a box, x = θ + wide noise: the posterior is a normal cut off at the bounds."""
     rng = np.random.default_rng(seed)
     theta = rng.uniform([-1.0, 2.0], [1.0, 5.0], (n, 2))
-    return package.core.priors.BoxUniform([-1.0, 2.0], [1.0, 5.0]), theta, theta + rng.standard_normal((n, 2))
+    return package.priors.BoxUniform([-1.0, 2.0], [1.0, 5.0]), theta, theta + rng.standard_normal((n, 2))
 
 
 @BOTH
@@ -122,7 +122,7 @@ def test_other_densities_serve(package, tmp_path, name, n_transforms):
 @BOTH
 def test_unknown_densities_are_refused(package, tmp_path):
     prior, theta, x = gaussian(package, 60)
-    npe, ensemble = package.inference.npe, package.inference.ensemble
+    npe, ensemble = package.inference.npe, package.inference.deep_ensemble
     for wrong in (package.density.made, "maf", np):
         for fit in (npe.fit, ensemble.fit):
             with pytest.raises(ValueError, match="density: expected a module, one of maf, mdn, nsf, realnvp of this"):
@@ -130,7 +130,7 @@ def test_unknown_densities_are_refused(package, tmp_path):
     with pytest.raises(ValueError, match="n_transforms: expected None for mdn, which has no transforms, got 2"):
         npe.fit(prior, theta, x, rng=np.random.default_rng(1), density=package.density.mdn, **SMALL)
     tree = npe.describe(npe.fit(prior, theta, x, rng=np.random.default_rng(1), **SMALL))
-    package.core.persistence.save(tmp_path / "other.npz", "npe", {**tree, "density": "os"})
+    package.runtime.persistence.save(tmp_path / "other.npz", "npe", {**tree, "density": "os"})
     with pytest.raises(ValueError, match="density: expected one of 'maf', 'mdn', 'nsf', 'realnvp', got 'os'"):
         npe.load(tmp_path / "other.npz")
 
@@ -144,7 +144,7 @@ def test_kind_of_file_is_checked(tmp_path):
 @BOTH
 def test_an_ensemble_is_the_mixture_of_its_members(package):
     prior, theta, x = box(package, 300)
-    ensemble = package.inference.ensemble.fit(prior, theta, x, rng=np.random.default_rng(1), n_members=3, n_processes=1, **SMALL)
+    ensemble = package.inference.deep_ensemble.fit(prior, theta, x, rng=np.random.default_rng(1), n_members=3, n_processes=1, **SMALL)
     scores = np.array([member.validation_log_prob for member in ensemble.members])
     assert np.allclose(ensemble.weights, np.exp(scores) / np.exp(scores).sum()) and len(set(ensemble.weights)) == 3
     mixture = sum(w * np.exp(member.log_prob(theta, x)) for w, member in zip(ensemble.weights, ensemble.members))
@@ -157,7 +157,7 @@ def test_an_ensemble_is_the_mixture_of_its_members(package):
 
 def test_members_trained_in_processes_are_those_trained_in_turn():
     prior, theta, x = box(accel, 200)
-    fit = accel.inference.ensemble.fit
+    fit = accel.inference.deep_ensemble.fit
     runs = [fit(prior, theta, x, rng=np.random.default_rng(1), n_members=3, n_processes=n, **SMALL) for n in (1, 2)]
     assert np.array_equal(*(run.weights for run in runs))
     assert np.array_equal(*(run.log_prob(theta, x) for run in runs))
@@ -166,7 +166,7 @@ def test_members_trained_in_processes_are_those_trained_in_turn():
 def test_a_member_that_fails_in_its_process_says_why():
     prior, theta, x = box(accel, 60)
     with pytest.raises(RuntimeError, match="NonFiniteLossError.*not finite at step"):
-        accel.inference.ensemble.fit(prior, theta.astype(np.float32), x.astype(np.float32), rng=np.random.default_rng(1), n_members=2,
+        accel.inference.deep_ensemble.fit(prior, theta.astype(np.float32), x.astype(np.float32), rng=np.random.default_rng(1), n_members=2,
                                      n_processes=2, learning_rate=1e30, clip_norm=1e30, **SMALL)
 
 
@@ -203,7 +203,7 @@ def test_an_ensemble_needs_scores(package):
     prior, theta, x = gaussian(package, 60)
     member = package.inference.npe.fit(prior, theta, x, rng=np.random.default_rng(1), validation_fraction=0.0, **SMALL)
     with pytest.raises(ValueError, match="members: expected each to have a finite validation_log_prob"):
-        package.inference.ensemble.combine([member])
+        package.inference.deep_ensemble.combine([member])
 
 
 @BOTH

@@ -19,7 +19,7 @@ def gaussian(package, n, seed=0):
     rng = np.random.default_rng(seed)
     theta = rng.standard_normal((n, 2))
     x = 1000 + 40 * (theta + 0.5 * rng.standard_normal((n, 2)))
-    return package.core.priors.Normal([0.0, 0.0], [1.0, 1.0]), theta, x
+    return package.priors.Normal([0.0, 0.0], [1.0, 1.0]), theta, x
 
 
 def gaussian_log_ratio(theta, x):
@@ -31,7 +31,7 @@ def square(package, n, seed=0):
     """θ ~ U(−1, 1), x = θ² + 0.1 noise: two modes, about which a linear regression knows nothing."""
     rng = np.random.default_rng(seed)
     theta = rng.uniform(-1, 1, (n, 1))
-    return package.core.priors.BoxUniform([-1.0], [1.0]), theta, theta**2 + 0.1 * rng.standard_normal((n, 1))
+    return package.priors.BoxUniform([-1.0], [1.0]), theta, theta**2 + 0.1 * rng.standard_normal((n, 1))
 
 
 def square_log_ratio(theta, x):
@@ -109,7 +109,7 @@ def test_the_best_network_is_kept_as_a_copy(package):
     held_out = spoilt.history["validation_loss"]
     best = int(np.argmin(held_out)) + 1
     assert best <= 20 and held_out[-1] > held_out[best - 1] + 0.1
-    stopped = run(best, package.core.optim.constant)
+    stopped = run(best, package.training.optim.constant)
     assert all(np.array_equal(*pair) for pair in zip(spoilt.params["layers"], stopped.params["layers"]))
 
 
@@ -142,8 +142,8 @@ def test_no_sample_is_outside_the_prior_whatever_the_observation(package):
 
 @BOTH
 def test_targets_gradient_is_that_of_differences(package):
-    rng, core = np.random.default_rng(0), package.core
-    prior = core.priors.Dirichlet([2.0, 1.0, 3.0])                    # its density in u is not normal
+    rng = np.random.default_rng(0)
+    prior = package.priors.Dirichlet([2.0, 1.0, 3.0])                    # its density in u is not normal
     theta = prior.sample(rng, 300)
     posterior = package.inference.nre.fit(prior, theta, theta[:, :2] + 0.1 * rng.standard_normal((300, 2)), rng=rng, **SMALL)
     target, u = posterior.target(np.array([0.3, 0.2])), rng.standard_normal((7, 2))
@@ -188,7 +188,7 @@ def test_balance_tempers_a_classifier_that_is_too_sure():
     found = []
     for balance in (0.0, 100.0):
         posterior = accel.inference.nre.fit(prior, theta, x, rng=np.random.default_rng(1), hidden=(64, 64), n_contrastive=1, max_epochs=300,
-                                            batch_size=50, validation_fraction=0.0, balance=balance, schedule=accel.core.optim.constant)
+                                            batch_size=50, validation_fraction=0.0, balance=balance, schedule=accel.training.optim.constant)
         matched, mismatched = (1 / (1 + np.exp(-posterior.log_ratio(np.roll(fresh, -k, axis=0), y))) for k in (0, 1))
         found.append(matched.mean() + mismatched.mean() - 1)
     assert found[0] < -0.1 and abs(found[1]) < 0.03

@@ -8,23 +8,23 @@ from scipy.special import gammaln
 
 import accel
 import reference
-from reference.inference import ensemble_sampler, mcmc, nested_sampler
+from reference.inference import emcee_sampler, run_chains, nested_sampler
 from tests.inference import posteriors
 
 BOTH = pytest.mark.parametrize("package", [reference, accel])
 
 
 @pytest.mark.slow
-@pytest.mark.filterwarnings("ignore:ensemble_sampler. the chains have not mixed")
+@pytest.mark.filterwarnings("ignore:emcee_sampler. the chains have not mixed")
 def test_ensemble_moments_of_a_bent_and_skewed_posterior(seed):
-    draws = mcmc.sample(np.random.default_rng(seed), posteriors.target(reference), 400, sampler=ensemble_sampler, n_chains=40, thin=120)
+    draws = run_chains.sample(np.random.default_rng(seed), posteriors.target(reference), 400, sampler=emcee_sampler, n_chains=40, thin=120)
     gaps = posteriors.gaps(draws, reference)
     assert draws.r_hat.max() < 1.05 and np.abs(gaps).max() < 4, gaps
 
 
 @pytest.mark.slow
 def test_nested_moments_and_evidence_of_a_bent_and_skewed_posterior(seed):
-    draws = mcmc.sample(np.random.default_rng(seed), posteriors.target(reference), 2000, sampler=nested_sampler, n_chains=1, thin=2)
+    draws = run_chains.sample(np.random.default_rng(seed), posteriors.target(reference), 2000, sampler=nested_sampler, n_chains=1, thin=2)
     moments, log_evidence = posteriors.known()
     assert draws.log_evidence_error < 0.1
     assert abs(draws.log_evidence - log_evidence) < 4 * draws.log_evidence_error
@@ -38,8 +38,8 @@ def test_nested_moments_and_evidence_of_a_bent_and_skewed_posterior(seed):
 @pytest.mark.slow
 def test_evidence_of_counts(seed):
     """A flat prior on the simplex and counts n: ∫ ∏ θₖ^nₖ p(θ) dθ = Γ(4) ∏ Γ(nₖ + 1)/Γ(∑ nₖ + 4)."""
-    prior, counts = reference.core.priors.Dirichlet(np.ones(4)), np.array([1.0, 4.0, 0.0, 12.0])
-    target = mcmc.Target(prior, lambda u: np.log(prior.to_constrained(u)[0]) @ counts)
+    prior, counts = reference.priors.Dirichlet(np.ones(4)), np.array([1.0, 4.0, 0.0, 12.0])
+    target = run_chains.Target(prior, lambda u: np.log(prior.to_constrained(u)[0]) @ counts)
     chains = nested_sampler.sample(np.random.default_rng(seed), target, np.zeros((1, 3)), n_samples=500, n_live=100)
     expected = gammaln(4) + gammaln(counts + 1).sum() - gammaln(counts.sum() + 4)
     assert abs(chains.log_evidence - expected) < 4 * chains.log_evidence_error
@@ -48,7 +48,7 @@ def test_evidence_of_counts(seed):
 
 @BOTH
 def test_the_unit_cube_becomes_the_prior(package):
-    p = package.core.priors
+    p = package.priors
     prior = p.Independent([p.Dirichlet([0.4, 2.0, 1.3]), p.BoxUniform([-1.0], [2.0]), p.LogNormal([0.3], [0.5]), p.Normal([1.0], [2.0])])
     cube = stats.qmc.Sobol(5, seed=1).random(4096)
     theta = np.asarray(prior.to_constrained(package.inference.nested_sampler.from_cube(prior, cube))[0])
@@ -62,7 +62,7 @@ def test_the_unit_cube_becomes_the_prior(package):
 
 
 @BOTH
-@pytest.mark.parametrize(("module", "needs"), [("ensemble_sampler", "emcee"), ("nested_sampler", "dynesty")])
+@pytest.mark.parametrize(("module", "needs"), [("emcee_sampler", "emcee"), ("nested_sampler", "dynesty")])
 def test_a_missing_package_is_named_with_the_extra_that_brings_it(package, module, needs, monkeypatch):
     monkeypatch.setitem(sys.modules, needs, None)
     with pytest.raises(ImportError, match=rf"{module} needs {needs}, which is not installed: pip install 'diptych\[samplers\]'"):
@@ -73,6 +73,6 @@ def test_a_missing_package_is_named_with_the_extra_that_brings_it(package, modul
 def test_an_interrupted_nested_run_has_nothing_to_return(package):
     def interrupted(u):
         raise KeyboardInterrupt
-    target = package.inference.mcmc.Target(package.core.priors.Normal(0.0, 1.0), interrupted)
+    target = package.inference.run_chains.Target(package.priors.Normal(0.0, 1.0), interrupted)
     with pytest.raises(KeyboardInterrupt):
         package.inference.nested_sampler.sample(np.random.default_rng(0), target, np.zeros((1, 1)), n_samples=5)

@@ -69,11 +69,11 @@ def test_many_mismatches_by_hand(package, k):
 @pytest.mark.parametrize("k", [1, 5])
 def test_loss_is_least_at_the_exact_ratio(package, k):
     """u ~ N(0, 1), x = u + noise: the regression's ratio is exact; a network that adds to it, tilts it or shifts it, loses."""
-    rng, ratio, core = np.random.default_rng(0), package.inference.ratio, package.core
+    rng, ratio = np.random.default_rng(0), package.inference.ratio
     u = rng.standard_normal((50_000, 1))
     x = u + 0.5 * rng.standard_normal(u.shape)
-    exact = core.regression.Regression(np.array([[0.0], [0.8]]), np.array([[np.sqrt(0.2)]]))
-    rows = ratio.theta_rows_of(core.priors.Normal([0.0], [1.0]), exact, u), ratio.x_rows_of(exact, x)
+    exact = package.preprocessing.regression.Regression(np.array([[0.0], [0.8]]), np.array([[np.sqrt(0.2)]]))
+    rows = ratio.theta_rows_of(package.priors.Normal([0.0], [1.0]), exact, u), ratio.x_rows_of(exact, x)
 
     def loss(adds):
         """With a network that adds a linear function: a tanh of small numbers."""
@@ -86,9 +86,9 @@ def test_loss_is_least_at_the_exact_ratio(package, k):
 @BOTH
 def test_regressions_ratio_is_scipys(package):
     """log N(u; mean, LLᵀ) − log p(u), for a prior that is not normal in u."""
-    rng, core, ratio = np.random.default_rng(1), package.core, package.inference.ratio
-    prior, factor = core.priors.Dirichlet([2.0, 1.0, 3.0]), np.array([[0.7, 0.0], [0.4, 0.2]])
-    regression = core.regression.Regression(rng.standard_normal((CONTEXT + 1, 2)), factor)
+    rng, ratio = np.random.default_rng(1), package.inference.ratio
+    prior, factor = package.priors.Dirichlet([2.0, 1.0, 3.0]), np.array([[0.7, 0.0], [0.4, 0.2]])
+    regression = package.preprocessing.regression.Regression(rng.standard_normal((CONTEXT + 1, 2)), factor)
     u, c = rng.standard_normal((9, 2)), rng.standard_normal((9, CONTEXT))
     mean = regression.coefficients[0] + c @ regression.coefficients[1:]
     theta, log_det = prior.to_constrained(u)
@@ -143,14 +143,14 @@ def test_gradient_with_respect_to_theta_is_that_of_differences(package):
 @BOTH
 def test_balance_punishes_one_sided_classifiers_alone(package, seed):
     """⟨s⟩ of matched and mismatched pairs add to 1 for the exact ratio, and for one that knows nothing; not for one too sure."""
-    rng, ratio, core = np.random.default_rng(seed), package.inference.ratio, package.core
+    rng, ratio = np.random.default_rng(seed), package.inference.ratio
     u = rng.standard_normal((20_000, 1))
     x = u + 0.5 * rng.standard_normal(u.shape)
     penalties = []
     for width in (np.sqrt(0.2), 1.0, 0.15):                           # exact; a regression that knows nothing; one too sure
         slope = 0.0 if width == 1.0 else 0.8
-        fitted = core.regression.Regression(np.array([[0.0], [slope]]), np.array([[width]]))
-        rows = ratio.theta_rows_of(core.priors.Normal([0.0], [1.0]), fitted, u), ratio.x_rows_of(fitted, x)
+        fitted = package.preprocessing.regression.Regression(np.array([[0.0], [slope]]), np.array([[width]]))
+        rows = ratio.theta_rows_of(package.priors.Normal([0.0], [1.0]), fitted, u), ratio.x_rows_of(fitted, x)
         params = {"layers": [np.zeros((4, 1)), np.zeros((2, 2))]}
         penalties.append(ratio.loss(params, *rows, n_contrastive=1, balance=1.0) - ratio.loss(params, *rows, n_contrastive=1))
     standard_error = 1 / np.sqrt(20_000)

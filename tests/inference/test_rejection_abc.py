@@ -122,7 +122,7 @@ def test_failed_simulations_are_counted_and_never_kept(package, ask):
         x[::10] = np.nan
         x[5::10] = -np.inf
         return x
-    with pytest.raises(package.core.simulation.SimulationError, match="40 of 200 simulations or their distances are NaN or inf") as caught:
+    with pytest.raises(package.runtime.simulation.SimulationError, match="40 of 200 simulations or their distances are NaN or inf") as caught:
         run(package, simulate=fails, n_simulations=200, chunk_size=50, **ask)
     assert len(caught.value.x) and np.isfinite(caught.value.x).all() and len(caught.value.theta) == len(caught.value.x)
 
@@ -136,7 +136,7 @@ def test_simulator_that_raises_hands_back_what_was_kept(package):
         if len(calls) == 3:
             raise error
         return package.simulators.power_law.simulate(rng, theta)
-    with pytest.raises(package.core.simulation.SimulationError, match="after 20 of 100 simulations with OverflowError: the star") as caught:
+    with pytest.raises(package.runtime.simulation.SimulationError, match="after 20 of 100 simulations with OverflowError: the star") as caught:
         run(package, simulate=raises, n_simulations=100, chunk_size=10, epsilon=60.0)
     assert caught.value.__cause__ is error
     np.testing.assert_array_equal(caught.value.theta, run(package, n_simulations=20, chunk_size=10, epsilon=60.0).theta)

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 
 from accel import device
-from accel.core import priors
+from accel import priors
 from accel.density import maf, nsf, realnvp
-from accel.inference import ensemble, npe
+from accel.inference import deep_ensemble, npe
 from tests import strict_cupy
 from tests.agreement.backends import uses_cuda
 from tests.agreement.comparator import assert_close, flatten
@@ -27,7 +27,7 @@ def simulations(xp=cp):
 
 def fit(n_members, xp=cp, **settings):
     with device.kernels(True):
-        return ensemble.fit(*simulations(xp), rng=np.random.default_rng(1), n_members=n_members, n_processes=1, **SETTINGS | settings)
+        return deep_ensemble.fit(*simulations(xp), rng=np.random.default_rng(1), n_members=n_members, n_processes=1, **SETTINGS | settings)
 
 
 @pytest.mark.parametrize("density", [maf, realnvp], ids=["maf", "realnvp"])

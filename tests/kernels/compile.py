@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 
-from accel.core import _kernels
+from accel.kernels import cuda
 
 __all__ = ["ARCHITECTURES", "NVCC", "compiled", "constants", "markdown", "sources"]
 
@@ -23,13 +23,13 @@ ARCHITECTURES = (80, 90)
 
 
 def sources():
-    """Every kernel file of accel, as _kernels.load names it."""
-    return sorted(str(path.relative_to(_kernels.ROOT)) for path in _kernels.ROOT.rglob("*.cu"))
+    """Every kernel file of accel, as cuda.load names it."""
+    return sorted(str(path.relative_to(cuda.ROOT)) for path in cuda.ROOT.rglob("*.cu"))
 
 
 def constants(path):
     """The constants that the file is compiled with here, ["DIM=3", …]."""
-    line = re.search(r"^// Compiled in the tests with(.*)$", (_kernels.ROOT / path).read_text(), re.MULTILINE)
+    line = re.search(r"^// Compiled in the tests with(.*)$", (cuda.ROOT / path).read_text(), re.MULTILINE)
     if line is None:
         raise ValueError(f'{path}: expected a line "// Compiled in the tests with NAME=value …", got none')
     return line[1].split()
@@ -38,10 +38,10 @@ def constants(path):
 def compiled(path, architecture, dtype):
     """[(kernel, registers, bytes of static shared memory, bytes spilled)] of one file, or a RuntimeError with the compiler's words."""
     # nvcc would cut a list of numbers in pieces
-    defines = [f"-D{constant}".replace(",", r"\,") for constant in (f"REAL={_kernels.NAMES[dtype]}", *constants(path))]
+    defines = [f"-D{constant}".replace(",", r"\,") for constant in (f"REAL={cuda.NAMES[dtype]}", *constants(path))]
     with tempfile.TemporaryDirectory() as folder:
         file = pathlib.Path(folder) / "kernel.cu"
-        file.write_text(_kernels.source(path))
+        file.write_text(cuda.source(path))
         finished = subprocess.run([NVCC, f"-arch=sm_{architecture}", "-std=c++17", "-cubin", "-Xptxas", "-v", *defines,
                                    "-o", file.with_suffix(".cubin"), file], capture_output=True, text=True)
     if finished.returncode:
@@ -63,7 +63,7 @@ def markdown():
     heads = [f"sm_{a}: registers, static shared [B], spilled [B]" for a in ARCHITECTURES]
     lines, failures = [f"| file | kernel | dtype | {' | '.join(heads)} |", "|---|---|---|" + "---|" * len(heads)], []
     for path in sources():
-        for dtype in _kernels.NAMES:
+        for dtype in cuda.NAMES:
             try:
                 tables = [dict((name, numbers) for name, *numbers in compiled(path, a, dtype)) for a in ARCHITECTURES]
             except (RuntimeError, ValueError) as error:

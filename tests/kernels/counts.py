@@ -17,7 +17,7 @@ import sys
 import numpy as np
 
 from accel import device
-from accel.core._kernels import Kernels
+from accel.kernels.cuda import Kernels
 
 KINDS = {"launch": "launches", "kernel": "of our kernels", "bytes": "bytes given to them", "upload": "uploads", "sync": "waits"}
 

@@ -5,7 +5,7 @@
 from types import SimpleNamespace
 
 
-from accel.core import _kernels
+from accel.kernels import cuda
 from accel.device import array_module
 
 __all__ = ["Step", "model"]
@@ -37,14 +37,14 @@ extern "C" __global__ void gradient(const real* flat, const int* rows, const int
 
 
 class Step:
-    """Its fused step, as `accel.core._engine` says."""
+    """Its fused step, as `accel.kernels.training.launch` says."""
 
     def __init__(self, params, x, y, *, noisy):
         import cupy
         self.x, self.y, dtype = x, y, x.dtype
-        options = ("--std=c++17", f"-DREAL={_kernels.NAMES[dtype.name]}", f"-DROWS={ROWS}", f"-DNOISY={int(noisy)}")
-        module = cupy.RawModule(code=_kernels.source("core/_common.cuh") + SOURCE, options=options)
-        self.kernels, self.noisy = _kernels.Kernels(module, dtype), noisy
+        options = ("--std=c++17", f"-DREAL={cuda.NAMES[dtype.name]}", f"-DROWS={ROWS}", f"-DNOISY={int(noisy)}")
+        module = cupy.RawModule(code=cuda.source("kernels/common/real.cuh") + SOURCE, options=options)
+        self.kernels, self.noisy = cuda.Kernels(module, dtype), noisy
 
     def n_blocks(self, n, n_models=1):
         return -(-n // ROWS)

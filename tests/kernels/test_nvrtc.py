@@ -10,8 +10,8 @@ import pathlib
 
 import pytest
 
-from accel.core import _kernels
-from accel.inference import _rejection_abc
+from accel.kernels import cuda
+from accel.kernels.rejection_abc import launch as abc_kernel
 from accel.simulators import gaussian_linear, power_law, two_moons
 from tests.kernels.compile import constants, sources
 
@@ -51,17 +51,17 @@ pytestmark = pytest.mark.skipif(nvrtc() is None, reason="NVRTC was not found: pi
 @pytest.mark.parametrize("path", sources())
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_it_compiles_as_cupy_would_compile_it(path, dtype):
-    options = ["-arch=compute_90", "--std=c++17", f"-DREAL={_kernels.NAMES[dtype]}", *(f"-D{c}" for c in constants(path))]
-    log = log_of(_kernels.source(path), options)
+    options = ["-arch=compute_90", "--std=c++17", f"-DREAL={cuda.NAMES[dtype]}", *(f"-D{c}" for c in constants(path))]
+    log = log_of(cuda.source(path), options)
     assert log is None, log
 
 
 @pytest.mark.parametrize("simulator", [power_law, two_moons, gaussian_linear])
 def test_device_code_of_simulators_compiles_too(simulator):
-    text, values = _rejection_abc.program(_rejection_abc.flat(simulator.prior), simulator.simulate.device_code)
+    text, values = abc_kernel.program(abc_kernel.flat(simulator.prior), simulator.simulate.device_code)
     for real in ("float", "double"):
         options = ["-arch=compute_90", "--std=c++17", f"-DREAL={real}", *(f"-D{name}={value}" for name, value in values.items())]
-        log = log_of(_kernels.source("inference/_rejection_abc.cu", text), options)
+        log = log_of(cuda.source("kernels/rejection_abc/rejection_abc.cu", text), options)
         assert log is None, log
 
 

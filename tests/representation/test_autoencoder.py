@@ -25,7 +25,7 @@ def arc(n=400):
 
 def linear(package, x, **settings):
     return package.representation.autoencoder.fit(
-        x, rng=np.random.default_rng(2), activation=package.core.nets.IDENTITY, validation_fraction=0.0, batch_size=len(x),
+        x, rng=np.random.default_rng(2), activation=package.nets.dense.IDENTITY, validation_fraction=0.0, batch_size=len(x),
         learning_rate=0.03, max_epochs=1000, **settings)
 
 
@@ -56,11 +56,11 @@ def test_no_activation_on_the_code_and_at_the_end(package):
 @BOTH
 @pytest.mark.parametrize("name", ["TANH", "RELU", "IDENTITY"])
 def test_gradient_is_the_central_difference(package, name):
-    autoencoder, activation, paint = package.representation.autoencoder, getattr(package.core.nets, name), np.random.default_rng(3)
+    autoencoder, activation, paint = package.representation.autoencoder, getattr(package.nets.dense, name), np.random.default_rng(3)
     params = random_tree(paint, autoencoder.init_params(paint, dim=4, n_latent=2, hidden=(5, 3)), scale=0.6)
     x = painted(paint, (6, 4))
     _, grads = autoencoder.loss_and_grad(params, x, activation=activation)
-    leaves = package.core.tree.leaves
+    leaves = package.runtime.tree.leaves
     for (path, leaf), (_, gradient) in zip(leaves(params), leaves(grads), strict=True):
         for index in np.ndindex(*leaf.shape):
             kept, values = leaf[index], []
@@ -116,7 +116,7 @@ def test_float32_stays_float32(package):
     x = arc(60).astype(np.float32)
     fitted = package.representation.autoencoder.fit(x, n_latent=1, rng=np.random.default_rng(0), hidden=(4,), max_epochs=2)
     if package is accel:
-        assert {leaf.dtype for _, leaf in package.core.tree.leaves(fitted.params)} == {np.dtype(np.float32)}
+        assert {leaf.dtype for _, leaf in package.runtime.tree.leaves(fitted.params)} == {np.dtype(np.float32)}
         assert fitted.transform(x).dtype == fitted.inverse_transform(fitted.transform(x)).dtype == np.float32
     assert np.isfinite(fitted.inverse_transform(fitted.transform(x))).all()
 
@@ -125,10 +125,10 @@ def test_float32_stays_float32(package):
 def test_arguments_are_not_changed(package):
     x, rng = arc(50), np.random.default_rng(0)
     params = package.representation.autoencoder.init_params(rng, dim=2, n_latent=1, hidden=(3,))
-    before = [x.copy(), *(leaf.copy() for _, leaf in package.core.tree.leaves(params))]
+    before = [x.copy(), *(leaf.copy() for _, leaf in package.runtime.tree.leaves(params))]
     package.representation.autoencoder.loss_and_grad(params, x)
     package.representation.autoencoder.fit(x, n_latent=1, rng=rng, hidden=(3,), max_epochs=2).transform(x)
-    after = [x, *(leaf for _, leaf in package.core.tree.leaves(params))]
+    after = [x, *(leaf for _, leaf in package.runtime.tree.leaves(params))]
     assert all(np.array_equal(a, b) for a, b in zip(before, after, strict=True))
 
 
@@ -137,10 +137,10 @@ def test_arguments_are_not_changed(package):
 def test_a_saved_autoencoder_loads_in_the_other_package(tmp_path, writer, reader, name):
     x = arc(60)
     fitted = writer.representation.autoencoder.fit(x, n_latent=1, rng=np.random.default_rng(0), hidden=(4,), max_epochs=3,
-                                                   activation=getattr(writer.core.nets, name))
+                                                   activation=getattr(writer.nets.dense, name))
     fitted.save(tmp_path / "saved.npz")
     loaded = reader.representation.autoencoder.load(tmp_path / "saved.npz")
-    assert loaded.activation is getattr(reader.core.nets, name) and loaded.history == fitted.history
+    assert loaded.activation is getattr(reader.nets.dense, name) and loaded.history == fitted.history
     assert_close(loaded.inverse_transform(loaded.transform(x)), fitted.inverse_transform(fitted.transform(x)), terms=20)
 
 

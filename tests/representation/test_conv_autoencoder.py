@@ -4,7 +4,7 @@ import pytest
 
 import accel
 import reference
-from reference.core import conv
+from reference.nets import conv
 from tests.agreement.comparator import assert_close
 from tests.agreement.registry import error_of, painted, random_tree
 
@@ -62,9 +62,9 @@ def test_encoder_and_decoder_are_the_literal_sums(package, shape):
 def test_gradient_is_the_central_difference(package, name):
     """Along every leaf on its own, in a random direction, and for every entry of the biases and the offset."""
     module, params = setting(package, (2, 5, 6), channels=(2, 3), hidden=(4,))
-    activation, x, rng = getattr(package.core.nets, name), images(4, (2, 5, 6)), np.random.default_rng(3)
+    activation, x, rng = getattr(package.nets.dense, name), images(4, (2, 5, 6)), np.random.default_rng(3)
     _, grads = module.loss_and_grad(params, x, activation=activation)
-    leaves = package.core.tree.leaves
+    leaves = package.runtime.tree.leaves
     for (path, leaf), (_, gradient) in zip(leaves(params), leaves(grads), strict=True):
         entries = [np.eye(leaf.size)[i].reshape(leaf.shape) for i in range(leaf.size)] if leaf.size <= 60 else []
         for direction in [rng.standard_normal(leaf.shape), *entries]:
@@ -99,25 +99,25 @@ def test_one_number_follows_a_moving_blob(package):
     fit = package.representation.conv_autoencoder.fit
     fitted = fit(x, rng=np.random.default_rng(4), max_epochs=100, **settings)
     assert np.mean((fitted.inverse_transform(fitted.transform(x)) - x)**2) < 0.1 * line
-    linear = fit(x, rng=np.random.default_rng(4), max_epochs=100, activation=package.core.nets.IDENTITY, **settings)
+    linear = fit(x, rng=np.random.default_rng(4), max_epochs=100, activation=package.nets.dense.IDENTITY, **settings)
     assert np.mean((linear.inverse_transform(linear.transform(x)) - x)**2) > line, "no linear map does better than the best line"
 
 
 @BOTH
 def test_arguments_are_not_changed(package):
     x, (module, params) = images(9, (1, 8, 8)), setting(package, (1, 8, 8))
-    before = [x.copy(), *(leaf.copy() for _, leaf in package.core.tree.leaves(params))]
+    before = [x.copy(), *(leaf.copy() for _, leaf in package.runtime.tree.leaves(params))]
     module.loss_and_grad(params, x)
     module.decode(params, module.encode(params, x))
     module.fit(x, n_latent=1, rng=np.random.default_rng(0), channels=(2,), hidden=(), max_epochs=2).transform(x)
-    after = [x, *(leaf for _, leaf in package.core.tree.leaves(params))]
+    after = [x, *(leaf for _, leaf in package.runtime.tree.leaves(params))]
     assert all(np.array_equal(a, b) for a, b in zip(before, after, strict=True))
 
 
 def test_float32_stays_float32():
     x = blob(20).astype(np.float32)
     fitted = accel.representation.conv_autoencoder.fit(x, n_latent=1, rng=np.random.default_rng(0), channels=(2,), hidden=(), max_epochs=2)
-    assert {leaf.dtype for _, leaf in accel.core.tree.leaves(fitted.params)} == {np.dtype(np.float32)}
+    assert {leaf.dtype for _, leaf in accel.runtime.tree.leaves(fitted.params)} == {np.dtype(np.float32)}
     assert fitted.transform(x).dtype == fitted.inverse_transform(fitted.transform(x)).dtype == np.float32
 
 
@@ -127,7 +127,7 @@ def test_a_saved_autoencoder_loads_in_the_other_package(tmp_path, writer, reader
     fitted = writer.representation.conv_autoencoder.fit(x, rng=np.random.default_rng(0), **settings)
     fitted.save(tmp_path / "saved.npz")
     loaded = reader.representation.conv_autoencoder.load(tmp_path / "saved.npz")
-    assert loaded.activation is reader.core.nets.TANH and loaded.history == fitted.history
+    assert loaded.activation is reader.nets.dense.TANH and loaded.history == fitted.history
     assert_close(loaded.inverse_transform(loaded.transform(x)), fitted.inverse_transform(fitted.transform(x)), terms=100)
 
 

@@ -19,7 +19,7 @@ import functools
 import numpy as np
 import pytest
 
-from reference.validation import coverage, pit, rank_histogram
+from reference.validation import coverage, pit, sbc
 from tests.validation.gaussian_posterior import false_alarm_band, observe
 
 N_SAMPLES, LEVEL = 99, 0.05
@@ -42,14 +42,14 @@ MEANT_FOR_BIAS = ("pit: KS", "pit: Neyman, k = 2", "pit: Neyman, k = 4", "rank h
 def p_values(rng, m, dim, defect):
     """The p-value of each test on one set of observations; of the tests of each parameter, the first parameter's."""
     seen = observe(rng, m, N_SAMPLES, dim, **defect)
-    v, ranks = pit.values(rng, seen.samples, seen.truths), rank_histogram.ranks(rng, seen.samples, seen.truths)
+    v, ranks = pit.values(rng, seen.samples, seen.truths), sbc.ranks(rng, seen.samples, seen.truths)
     about, aside = rng.standard_normal((m, dim)), np.full((m, dim), -20.0)
     return {
         "pit: KS": pit.ks_p_values(v)[0],
         "pit: Neyman, k = 2": pit.neyman_p_values(v, order=2)[0],
         "pit: Neyman, k = 4": pit.neyman_p_values(v)[0],
-        "rank histogram: χ², B = 10": rank_histogram.p_values(ranks, N_SAMPLES, n_bins=10)[0],
-        "rank histogram: χ², B = 20": rank_histogram.p_values(ranks, N_SAMPLES)[0],
+        "rank histogram: χ², B = 10": sbc.p_values(ranks, N_SAMPLES, n_bins=10)[0],
+        "rank histogram: χ², B = 20": sbc.p_values(ranks, N_SAMPLES)[0],
         "coverage: highest density": coverage.p_value(coverage.credibility(rng, seen.log_prob_samples, seen.log_prob_truths)),
         "coverage: TARP, ρ about": coverage.p_value(coverage.tarp(rng, seen.samples, seen.truths, about)),
         "coverage: TARP, ρ aside": coverage.p_value(coverage.tarp(rng, seen.samples, seen.truths, aside)),

@@ -9,7 +9,7 @@ that, on the device alone, a chunk of objects at a time. Time is for one object;
 import numpy as np
 
 from accel import device
-from accel.core import priors
+from accel import priors
 from accel.inference import catalogue, npe
 from experiments.bench.gpu import ceilings, clock, frameworks, ours
 from experiments.bench.gpu.maf_step import near

@@ -10,7 +10,7 @@ import math
 
 import numpy as np
 
-from accel.core.tree import leaves
+from accel.runtime.tree import leaves
 from accel.density import made, realnvp
 from accel.generative import score_matching
 

@@ -10,7 +10,7 @@ from functools import partial
 import numpy as np
 
 from accel import device
-from accel.core.tree import packed
+from accel.runtime.tree import packed
 from accel.generative import langevin, score_matching
 from experiments.bench.gpu import ceilings, clock, frameworks, ours
 from experiments.bench.gpu.maf_step import near

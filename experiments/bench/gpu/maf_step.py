@@ -9,7 +9,7 @@ import importlib.util
 import numpy as np
 
 from accel import device
-from accel.core.tree import tree_map
+from accel.runtime.tree import tree_map
 from accel.density import maf
 from experiments.bench.gpu import ceilings, clock, frameworks, ours
 

@@ -4,8 +4,9 @@ from types import SimpleNamespace
 import numpy as np
 
 from accel import device
-from accel.core import _engine, optim, training
-from accel.core.tree import packed, ravel, tree_map
+from accel.kernels.training import launch as training_kernel
+from accel.training import minibatch, optim
+from accel.runtime.tree import packed, ravel, tree_map
 from experiments.bench import limits
 
 __all__ = ["CPU", "ARRAYS", "KERNELS", "ENGINE", "painted", "steps", "with_kernels", "Engine", "engine_gap", "gap", "gradient",
@@ -48,19 +49,19 @@ class Engine:
 
     def __init__(self, model, fused, starts, xp, data, batch_size, *, first_seed=0, kernels=True):
         data, n = device.put(tuple(data), xp), len(data[0])
-        settings = training.check_settings(n, learning_rate=RATE, batch_size=batch_size, max_epochs=10**6, patience=1, clip_norm=CLIP,
+        settings = minibatch.check_settings(n, learning_rate=RATE, batch_size=batch_size, max_epochs=10**6, patience=1, clip_norm=CLIP,
                                            validation_fraction=0)
-        settings |= {"schedule": optim.constant, "n_batches": n // batch_size}
+        settings |= {"schedule": optim.constant, "n_batches": n // batch_size, "betas": (optim.BETA1, optim.BETA2)}
         model = SimpleNamespace(loss=model.loss, loss_and_grad=model.loss_and_grad, fused=fused,
                                 **({"draw_noise": model.draw_noise} if hasattr(model, "draw_noise") else {}))
-        self.runs = [training.Run(model, device.put(start, xp), n, device.generator(seed, xp, "float32"), None, {}, settings)
+        self.runs = [minibatch.Run(model, device.put(start, xp), n, device.generator(seed, xp, "float32"), None, {}, settings)
                      for seed, start in enumerate(starts, first_seed)]
         self.kernels = kernels
         with device.kernels(kernels):
-            step = _engine.step_of(model, self.runs[0].params, data, batch_size)
+            step = training_kernel.step_of(model, self.runs[0].params, data, batch_size)
         if kernels and step is None:
             raise AssertionError("expected a model that the engine has kernels for")
-        self.engine = _engine.Fused(step, self.runs) if kernels else _engine.ArrayCode(model, data, self.runs)
+        self.engine = training_kernel.Fused(step, self.runs) if kernels else minibatch.ArrayCode(model, data, self.runs)
 
     def epoch(self):
         """The losses of each model's steps."""

@@ -9,7 +9,8 @@ from types import SimpleNamespace
 import numpy as np
 
 from accel import device
-from accel.generative import _dsm, score_matching
+from accel.generative import score_matching
+from accel.kernels.dsm import launch as dsm_kernel
 from experiments.bench.gpu import ceilings, clock, frameworks, langevin, ours
 from experiments.bench.gpu.maf_step import near
 
@@ -43,7 +44,7 @@ def engine(xp, params, x, batch):
     fixed = {"sigmas": device.put(langevin.SIGMAS, xp), "spread": 1.0}
     model = SimpleNamespace(loss=partial(score_matching.loss, **fixed), loss_and_grad=partial(score_matching.loss_and_grad, **fixed),
                             draw_noise=partial(score_matching.draw_noise, dim=langevin.DIM))
-    return model, partial(_dsm.step, **fixed, tau2=score_matching.TAU**2), [params], xp, [x], batch
+    return model, partial(dsm_kernel.step, **fixed, tau2=score_matching.TAU**2), [params], xp, [x], batch
 
 
 def batches(n, n_steps):

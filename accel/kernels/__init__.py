@@ -1,0 +1,5 @@
+"""The CUDA kernels and what launches them: one folder a kernel, with launch.py, .cu and .cuh; shared headers in common/.
+
+    cuda       where kernels are found, when they are chosen, how they are compiled
+    one_batch  one call of a loss through a fused training step
+"""

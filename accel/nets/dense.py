@@ -1,0 +1,166 @@
+"""Dense networks: affine layers with an activation between them.
+
+The mathematics is in `reference.nets.dense`. Same values; activations are kept feature-major, (1 + features, N), below a first
+row of ones, so that the bias and its gradient ride in the matrix product and every slice is contiguous.
+
+Backward through one layer a = [b; W]ᵀ [1; h], given da:
+
+    d[b; W] = [1; h] daᵀ            the first row is the bias's gradient
+    dh      = W da
+    da'     = dh ⊙ slope(h)         through the activation below, whose output is h
+"""
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
+from accel.kernels.mlp import launch as mlp_kernel
+from accel.runtime.tree import tree_map
+from accel.device import array_module
+
+__all__ = ["Activation", "TANH", "RELU", "LEAKY_RELU", "IDENTITY", "activation_named", "init_dense", "init_mlp", "dense",
+           "masked_dense", "mlp", "mlp_vjp"]
+
+LEAK = mlp_kernel.LEAK
+
+
+class Activation(NamedTuple):
+    """A function applied to each unit, and its slope and curvature written in terms of the function's value; all take out=."""
+    name: str
+    value: Callable
+    slope: Callable
+    curvature: Callable | None
+
+
+def _tanh_slope(h, out=None):
+    out = array_module(h).multiply(h, h, out=out)
+    return array_module(h).subtract(1, out, out=out)
+
+
+def _tanh_curvature(h, out=None):
+    out = _tanh_slope(h, out)
+    out *= h
+    out *= -2
+    return out
+
+
+def _leaky_relu_slope(h, out=None):
+    xp = array_module(h)
+    out = xp.greater(h, 0, out=xp.empty_like(h) if out is None else out)
+    out *= 1 - LEAK
+    out += LEAK
+    return out
+
+
+TANH = Activation("tanh", lambda a, out=None: array_module(a).tanh(a, out=out), _tanh_slope, _tanh_curvature)
+RELU = Activation("relu", lambda a, out=None: array_module(a).maximum(a, 0, out=out), lambda h, out=None: array_module(h).sign(h, out=out),
+                  None)
+LEAKY_RELU = Activation("leaky_relu", lambda a, out=None: array_module(a).maximum(a, LEAK * a, out=out), _leaky_relu_slope, None)
+IDENTITY = Activation("identity", lambda a, out=None: a, lambda h, out=None: array_module(h).ones_like(h), None)
+
+
+def activation_named(name):
+    """The activation that has this name, as a saved model remembers it."""
+    return {activation.name: activation for activation in (TANH, RELU, LEAKY_RELU, IDENTITY)}[name]
+
+
+def init_dense(rng, n_in, n_out, *, gain=1.0):
+    """A layer with weights N(0, gain²/n_in) and zero bias, (n_in + 1, n_out), where rng's numbers are born."""
+    weight = rng.standard_normal((n_in, n_out))
+    layer = array_module(weight).zeros((n_in + 1, n_out), dtype=weight.dtype)
+    array_module(weight).multiply(weight, float(gain / np.sqrt(n_in)), out=layer[1:])
+    return layer
+
+
+def init_mlp(rng, sizes):
+    """The layers of a network with sizes = (n_in, hidden …, n_out)."""
+    return [init_dense(rng, n_in, n_out) for n_in, n_out in zip(sizes, sizes[1:])]
+
+
+def dense(layer, h):
+    out = h @ layer[1:]
+    out += layer[0]
+    return out
+
+
+def masked_dense(layer, mask, h):
+    return dense(layer * _with_bias_row(mask, layer.dtype), h)
+
+
+def _with_bias_row(mask, dtype):
+    """M with the bias's row of ones above it, (n_in + 1, n_out), whatever type M has."""
+    both = array_module(mask).ones((len(mask) + 1, mask.shape[1]), dtype)
+    both[1:] = mask
+    return both
+
+
+def mlp(layers, x, *, activation=TANH):
+    """The network's output, (N, n_out)."""
+    if (found := mlp_kernel.mlp(layers, x, activation)) is not None:
+        return found
+    for layer in layers[:-1]:
+        h = dense(layer, x)
+        x = activation.value(h, out=h)
+    return dense(layers[-1], x)
+
+
+def mlp_vjp(layers, x, cotangent, *, activation=TANH):
+    """The output, and the gradients of ⟨cotangent, output⟩: (out (N, n_out), dlayers like layers, dx (N, n_in))."""
+    if (found := mlp_kernel.mlp_vjp(layers, x, cotangent, activation)) is not None:
+        return found
+    xp, n = array_module(x), len(x)
+    work = Tape(xp, layers, n, x.dtype)
+    work.inputs[0][1:] = x.T
+    out = forward(layers, work, activation).T.copy()
+    dlayers = tree_map(xp.empty_like, layers)
+    work.out[...] = cotangent.T
+    dx = backward(layers, work, work.out, dlayers, activation, need_dx=True)
+    return out, dlayers, dx.T.copy()
+
+
+class Tape:
+    """The work arrays of one network for N samples: what each layer was fed, its output, and room for cotangents.
+
+    The room is three arrays of the widest layer: two that cotangents take in turn, and one for slopes. Tapes that are walked back
+    one after another can share it.
+    """
+
+    def __init__(self, xp, layers, n, dtype):
+        self.inputs = [xp.ones((len(layer), n), dtype) for layer in layers]          # the first row stays one
+        self.fed = [h[1:] for h in self.inputs]
+        self.out = xp.empty((layers[-1].shape[1], n), dtype)
+        self.use(xp.empty((3, max(a.size for a in self.fed)), dtype))
+
+    def use(self, room):
+        """Keep cotangents and slopes in this room, (3, size), where it is large enough."""
+        if room.shape[1] >= max(a.size for a in self.fed):
+            self.room = room
+            self.cotangents = [room[k % 2, :a.size].reshape(a.shape) for k, a in enumerate(self.fed)]
+            self.slopes = [room[2, :a.size].reshape(a.shape) for a in self.fed]
+
+
+def forward(layers, tape, activation=TANH):
+    """The output, (n_out, N), of the network fed with tape.inputs[0]; it is tape.out."""
+    return array_module(tape.out).matmul(layers[-1].T, hidden(layers, tape, activation), out=tape.out)
+
+
+def hidden(layers, tape, activation=TANH):
+    """The last hidden units below their row of ones, (1 + H, N), as forward leaves them in the tape."""
+    xp = array_module(tape.out)
+    for layer, h, a in zip(layers, tape.inputs, tape.fed[1:]):
+        activation.value(xp.matmul(layer.T, h, out=a), out=a)
+    return tape.inputs[-1]
+
+
+def backward(layers, tape, dout, dlayers, activation=TANH, *, need_dx=False, first=0):
+    """Write the gradients into dlayers, unless that is None, for a network that is frozen; return the input's, from its row
+    `first` on, (n_in − first, N), or None where nobody needs it."""
+    xp = array_module(dout)
+    for k in range(len(layers) - 1, 0, -1):
+        if dlayers is not None:
+            xp.matmul(tape.inputs[k], dout.T, out=dlayers[k])
+        dout = xp.matmul(layers[k][1:], dout, out=tape.cotangents[k])
+        dout *= activation.slope(tape.fed[k], out=tape.slopes[k])
+    if dlayers is not None:
+        xp.matmul(tape.inputs[0], dout.T, out=dlayers[0])
+    return xp.matmul(layers[0][1 + first:], dout, out=tape.cotangents[0][first:]) if need_dx else None

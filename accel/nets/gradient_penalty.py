@@ -1,0 +1,116 @@
+"""Gradient penalty: how far the slope of a network is from a target, a loss that contains a derivative.
+
+The mathematics is in `reference.nets.gradient_penalty`. Same values; the gradient through the gradient is written by hand, in
+four walks over one set of work arrays. Write h₀ = x, aₖ = [bₖ; Wₖ]ᵀ[1; hₖ₋₁], hₖ = φ(aₖ), f = a_L, all feature-major.
+
+Up, the network itself:                          h₁ … h_{L−1}
+Down, the slope of f at every place:
+    u_L = 1,   gₖ₋₁ = Wₖ uₖ,   uₖ = gₖ ⊙ φ′(aₖ)          uₖ = ∂f/∂aₖ,  gₖ = ∂f/∂hₖ,  and g₀ = ∇ₓ f
+At the bottom, P depends on the weights through g₀ alone:
+    v = ∂P/∂g₀ = (2/N)(‖g₀‖ − c) g₀/‖g₀‖
+    dP = ⟨v, dg₀⟩ = d⟨v, ∇ₓ f⟩ with v held                the gradient of the directional derivative of f along v
+Up again, that directional derivative in forward mode:
+    ḣ₀ = v,   ȧₖ = Wₖᵀ ḣₖ₋₁,   ḣₖ = φ′(aₖ) ⊙ ȧₖ,   ⟨v, ∇ₓ f⟩ = ȧ_L
+Down again, its reverse: ∂ȧ_L/∂ȧₖ is uₖ, since ȧ is linear and transports as u does, and āₖ = ∂ȧ_L/∂aₖ collects
+    ā_L = 0,   āₖ = φ′(aₖ) ⊙ (Wₖ₊₁ āₖ₊₁)  +  φ″(aₖ) ⊙ ȧₖ ⊙ gₖ          through hₖ, and through φ′(aₖ) in ḣₖ
+    dWₖ = ḣₖ₋₁ uₖᵀ + hₖ₋₁ āₖᵀ,   dbₖ = ∑ₙ āₖ
+
+Where φ is piecewise linear φ″ = 0, so that ā = 0: the last walk and the gradients of the biases fall away.
+"""
+from accel.nets import dense
+from accel.runtime import checks
+from accel.runtime.tree import tree_map
+from accel.device import array_module
+
+__all__ = ["input_gradient", "gradient_penalty", "gradient_penalty_and_grad"]
+
+EPSILON = 1e-12
+
+
+def input_gradient(layers, x, *, activation=dense.TANH):
+    """∇ₓ f(x), (N, D)."""
+    work = filled(layers, check_network(layers, x))
+    return slopes(layers, work, activation).T.copy()
+
+
+def gradient_penalty(layers, x, *, target=1.0, activation=dense.TANH):
+    """P for x (N, D) and c = target."""
+    work = filled(layers, check_network(layers, x))
+    _, excess = norm_and_excess(slopes(layers, work, activation), target)
+    return array_module(excess).vdot(excess, excess) / len(x)
+
+
+def gradient_penalty_and_grad(layers, x, *, target=1.0, activation=dense.TANH):
+    """P and its gradient with respect to the layers."""
+    dlayers = tree_map(array_module(layers[0]).zeros_like, layers)
+    return add_gradient(layers, filled(layers, check_network(layers, x)), dlayers, 1.0, target, activation), dlayers
+
+
+def check_network(layers, x):
+    """x as an array of the width that the network takes; the network must have one output."""
+    if layers[-1].shape[1] != 1:
+        raise ValueError(f"layers: expected a network with one output, got {layers[-1].shape[1]}")
+    return checks.as_array("x", x, ("N", len(layers[0]) - 1))
+
+
+class Work:
+    """The work arrays of one network for N samples, by the names of the derivation: index k goes with hₖ, and u ends with u_L = 1."""
+
+    def __init__(self, xp, layers, n, dtype):
+        self.tape = dense.Tape(xp, layers, n, dtype)
+        self.x = self.tape.inputs[0][1:]
+        self.g, self.u, self.hdot, self.slope, self.bend = ([xp.empty((len(layer) - 1, n), dtype) for layer in layers] for _ in range(5))
+        self.u.append(xp.ones((1, n), dtype))
+        self.dlayers = [xp.empty_like(layer) for layer in layers]
+
+
+def filled(layers, x):
+    """Work arrays with x (N, D) in place."""
+    work = Work(array_module(x), layers, len(x), x.dtype)
+    work.x[...] = x.T
+    return work
+
+
+def slopes(layers, work, activation):
+    """The first two walks, for the x in work: ∇ₓ f, (D, N)."""
+    xp = array_module(work.x)
+    dense.forward(layers, work.tape, activation)
+    for k in range(len(layers), 0, -1):
+        xp.matmul(layers[k - 1][1:], work.u[k], out=work.g[k - 1])
+        if k > 1:
+            work.slope[k - 1] = activation.slope(work.tape.inputs[k - 1][1:], out=work.slope[k - 1])
+            xp.multiply(work.g[k - 1], work.slope[k - 1], out=work.u[k - 1])
+    return work.g[0]
+
+
+def norm_and_excess(g, target):
+    """‖g‖ and ‖g‖ − c for g (D, N), (N,)."""
+    norm = (g * g).sum(axis=0)
+    norm += EPSILON**2
+    array_module(g).sqrt(norm, out=norm)
+    return norm, norm - target
+
+
+def add_gradient(layers, work, dlayers, weight, target, activation):
+    """P for the x in work; its gradient, times weight, is added to dlayers."""
+    xp, n_layers, n = array_module(work.x), len(layers), work.x.shape[1]
+    norm, excess = norm_and_excess(slopes(layers, work, activation), target)
+    hdot = xp.multiply(work.g[0], excess / norm * (2 * weight / n), out=work.hdot[0])            # v
+    for k in range(1, n_layers + 1):
+        dlayers[k - 1][1:] += xp.matmul(hdot, work.u[k].T, out=work.dlayers[k - 1][1:])
+        if k < n_layers:
+            adot = xp.matmul(layers[k - 1][1:].T, hdot, out=work.hdot[k])
+            if activation.curvature is not None:
+                bend = activation.curvature(work.tape.inputs[k][1:], out=work.bend[k])
+                bend *= adot
+                bend *= work.g[k]
+            hdot = xp.multiply(adot, work.slope[k], out=adot)
+    if activation.curvature is not None:
+        da = work.bend[-1]
+        for k in range(n_layers - 1, 0, -1):
+            dlayers[k - 1] += xp.matmul(work.tape.inputs[k - 1], da.T, out=work.dlayers[k - 1])
+            if k > 1:
+                da = xp.matmul(layers[k - 1][1:], da, out=work.tape.cotangents[k - 1])
+                da *= work.slope[k - 1]
+                da += work.bend[k - 1]
+    return xp.vdot(excess, excess) / n

@@ -1,0 +1,62 @@
+"""Scaling: each column shifted and divided so that it has mean zero and standard deviation one.
+
+The mathematics is in `reference.preprocessing.scaling`. Same values; the moments are gathered over blocks of rows that stay in cache,
+with no temporary of the size of x, and their sums are kept in float64 whatever the dtype of x.
+"""
+from typing import NamedTuple
+
+import numpy as np
+
+from accel.runtime import checks
+from accel.device import array_module
+
+__all__ = ["Scaling", "fit_scaling"]
+
+BLOCK = 4096
+
+
+class Scaling(NamedTuple):
+    """A fitted scaling, on the device and in the dtype of the data."""
+    mean: np.ndarray
+    std: np.ndarray
+
+    def apply(self, x):
+        """z for x, (N, D) or one row (D,)."""
+        z = x - self.mean
+        z /= self.std
+        return z
+
+    def undo(self, z):
+        """x for z, (N, D) or one row (D,)."""
+        x = z * self.std
+        x += self.mean
+        return x
+
+    @property
+    def log_det(self):
+        """log|det ∂z/∂x|, the same number for every row."""
+        return -array_module(self.std).log(self.std).sum()
+
+
+def fit_scaling(x):
+    """The scaling of x (N, D)."""
+    x = checks.as_array("x", x, ("N", "D"))
+    checks.check_count("x: number of rows", len(x))
+    checks.check_finite("x", x)
+    xp = array_module(x)
+    mean = x[0] + _column_means(xp, x, x[0].astype(np.float64), power=1)
+    std = xp.sqrt(_column_means(xp, x, mean, power=2))
+    return Scaling(mean.astype(x.dtype), xp.where(std > 0, std, xp.asarray(1, dtype=np.float64)).astype(x.dtype))
+
+
+def _column_means(xp, x, origin, power):
+    """The mean of (x − origin)^power down each column, (D,) float64."""
+    block = BLOCK if xp is np else len(x)
+    total = xp.zeros(x.shape[1], dtype=np.float64)
+    for start in range(0, len(x), block):
+        deviation = x[start:start + block] - origin
+        if power == 2:
+            deviation *= deviation
+        total += deviation.sum(axis=0)
+    total /= len(x)
+    return total

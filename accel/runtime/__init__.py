@@ -1,0 +1,14 @@
+"""What pages stand on that contains no mathematics: checks, files, progress, trees of parameters.
+
+Reading order:
+
+    tree         trees of parameters and their flat vector; start here
+    checks       input checks of public functions
+    progress     progress bars
+    persistence  saved objects
+    philox       counter-based random numbers
+    simulation   running a simulator in chunks
+"""
+from accel.runtime import checks, persistence, philox, progress, simulation, tree
+
+__all__ = ["checks", "persistence", "philox", "progress", "simulation", "tree"]

@@ -1,0 +1,147 @@
+"""The adversarial training loop: two networks that learn in turn, each against the other one, which is frozen meanwhile.
+
+What it does is in `reference.training.adversarial`. Same numbers; each network's parameters, gradient, Adam state and average are
+flat buffers updated in place, batches are gathered where the data live, and on a device the losses stay there until the end of
+an epoch, when they are checked together. Networks of up to a million parameters train on one BLAS thread.
+"""
+import contextlib
+import math
+import os
+import warnings
+from typing import NamedTuple
+
+import numpy as np
+
+from accel.runtime import checks, persistence
+from accel.training import minibatch, optim
+from accel.runtime.progress import progress_bar
+from accel.runtime.tree import ravel, unravel
+from accel.device import array_module, single_blas_thread
+
+__all__ = ["Trained", "train"]
+
+
+class Trained(NamedTuple):
+    """What training returns: the averaged generator and the last critic (packed), the history, and why it stopped."""
+    params: dict
+    history: dict
+    stopped: str
+
+
+def train(model, params, x, *, rng, n_critic=1, averaging=0.0, learning_rate=2e-4, beta1=0.5, beta2=0.99, batch_size=64, n_epochs=100,
+          schedule=optim.constant, checkpoint=None, progress=False):
+    """Let the two networks learn in turn; params decide the device and the dtype."""
+    (x,), names = minibatch.check_data((x,)), ("generator", critic_of(params))
+    settings = check_settings(len(x), n_critic=n_critic, averaging=averaging, learning_rate=learning_rate, beta1=beta1, beta2=beta2,
+                              batch_size=batch_size, n_epochs=n_epochs)
+    identity = {**settings, "schedule": schedule.__name__, "data": [list(x.shape), float(x.sum())]}
+    batch_size, n_batches = settings["batch_size"], len(x) // settings["batch_size"]
+    flat = ravel(params).copy()
+    xp, params = array_module(flat), unravel(flat, params)
+    own = own_views(flat, params)
+    adams, sums = {name: optim.init_adam(own[name]) for name in names}, xp.zeros_like(own["generator"].flat)
+
+    state = load_checkpoint(checkpoint, identity, params, rng)
+    if state is None:
+        state = {"epoch": 0, "history": {f"{name}_loss": [] for name in names}}
+    else:
+        flat[...], sums[...] = xp.asarray(state["params"]), xp.asarray(state["sums"])
+        for name, saved in state.pop("adams").items():
+            adams[name] = optim.AdamState(saved["step"], *(unravel(xp.asarray(saved[key]), own[name]) for key in ("mean", "square")))
+    finished, history = result(params, sums, adams, averaging), state["history"]
+    bar, stopped = progress_bar(progress, n_epochs, unit="epoch", done=state["epoch"]), "n_epochs"
+
+    def learn(name, loss, grads):
+        step = adams[names[1]].step + (name != "generator")
+        if xp is np and not math.isfinite(loss):
+            raise minibatch.NonFiniteLossError(step, finished, history)
+        losses.append((name, step, loss))
+        _, adams[name] = optim.adam_step(own[name], grads, adams[name], learning_rate=eta, beta1=beta1, beta2=beta2)
+
+    try:
+        with single_blas_thread() if flat.size <= minibatch.SMALL else contextlib.nullcontext():
+            for epoch in range(state["epoch"], n_epochs):
+                order, losses = xp.asarray(minibatch.permutation(rng, len(x))), []
+                for b in range(n_batches):
+                    batch = xp.take(x, order[b * batch_size:(b + 1) * batch_size], axis=0)
+                    eta = learning_rate * schedule((epoch + b / n_batches) / n_epochs)
+                    learn(names[1], *model.critic_loss_and_grad(params, batch, *model.critic_noise(rng, batch_size)))
+                    if adams[names[1]].step % n_critic == 0:
+                        learn("generator", *model.generator_loss_and_grad(params, *model.generator_noise(rng, batch_size)))
+                        sums *= averaging
+                        sums += (1 - averaging) * own["generator"].flat
+                values = minibatch.on_host(xp, [loss for *_, loss in losses])
+                if not np.isfinite(values).all():
+                    raise minibatch.NonFiniteLossError(losses[int(np.argmin(np.isfinite(values)))][1], finished, history)
+                for name in names:
+                    mine = [value for value, (learner, *_) in zip(values, losses) if learner == name]
+                    history[f"{name}_loss"].append(math.fsum(mine) / len(mine) if mine else math.nan)
+                finished, state["epoch"] = result(params, sums, adams, averaging), epoch + 1
+                save_checkpoint(checkpoint, identity, state, flat, adams, sums, rng)
+                bar.update(1)
+    except KeyboardInterrupt:
+        warnings.warn(f"training was interrupted in epoch {state['epoch'] + 1}; what the last finished epoch left is returned",
+                      stacklevel=2)
+        stopped = "interrupted"
+    finally:
+        bar.close()
+    return Trained(finished, history, stopped)
+
+
+def critic_of(params):
+    """The name of the network that is not the generator."""
+    (name,) = set(params) - {"generator"}
+    return name
+
+
+def own_views(flat, params):
+    """{name: {name: its layers}}, each a packed tree over its own piece of the vector."""
+    own, start = {}, 0
+    for name in params:
+        end = start + sum(layer.size for layer in params[name])
+        own[name], start = unravel(flat[start:end], {name: params[name]}), end
+    return own
+
+
+def result(params, sums, adams, averaging):
+    """A copy of the parameters, the generator's averaged."""
+    copy = unravel(params.flat.copy(), params)
+    if adams["generator"].step:
+        own_views(copy.flat, params)["generator"].flat[...] = sums / (1 - averaging**adams["generator"].step)
+    return copy
+
+
+def check_settings(n, *, n_critic, averaging, learning_rate, beta1, beta2, batch_size, n_epochs):
+    """The settings as plain numbers, or a ValueError."""
+    for name, value in {"averaging": averaging, "beta1": beta1, "beta2": beta2}.items():
+        if not 0 <= value < 1:
+            raise ValueError(f"{name}: expected a number in [0, 1), got {value!r}")
+    return {"n_critic": checks.check_count("n_critic", n_critic), "averaging": averaging, "beta1": beta1, "beta2": beta2,
+            "learning_rate": checks.check_positive("learning_rate", learning_rate),
+            "batch_size": min(checks.check_count("batch_size", batch_size), n),
+            "n_epochs": checks.check_count("n_epochs", n_epochs)}
+
+
+def save_checkpoint(path, identity, state, flat, adams, sums, rng):
+    if path is not None:
+        moments = {name: {"step": adam.step, "mean": ravel(adam.mean), "square": ravel(adam.square)} for name, adam in adams.items()}
+        persistence.save(path, "adversarial", {"identity": identity, "epoch": state["epoch"], "history": state["history"],
+                                               "params": flat, "sums": sums, "adams": moments, "rng": minibatch.rng_state(rng)})
+
+
+def load_checkpoint(path, identity, params, rng):
+    """The saved state, with rng set back; None where there is no checkpoint."""
+    if path is None or not os.path.exists(path):
+        if path is not None and minibatch.rng_state(rng) is None:
+            raise ValueError("rng: expected a NumPy Generator when a checkpoint is asked for, got one that cannot tell its state")
+        return None
+    saved = persistence.load(path, "adversarial")
+    for key, value in saved.pop("identity").items():
+        if identity[key] != value:
+            raise ValueError(f"checkpoint: expected {key} = {value!r} as in {os.fspath(path)!r}, got {identity[key]!r}; "
+                             "remove the file to train anew")
+    if saved["params"].shape != params.flat.shape:
+        raise ValueError(f"checkpoint: expected parameters of {saved['params'].size} numbers as in {os.fspath(path)!r}, "
+                         f"got {params.flat.size}")
+    rng.bit_generator.state = saved["rng"]
+    return saved

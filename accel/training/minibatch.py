@@ -1,0 +1,296 @@
+"""The one training loop: minibatches, Adam, a validation split, early stopping, checkpoints.
+
+What it does is in `reference.training.minibatch`. Same numbers; several trainings on the same data can advance together, and an epoch is
+the work of an engine (`kernels/training`): array code, step by step, or the model's fused step on a device, replayed from a captured
+graph for all trainings at once. Parameters and Adam's state are flat buffers updated in place, batches are gathered where the data
+live, and on a device the losses stay there until the end of an epoch, when they are checked together (the error still names the
+step). Networks of up to a million parameters train on one BLAS thread.
+"""
+import contextlib
+import math
+import os
+import warnings
+from functools import partial
+from typing import NamedTuple
+
+import numpy as np
+
+from accel.runtime import checks, persistence
+from accel.kernels.training import launch as training_kernel
+from accel.training import optim
+from accel.runtime.progress import progress_bar
+from accel.runtime.tree import leaves, ravel, unravel
+from accel.device import array_module, check_together, single_blas_thread, to_host
+
+__all__ = ["Trained", "NonFiniteLossError", "train"]
+
+
+class Trained(NamedTuple):
+    """What training returns: the best parameters (packed) and their loss, the history, their epoch, and why it stopped."""
+    params: dict
+    loss: float
+    history: dict
+    best_epoch: int
+    stopped: str
+
+
+SMALL = 1_000_000
+
+
+class NonFiniteLossError(ArithmeticError):
+    """The loss became NaN or infinite. Has `step` (counted from 1), `params` (the last good ones) and `history`."""
+
+    def __init__(self, step, params, history):
+        super().__init__(f"the loss is not finite at step {step}; lower the learning rate or look at the data "
+                         "(.params holds the last good parameters, .history the losses)")
+        self.step, self.params, self.history = step, params, history
+
+
+def train(model, params, data, *, rng, learning_rate=5e-4, batch_size=200, max_epochs=200, patience=20, validation_fraction=0.1,
+          clip_norm=5.0, schedule=optim.constant, checkpoint=None, progress=False):
+    """Fit the parameters to the data; they decide the device and the dtype."""
+    return train_together(model, [params], data, rngs=[rng], learning_rate=learning_rate, batch_size=batch_size, max_epochs=max_epochs,
+                          patience=patience, validation_fraction=validation_fraction, clip_norm=clip_norm, schedule=schedule,
+                          checkpoints=[checkpoint], progress=progress)[0]
+
+
+def train_together(model, starts, data, *, rngs, learning_rate, batch_size, max_epochs, patience, validation_fraction, clip_norm, schedule,
+                   checkpoints, progress):
+    """What train returns for each of several starts, which have their own random numbers and checkpoints and share all else.
+
+    They advance together, an epoch at a time: in the same launches where the model has a fused step, one after another elsewhere.
+    """
+    data = check_data(data)
+    check_together(params=leaves(starts[0])[0][1], **{f"data[{i}]": a for i, a in enumerate(data)})
+    settings = check_settings(len(data[0]), learning_rate=learning_rate, batch_size=batch_size, max_epochs=max_epochs,
+                              patience=patience, validation_fraction=validation_fraction, clip_norm=clip_norm)
+    identity = {**settings, "schedule": schedule.__name__, "data": [[list(a.shape), float(a.sum())] for a in data]}
+    settings.update(schedule=schedule, betas=(optim.BETA1, optim.BETA2), n_batches=(len(data[0]) - settings["n_validation"]) // settings["batch_size"])
+    runs = [Run(model, params, len(data[0]), rng, checkpoint, identity, settings)
+            for params, rng, checkpoint in zip(starts, rngs, checkpoints, strict=True)]
+    step = training_kernel.step_of(model, runs[0].params, data, settings["batch_size"])
+    engine_for = partial(ArrayCode, model, data) if step is None else partial(training_kernel.Fused, step)
+
+    engine, active, starting = engine_for(runs), runs, [run for run in runs if run.state["epoch"] == 0]
+    if settings["n_validation"] and starting:
+        for run, held_out in zip(runs, engine.validate()):
+            if run in starting:
+                run.state["best_loss"] = finite_or_inf(held_out)
+    bar = progress_bar(progress, max_epochs, unit="epoch", done=min(run.state["epoch"] for run in runs))
+    try:
+        with single_blas_thread() if runs[0].params.flat.size <= SMALL else contextlib.nullcontext():
+            while active := [run for run in runs if not run.state["stopped"]]:
+                if 2 * len(active) <= len(engine.runs):               # go on in launches of half the size
+                    engine.close()
+                    engine = engine_for(active)
+                for run, losses, held_out in engine.epoch(active):
+                    run.receive(losses, held_out)
+                bar.update(1)
+    except KeyboardInterrupt:
+        warnings.warn(f"training was interrupted in epoch {active[0].state['epoch'] + 1}; the best parameters so far are returned",
+                      stacklevel=3)
+        for run in active:
+            run.state["stopped"] = run.state["stopped"] or "interrupted"
+    finally:
+        bar.close()
+        for run in runs:
+            run.set_back()
+        engine.close()
+    return [run.trained() for run in runs]
+
+
+class ArrayCode:
+    """Runs in array code."""
+
+    def __init__(self, model, data, runs):
+        self.model, self.data, self.runs, self.xp = model, data, runs, array_module(*data)
+        self.held = {run: self._rows(run.held) + run.state["noise"] for run in runs if len(run.held)}
+
+    def validate(self):
+        return [self.model.loss(run.params, *self.held[run]) for run in self.runs]
+
+    def epoch(self, runs):
+        for run in runs:
+            losses = self._steps(run)
+            finished = run in self.held and np.isfinite(losses).all()
+            yield run, losses, self.model.loss(run.params, *self.held[run]) if finished else math.nan
+
+    def close(self):
+        pass
+
+    def _rows(self, numbers):
+        numbers = self.xp.asarray(numbers)
+        return [self.xp.take(a, numbers, axis=0) for a in self.data]
+
+    def _steps(self, run):
+        """The losses of an epoch's steps, as host numbers; on the CPU the first that is not finite is the last."""
+        xp, (uniform, noise), size, losses = self.xp, run.numbers(), run.settings["batch_size"], []
+        order = xp.asarray(run.kept[np.argsort(to_host(uniform))])
+        for b, (eta, drawn) in enumerate(zip(run.learning_rates(), noise)):
+            loss, grads = self.model.loss_and_grad(run.params, *self._rows(order[b * size:(b + 1) * size]), *drawn)
+            losses.append(loss)
+            if xp is np and not math.isfinite(loss):
+                break
+            grads, _ = optim.clip_by_norm(grads, run.settings["clip_norm"])
+            state = optim.AdamState(run.state["step"] + b, run.mean, run.square)
+            optim.adam_step(run.params, grads, state, learning_rate=eta)
+        return on_host(xp, losses)
+
+
+def on_host(xp, losses):
+    """The losses of an epoch as host numbers: one transfer from a device."""
+    return np.array(losses, float) if xp is np else xp.stack(losses).get().astype(float)
+
+
+class Run:
+    """One training: its parameters and Adam's state, its random numbers, and what it has reached."""
+
+    def __init__(self, model, start, n, rng, checkpoint, identity, settings):
+        self.model, self.rng, self.checkpoint, self.identity, self.settings = model, rng, checkpoint, identity, settings
+        flat, n_validation = ravel(start).copy(), settings["n_validation"]
+        xp, self.params = array_module(flat), unravel(flat, start)
+        state = load_checkpoint(checkpoint, identity, self.params, rng)
+        if state is None:
+            state = {"epoch": 0, "best_epoch": 0, "best_loss": math.inf, "stopped": "", "step": 0,
+                     "history": {"train_loss": [], "validation_loss": []},
+                     "order": permutation(rng, n), "noise": draw(model, rng, n_validation)}
+            saved = {"best": flat, "mean": xp.zeros_like(flat), "square": xp.zeros_like(flat)}
+        else:
+            saved = {name: xp.asarray(state.pop(name), dtype=flat.dtype) for name in ("params", "best", "mean", "square")}
+            flat[...] = saved["params"]
+            state["noise"] = [xp.asarray(a) for a in state["noise"]]
+        self.state, self.best = state, saved["best"].copy()
+        self.mean, self.square = unravel(saved["mean"], start), unravel(saved["square"], start)
+        self.held, self.kept = state["order"][:n_validation], state["order"][n_validation:]
+        self.ahead = self.mark = None
+
+    def move(self, flat, mean, square):
+        """Go on in these buffers."""
+        for buffer, tree in ((flat, self.params), (mean, self.mean), (square, self.square)):
+            buffer[...] = tree.flat
+        self.params, self.mean, self.square = (unravel(buffer, self.params) for buffer in (flat, mean, square))
+
+    def learning_rates(self):
+        """η of each step of the next epoch."""
+        rate, n_batches = self.settings["learning_rate"], self.settings["n_batches"]
+        n_steps = self.settings["max_epochs"] * n_batches
+        return [rate * self.settings["schedule"](step / n_steps) for step in range(self.state["step"], self.state["step"] + n_batches)]
+
+    def folded_rates(self):
+        """(η', ε') of each step of the next epoch, see `training.optim`."""
+        first = self.state["step"] + 1
+        return [optim.folded(first + b, eta) for b, eta in enumerate(self.learning_rates())]
+
+    def numbers(self):
+        """The random numbers of an epoch: those whose order is the order of its rows, and the noise of its steps, drawn when asked for."""
+        return (self.rng.random(len(self.kept)),
+                (draw(self.model, self.rng, self.settings["batch_size"]) for _ in range(self.settings["n_batches"])))
+
+    def may_draw_ahead(self):
+        """Whether the numbers of the epoch after this one can be drawn now, and taken back if there is none; if so, mark the place."""
+        if self.state["epoch"] + 1 < self.settings["max_epochs"]:
+            self.mark = rng_state(self.rng)
+        return self.mark is not None
+
+    def set_back(self):
+        """Take back what was drawn ahead."""
+        if self.mark is not None:
+            self.rng.bit_generator.state, self.mark = self.mark, None
+
+    def receive(self, losses, held_out):
+        """Take in the losses of an epoch's steps and of the held-out samples: what is best, whether to stop; then the checkpoint."""
+        state, n_validation = self.state, self.settings["n_validation"]
+        finite = np.isfinite(losses)
+        if not finite.all():
+            raise NonFiniteLossError(state["step"] + int(np.argmin(finite)) + 1, unravel(self.best, self.params), state["history"])
+        state["step"] += len(losses)
+        state["history"]["train_loss"].append(math.fsum(losses) / len(losses))
+        held_out = float(held_out) if n_validation else -math.inf
+        if n_validation and not math.isfinite(held_out):
+            raise NonFiniteLossError(state["step"], unravel(self.best, self.params), state["history"])
+        state["history"]["validation_loss"].append(held_out if n_validation else math.nan)
+        state["epoch"] += 1
+        if held_out < state["best_loss"] or not n_validation:
+            self.best[...], state["best_loss"], state["best_epoch"] = self.params.flat, held_out, state["epoch"]
+        if n_validation and state["epoch"] - state["best_epoch"] >= self.settings["patience"]:
+            state["stopped"] = "patience"
+        elif state["epoch"] == self.settings["max_epochs"]:
+            state["stopped"] = "max_epochs"
+        self.save()
+
+    def save(self):
+        if self.checkpoint is not None:
+            arrays = {"params": self.params.flat, "best": self.best, "mean": self.mean.flat, "square": self.square.flat}
+            persistence.save(self.checkpoint, "training", {"identity": self.identity, **self.state, **arrays,
+                                                           "rng": self.mark or rng_state(self.rng)})
+
+    def trained(self):
+        loss = self.state["best_loss"] if self.settings["n_validation"] else math.nan
+        return Trained(unravel(self.best, self.params), loss, self.state["history"], self.state["best_epoch"], self.state["stopped"])
+
+
+def permutation(rng, n):
+    """A random order of n rows, on the host: the sort of uniform draws."""
+    return np.argsort(to_host(rng.random(n)))
+
+
+def check_data(data):
+    """The data as finite arrays of one length, or a ValueError."""
+    if not isinstance(data, (tuple, list)) or not data:
+        raise ValueError(f"data: expected a tuple of arrays, got {type(data).__name__}")
+    data = tuple(checks.as_array(f"data[{i}]", a) for i, a in enumerate(data))
+    for i, a in enumerate(data):
+        if a.ndim == 0 or len(a) != len(data[0]):
+            raise ValueError(f"data[{i}]: expected as many rows as data[0], shape {tuple(data[0].shape)}, got shape {tuple(a.shape)}")
+        checks.check_finite(f"data[{i}]", a)
+    checks.check_count("data: number of rows", len(data[0]), least=2)
+    return data
+
+
+def check_settings(n, *, learning_rate, batch_size, max_epochs, patience, validation_fraction, clip_norm):
+    """The settings as plain numbers, with the size of the validation set and of a batch, or a ValueError."""
+    if not 0 <= validation_fraction < 1:
+        raise ValueError(f"validation_fraction: expected a number in [0, 1), got {validation_fraction!r}")
+    n_validation = min(max(1, int(validation_fraction * n)), n - 1) if validation_fraction else 0
+    return {"learning_rate": checks.check_positive("learning_rate", learning_rate),
+            "clip_norm": checks.check_positive("clip_norm", clip_norm),
+            "batch_size": min(checks.check_count("batch_size", batch_size), n - n_validation),
+            "max_epochs": checks.check_count("max_epochs", max_epochs),
+            "patience": checks.check_count("patience", patience),
+            "n_validation": n_validation}
+
+
+def draw(model, rng, n):
+    """The noise of a loss for n samples, as a list of arrays; empty for a loss without noise."""
+    if not n or not hasattr(model, "draw_noise"):
+        return []
+    noise = model.draw_noise(rng, n)
+    return list(noise) if isinstance(noise, (tuple, list)) else [noise]
+
+
+def finite_or_inf(loss):
+    """A start without a finite loss is no candidate for the best; the first step will say what is wrong."""
+    return float(loss) if math.isfinite(loss) else math.inf
+
+
+def rng_state(rng):
+    """What it takes to set a generator back; None for one that cannot tell."""
+    return getattr(getattr(rng, "bit_generator", None), "state", None)
+
+
+def load_checkpoint(path, identity, params, rng):
+    """The saved state, with rng set back; None where there is no checkpoint."""
+    if path is None or not os.path.exists(path):
+        if path is not None and rng_state(rng) is None:
+            raise ValueError("rng: expected a NumPy Generator when a checkpoint is asked for, got one that cannot tell its state")
+        return None
+    saved = persistence.load(path, "training")
+    for key, value in saved.pop("identity").items():
+        if identity[key] != value:
+            raise ValueError(f"checkpoint: expected {key} = {value!r} as in {os.fspath(path)!r}, got {identity[key]!r}; "
+                             "remove the file to train anew")
+    if saved["params"].shape != params.flat.shape:
+        raise ValueError(f"checkpoint: expected parameters of {saved['params'].size} numbers as in {os.fspath(path)!r}, "
+                         f"got {params.flat.size}")
+    rng.bit_generator.state = saved["rng"]
+    return saved

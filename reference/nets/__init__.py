@@ -1,0 +1,11 @@
+"""Networks: layers with hand-derived gradients in accel.
+
+Reading order:
+
+    dense             affine layers and activations; start here
+    conv              convolutions
+    gradient_penalty  second-order gradient of a network's slope
+"""
+from reference.nets import conv, dense, gradient_penalty
+
+__all__ = ["conv", "dense", "gradient_penalty"]

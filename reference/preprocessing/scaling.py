@@ -1,0 +1,60 @@
+"""Scaling: each column shifted and divided so that it has mean zero and standard deviation one.
+
+    (1)  m = (1/N) ∑ₙ xₙ,   s² = (1/N) ∑ₙ (xₙ − m)²
+    (2)  z = (x − m)/s                                               apply
+    (3)  x = m + s z                                                 undo
+    (4)  log|det ∂z/∂x| = −∑ⱼ log sⱼ                                 so that log p(x) = log p(z) + (4)
+
+Shapes        N rows, D columns; x, z (N, D); mean, std (D,); log_det ().
+Conventions   a constant column has s = 1: it is shifted and not divided. A network trained on scaled data must see an
+              observation through the same (2), so the scaling is kept with it.
+Source        standardisation, known to all.
+"""
+from typing import NamedTuple
+
+import numpy as np
+
+from reference.runtime import checks
+
+__all__ = ["Scaling", "fit_scaling"]
+
+
+class Scaling(NamedTuple):
+    """A fitted scaling.
+
+    Attributes
+    ----------
+    mean, std : (D,) float
+        In the units of x.
+    """
+    mean: np.ndarray
+    std: np.ndarray
+
+    def apply(self, x):
+        """z for x, (N, D) or one row (D,)."""
+        return (x - self.mean) / self.std                             # (2)
+
+    def undo(self, z):
+        """x for z, (N, D) or one row (D,)."""
+        return self.mean + self.std * z                               # (3)
+
+    @property
+    def log_det(self):
+        """log|det ∂z/∂x|, the same number for every row."""
+        return -np.sum(np.log(self.std))                              # (4)
+
+
+def fit_scaling(x):
+    """The scaling of x (N, D).
+
+    Raises
+    ------
+    ValueError
+        If x is not a finite (N, D) array of at least one row.
+    """
+    x = checks.as_array("x", x, ("N", "D"))
+    checks.check_count("x: number of rows", len(x))
+    checks.check_finite("x", x)
+    mean = x[0] + np.mean(x - x[0], axis=0)                           # (1), exact for a column that is constant
+    std = np.sqrt(np.mean((x - mean)**2, axis=0))
+    return Scaling(mean, np.where(std > 0, std, 1.0))
