@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-__all__ = ["array_module", "module", "put", "to_host", "check_together", "generator", "shared_generator",
+__all__ = ["array_module", "current_stream", "module", "put", "to_host", "check_together", "generator", "shared_generator",
            "single_blas_thread", "kernels", "kernels_enabled", "DeviceCode", "kernel_code"]
 
 _kernels = contextvars.ContextVar("kernels", default=None)
@@ -31,6 +31,11 @@ def array_module(*arrays):
         if kind is not np.ndarray and kind.__module__.partition(".")[0] == "cupy":
             return sys.modules["cupy"]
     return np
+
+
+def current_stream(xp):
+    """The address of the current stream of a device's array module, 0 on the host."""
+    return 0 if xp is np else xp.cuda.get_current_stream().ptr
 
 
 def module(device=None):

@@ -13,6 +13,7 @@
     numerics        numerical tools
     runtime         checks, files, progress, trees of parameters
 """
+from reference.runtime import _threads  # noqa: F401  (gradients from several threads)
 from reference import (
     density, generative, inference, nets, numerics, preprocessing, priors, representation, runtime,
     simulators, training, validation,

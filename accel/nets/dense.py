@@ -16,10 +16,13 @@ import numpy as np
 
 from accel.kernels.mlp import launch as mlp_kernel
 from accel.runtime.tree import tree_map
+from accel import memory
 from accel.device import array_module
 
 __all__ = ["Activation", "TANH", "RELU", "LEAKY_RELU", "IDENTITY", "activation_named", "init_dense", "init_mlp", "dense",
            "masked_dense", "mlp", "mlp_vjp"]
+SHARED = ["Tape", "shapes_of", "forward", "hidden", "backward"]
+__all__ += SHARED
 
 LEAK = mlp_kernel.LEAK
 
@@ -109,26 +112,31 @@ def mlp_vjp(layers, x, cotangent, *, activation=TANH):
     if (found := mlp_kernel.mlp_vjp(layers, x, cotangent, activation)) is not None:
         return found
     xp, n = array_module(x), len(x)
-    work = Tape(xp, layers, n, x.dtype)
-    work.inputs[0][1:] = x.T
-    out = forward(layers, work, activation).T.copy()
-    dlayers = tree_map(xp.empty_like, layers)
-    work.out[...] = cotangent.T
-    dx = backward(layers, work, work.out, dlayers, activation, need_dx=True)
-    return out, dlayers, dx.T.copy()
+    with memory.borrow(Tape, xp, shapes_of(layers), n, x.dtype) as tape:
+        tape.inputs[0][1:] = x.T
+        out = forward(layers, tape, activation).T.copy()
+        dlayers = tree_map(xp.empty_like, layers)
+        tape.out[...] = cotangent.T
+        dx = backward(layers, tape, tape.out, dlayers, activation, need_dx=True)
+        return out, dlayers, dx.T.copy()
+
+
+def shapes_of(layers):
+    """The shapes of a network's layers, ((n_in + 1, n_out), …), by which its work arrays are described."""
+    return tuple([layer.shape for layer in layers])
 
 
 class Tape:
-    """The work arrays of one network for N samples: what each layer was fed, its output, and room for cotangents.
+    """The work arrays of a network of these shapes for N samples: what each layer was fed, its output, and room for cotangents.
 
     The room is three arrays of the widest layer: two that cotangents take in turn, and one for slopes. Tapes that are walked back
     one after another can share it.
     """
 
-    def __init__(self, xp, layers, n, dtype):
-        self.inputs = [xp.ones((len(layer), n), dtype) for layer in layers]          # the first row stays one
+    def __init__(self, xp, shapes, n, dtype):
+        self.inputs = [xp.ones((n_in, n), dtype) for n_in, _ in shapes]               # the first row stays one
         self.fed = [h[1:] for h in self.inputs]
-        self.out = xp.empty((layers[-1].shape[1], n), dtype)
+        self.out = xp.empty((shapes[-1][1], n), dtype)
         self.use(xp.empty((3, max(a.size for a in self.fed)), dtype))
 
     def use(self, room):

@@ -15,14 +15,15 @@ import numpy as np
 from accel.runtime import checks, persistence
 from accel.training import minibatch, optim
 from accel.runtime.progress import progress_bar
-from accel.runtime.tree import ravel, unravel
+from accel.runtime._vector import owned, vector
+from accel.runtime.tree import frozen
 from accel.device import array_module, single_blas_thread
 
 __all__ = ["Trained", "train"]
 
 
 class Trained(NamedTuple):
-    """What training returns: the averaged generator and the last critic (packed), the history, and why it stopped."""
+    """What training returns: the averaged generator and the last critic (frozen), the history, and why it stopped."""
     params: dict
     history: dict
     stopped: str
@@ -36,10 +37,11 @@ def train(model, params, x, *, rng, n_critic=1, averaging=0.0, learning_rate=2e-
                               batch_size=batch_size, n_epochs=n_epochs)
     identity = {**settings, "schedule": schedule.__name__, "data": [list(x.shape), float(x.sum())]}
     batch_size, n_batches = settings["batch_size"], len(x) // settings["batch_size"]
-    flat = ravel(params).copy()
-    xp, params = array_module(flat), unravel(flat, params)
+    xp = array_module(vector(params))
+    flat = xp.array(vector(params))
+    params = owned(flat, params)
     own = own_views(flat, params)
-    adams, sums = {name: optim.init_adam(own[name]) for name in names}, xp.zeros_like(own["generator"].flat)
+    adams, sums = {name: Adam(own[name]) for name in names}, xp.zeros_like(own["generator"].flat)
 
     state = load_checkpoint(checkpoint, identity, params, rng)
     if state is None:
@@ -47,7 +49,7 @@ def train(model, params, x, *, rng, n_critic=1, averaging=0.0, learning_rate=2e-
     else:
         flat[...], sums[...] = xp.asarray(state["params"]), xp.asarray(state["sums"])
         for name, saved in state.pop("adams").items():
-            adams[name] = optim.AdamState(saved["step"], *(unravel(xp.asarray(saved[key]), own[name]) for key in ("mean", "square")))
+            adams[name].restore(saved)
     finished, history = result(params, sums, adams, averaging), state["history"]
     bar, stopped = progress_bar(progress, n_epochs, unit="epoch", done=state["epoch"]), "n_epochs"
 
@@ -56,7 +58,7 @@ def train(model, params, x, *, rng, n_critic=1, averaging=0.0, learning_rate=2e-
         if xp is np and not math.isfinite(loss):
             raise minibatch.NonFiniteLossError(step, finished, history)
         losses.append((name, step, loss))
-        _, adams[name] = optim.adam_step(own[name], grads, adams[name], learning_rate=eta, beta1=beta1, beta2=beta2)
+        adams[name].step_along(vector(grads), eta, beta1, beta2)
 
     try:
         with single_blas_thread() if flat.size <= minibatch.SMALL else contextlib.nullcontext():
@@ -88,6 +90,22 @@ def train(model, params, x, *, rng, n_critic=1, averaging=0.0, learning_rate=2e-
     return Trained(finished, history, stopped)
 
 
+class Adam:
+    """The state of one network's optimiser, in vectors that are updated in place."""
+
+    def __init__(self, own):
+        xp, self.w, self.step = array_module(own.flat), own.flat, 0
+        self.mean, self.square, self.room = xp.zeros_like(self.w), xp.zeros_like(self.w), xp.empty_like(self.w)
+
+    def restore(self, saved):
+        self.step, self.mean[...], self.square[...] = saved["step"], *map(array_module(self.w).asarray, (saved["mean"], saved["square"]))
+
+    def step_along(self, grads, eta, beta1, beta2):
+        self.step += 1
+        rates = optim.folded(self.step, eta, beta1, beta2)
+        optim.update(self.w, self.mean, self.square, grads, self.room, rates, beta1, beta2)
+
+
 def critic_of(params):
     """The name of the network that is not the generator."""
     (name,) = set(params) - {"generator"}
@@ -95,20 +113,20 @@ def critic_of(params):
 
 
 def own_views(flat, params):
-    """{name: {name: its layers}}, each a packed tree over its own piece of the vector."""
+    """{name: {name: its layers}}, each over its own piece of the vector."""
     own, start = {}, 0
     for name in params:
         end = start + sum(layer.size for layer in params[name])
-        own[name], start = unravel(flat[start:end], {name: params[name]}), end
+        own[name], start = owned(flat[start:end], {name: params[name]}), end
     return own
 
 
 def result(params, sums, adams, averaging):
     """A copy of the parameters, the generator's averaged."""
-    copy = unravel(params.flat.copy(), params)
+    flat = params.flat.copy()
     if adams["generator"].step:
-        own_views(copy.flat, params)["generator"].flat[...] = sums / (1 - averaging**adams["generator"].step)
-    return copy
+        own_views(flat, params)["generator"].flat[...] = sums / (1 - averaging**adams["generator"].step)
+    return frozen(owned(flat, params))
 
 
 def check_settings(n, *, n_critic, averaging, learning_rate, beta1, beta2, batch_size, n_epochs):
@@ -124,7 +142,7 @@ def check_settings(n, *, n_critic, averaging, learning_rate, beta1, beta2, batch
 
 def save_checkpoint(path, identity, state, flat, adams, sums, rng):
     if path is not None:
-        moments = {name: {"step": adam.step, "mean": ravel(adam.mean), "square": ravel(adam.square)} for name, adam in adams.items()}
+        moments = {name: {"step": adam.step, "mean": adam.mean, "square": adam.square} for name, adam in adams.items()}
         persistence.save(path, "adversarial", {"identity": identity, "epoch": state["epoch"], "history": state["history"],
                                                "params": flat, "sums": sums, "adams": moments, "rng": minibatch.rng_state(rng)})
 

@@ -19,14 +19,17 @@ from accel.runtime import checks, persistence
 from accel.kernels.training import launch as training_kernel
 from accel.training import optim
 from accel.runtime.progress import progress_bar
-from accel.runtime.tree import leaves, ravel, unravel
+from accel.runtime._vector import arrays_of, owned, vector
+from accel.runtime.tree import frozen
 from accel.device import array_module, check_together, single_blas_thread, to_host
 
 __all__ = ["Trained", "NonFiniteLossError", "train"]
+SHARED = ["SMALL", "check_data", "on_host", "permutation", "rng_state", "train_together"]
+__all__ += SHARED
 
 
 class Trained(NamedTuple):
-    """What training returns: the best parameters (packed) and their loss, the history, their epoch, and why it stopped."""
+    """What training returns: the best parameters (frozen) and their loss, the history, their epoch, and why it stopped."""
     params: dict
     loss: float
     history: dict
@@ -61,7 +64,7 @@ def train_together(model, starts, data, *, rngs, learning_rate, batch_size, max_
     They advance together, an epoch at a time: in the same launches where the model has a fused step, one after another elsewhere.
     """
     data = check_data(data)
-    check_together(params=leaves(starts[0])[0][1], **{f"data[{i}]": a for i, a in enumerate(data)})
+    check_together(params=arrays_of(starts[0])[0], **{f"data[{i}]": a for i, a in enumerate(data)})
     settings = check_settings(len(data[0]), learning_rate=learning_rate, batch_size=batch_size, max_epochs=max_epochs,
                               patience=patience, validation_fraction=validation_fraction, clip_norm=clip_norm)
     identity = {**settings, "schedule": schedule.__name__, "data": [[list(a.shape), float(a.sum())] for a in data]}
@@ -126,15 +129,22 @@ class ArrayCode:
         """The losses of an epoch's steps, as host numbers; on the CPU the first that is not finite is the last."""
         xp, (uniform, noise), size, losses = self.xp, run.numbers(), run.settings["batch_size"], []
         order = xp.asarray(run.kept[np.argsort(to_host(uniform))])
-        for b, (eta, drawn) in enumerate(zip(run.learning_rates(), noise)):
-            loss, grads = self.model.loss_and_grad(run.params, *self._rows(order[b * size:(b + 1) * size]), *drawn)
+        write_grads = getattr(self.model, "write_grads", None) or partial(copy_grads, self.model)
+        for b, (rates, drawn) in enumerate(zip(run.folded_rates(), noise)):
+            loss = write_grads(run.params, run.grads, *self._rows(order[b * size:(b + 1) * size]), *drawn)
             losses.append(loss)
             if xp is np and not math.isfinite(loss):
                 break
-            grads, _ = optim.clip_by_norm(grads, run.settings["clip_norm"])
-            state = optim.AdamState(run.state["step"] + b, run.mean, run.square)
-            optim.adam_step(run.params, grads, state, learning_rate=eta)
+            optim.clip(run.grads.flat, run.settings["clip_norm"])
+            optim.update(run.params.flat, run.mean, run.square, run.grads.flat, run.room, rates)
         return on_host(xp, losses)
+
+
+def copy_grads(model, params, grads, *batch):
+    """The loss of a model that gives its gradient in a tree of its own; that is copied into grads."""
+    loss, found = model.loss_and_grad(params, *batch)
+    grads.flat[...] = vector(found)
+    return loss
 
 
 def on_host(xp, losses):
@@ -147,8 +157,9 @@ class Run:
 
     def __init__(self, model, start, n, rng, checkpoint, identity, settings):
         self.model, self.rng, self.checkpoint, self.identity, self.settings = model, rng, checkpoint, identity, settings
-        flat, n_validation = ravel(start).copy(), settings["n_validation"]
-        xp, self.params = array_module(flat), unravel(flat, start)
+        xp, n_validation = array_module(vector(start)), settings["n_validation"]
+        flat = xp.array(vector(start))
+        self.params, self.grads, self.room = owned(flat, start), owned(xp.empty_like(flat), start), xp.empty_like(flat)
         state = load_checkpoint(checkpoint, identity, self.params, rng)
         if state is None:
             state = {"epoch": 0, "best_epoch": 0, "best_loss": math.inf, "stopped": "", "step": 0,
@@ -160,15 +171,15 @@ class Run:
             flat[...] = saved["params"]
             state["noise"] = [xp.asarray(a) for a in state["noise"]]
         self.state, self.best = state, saved["best"].copy()
-        self.mean, self.square = unravel(saved["mean"], start), unravel(saved["square"], start)
+        self.mean, self.square = saved["mean"], saved["square"]
         self.held, self.kept = state["order"][:n_validation], state["order"][n_validation:]
         self.ahead = self.mark = None
 
     def move(self, flat, mean, square):
         """Go on in these buffers."""
-        for buffer, tree in ((flat, self.params), (mean, self.mean), (square, self.square)):
-            buffer[...] = tree.flat
-        self.params, self.mean, self.square = (unravel(buffer, self.params) for buffer in (flat, mean, square))
+        for buffer, numbers in ((flat, self.params.flat), (mean, self.mean), (square, self.square)):
+            buffer[...] = numbers
+        self.params, self.mean, self.square = owned(flat, self.params), mean, square
 
     def learning_rates(self):
         """η of each step of the next epoch."""
@@ -202,12 +213,12 @@ class Run:
         state, n_validation = self.state, self.settings["n_validation"]
         finite = np.isfinite(losses)
         if not finite.all():
-            raise NonFiniteLossError(state["step"] + int(np.argmin(finite)) + 1, unravel(self.best, self.params), state["history"])
+            raise NonFiniteLossError(state["step"] + int(np.argmin(finite)) + 1, self.best_params(), state["history"])
         state["step"] += len(losses)
         state["history"]["train_loss"].append(math.fsum(losses) / len(losses))
         held_out = float(held_out) if n_validation else -math.inf
         if n_validation and not math.isfinite(held_out):
-            raise NonFiniteLossError(state["step"], unravel(self.best, self.params), state["history"])
+            raise NonFiniteLossError(state["step"], self.best_params(), state["history"])
         state["history"]["validation_loss"].append(held_out if n_validation else math.nan)
         state["epoch"] += 1
         if held_out < state["best_loss"] or not n_validation:
@@ -220,13 +231,16 @@ class Run:
 
     def save(self):
         if self.checkpoint is not None:
-            arrays = {"params": self.params.flat, "best": self.best, "mean": self.mean.flat, "square": self.square.flat}
+            arrays = {"params": self.params.flat, "best": self.best, "mean": self.mean, "square": self.square}
             persistence.save(self.checkpoint, "training", {"identity": self.identity, **self.state, **arrays,
                                                            "rng": self.mark or rng_state(self.rng)})
 
+    def best_params(self):
+        return frozen(owned(self.best, self.params))
+
     def trained(self):
         loss = self.state["best_loss"] if self.settings["n_validation"] else math.nan
-        return Trained(unravel(self.best, self.params), loss, self.state["history"], self.state["best_epoch"], self.state["stopped"])
+        return Trained(self.best_params(), loss, self.state["history"], self.state["best_epoch"], self.state["stopped"])
 
 
 def permutation(rng, n):

@@ -1,7 +1,7 @@
 """Adam, its schedules, and clipping of the gradient's norm.
 
-The mathematics is in `reference.training.optim`. Same values; all parameters lie in one flat buffer, the state is updated in
-place, and the two bias corrections are folded into the step size and ε, so that one step is eleven passes over one vector:
+The mathematics is in `reference.training.optim`. Same values; a step is eleven passes over one vector of all parameters, with
+the two bias corrections folded into the step size and ε. A training run updates its own vectors in place by the same passes:
 
     w ← w − η' m / (√v + ε'),   ε' = ε √(1 − β₂ᵗ),   η' = η √(1 − β₂ᵗ) / (1 − β₁ᵗ)
 """
@@ -9,32 +9,38 @@ import math
 from typing import NamedTuple
 
 from accel.device import array_module
-from accel.runtime.tree import packed, ravel, unravel
+from accel.runtime._vector import vector, views
 
 __all__ = ["AdamState", "init_adam", "adam_step", "clip_by_norm", "constant", "cosine", "one_cycle"]
+SHARED = ["BETA1", "BETA2", "update", "clip", "folded"]
+__all__ += SHARED
 
 BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8
 
 
 class AdamState(NamedTuple):
-    """The number of steps taken, and the running means, packed trees like the parameters."""
+    """The number of steps taken, and the running means, trees like the parameters."""
     step: int
     mean: dict
     square: dict
 
 
 def init_adam(params):
-    flat = ravel(params)
-    return AdamState(0, *(unravel(array_module(flat).zeros_like(flat), params) for _ in range(2)))
+    flat = vector(params)
+    return AdamState(0, *(views(array_module(flat).zeros_like(flat), params) for _ in range(2)))
 
 
 def adam_step(params, grads, state, *, learning_rate=1e-3, beta1=BETA1, beta2=BETA2, epsilon=EPSILON):
-    """The parameters and the state after one step: the same buffers, updated, wherever they were packed."""
-    params, mean, square, step = packed(params), packed(state.mean), packed(state.square), state.step + 1
-    w, m, v, g = params.flat, mean.flat, square.flat, ravel(grads)
-    xp = array_module(w)
-    t = mean.scratch("adam", lambda: xp.empty_like(w))
-    eta, epsilon = folded(step, learning_rate, beta1, beta2, epsilon)
+    """The parameters and the state after one step, in new trees."""
+    w, m, v = (array_module(flat).array(flat) for flat in map(vector, (params, state.mean, state.square)))
+    rates = folded(state.step + 1, learning_rate, beta1, beta2, epsilon)
+    update(w, m, v, vector(grads), array_module(w).empty_like(w), rates, beta1, beta2)
+    return views(w, params), AdamState(state.step + 1, views(m, params), views(v, params))
+
+
+def update(w, m, v, g, t, rates, beta1=BETA1, beta2=BETA2):
+    """One step on vectors (P,), in place: parameters w, running means m and v; g is the gradient, t is overwritten."""
+    xp, (eta, epsilon) = array_module(w), rates
     m *= beta1
     m += xp.multiply(g, 1 - beta1, out=t)
     v *= beta2
@@ -46,7 +52,6 @@ def adam_step(params, grads, state, *, learning_rate=1e-3, beta1=BETA1, beta2=BE
     xp.divide(m, t, out=t)
     t *= eta
     w -= t
-    return params, AdamState(step, mean, square)
 
 
 def folded(step, learning_rate, beta1=BETA1, beta2=BETA2, epsilon=EPSILON):
@@ -56,20 +61,24 @@ def folded(step, learning_rate, beta1=BETA1, beta2=BETA2, epsilon=EPSILON):
 
 
 def clip_by_norm(grads, max_norm):
-    """The gradients, scaled down if their joint norm exceeds max_norm (in place where they are packed), and the norm that
-    they had. The norm is fetched on the CPU; on a device everything stays there."""
-    packed_grads = packed(grads)
-    flat = packed_grads.flat
+    """The gradients in a new tree, scaled down if their joint norm exceeds max_norm, and the norm that they had."""
+    flat = array_module(vector(grads)).array(vector(grads))
+    norm = clip(flat, max_norm)
+    return views(flat, grads), norm
+
+
+def clip(flat, max_norm):
+    """The norm of a vector, which is scaled down in place to max_norm at most. On a device the norm stays there."""
     xp = array_module(flat)
     squared = xp.vdot(flat, flat)
     if xp.__name__ == "numpy":
         norm = math.sqrt(squared)
         if norm > max_norm:
             flat *= max_norm / norm
-        return packed_grads, flat.dtype.type(norm)
+        return flat.dtype.type(norm)
     norm = xp.sqrt(squared)
     flat *= xp.minimum(max_norm / xp.maximum(norm, max_norm), 1)
-    return packed_grads, norm
+    return norm
 
 
 def constant(fraction):

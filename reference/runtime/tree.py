@@ -3,12 +3,37 @@
     (1)  ravel:    tree → flat (P,), leaves depth first, in the order in which the dict or list holds them
     (2)  unravel:  flat (P,) → a tree shaped like another one
 
+A tree is plain data. Those that the library keeps in what it returns (a trained model, a posterior) are frozen: leaves that
+cannot be written, dicts that refuse assignment, tuples in place of lists. New weights are a new tree, `tree_map(f, params)`.
+
 Shapes        P numbers in all leaves together.
 Conventions   keys are strings; order is insertion order, so a tree read from a file ravels like the one written.
 """
 import autograd.numpy as np
+from autograd.builtins import DictBox, DictVSpace
 
-__all__ = ["leaves", "tree_map", "ravel", "unravel"]
+__all__ = ["Tree", "leaves", "tree_map", "ravel", "unravel", "frozen"]
+
+
+class Tree(dict):
+    """A frozen tree: a dict that refuses assignment. `flat` is the vector (P,) behind its leaves, read-only too."""
+    __slots__ = ("flat",)
+
+    def _refuse(self, *args, **kwargs):
+        raise TypeError("this tree of parameters is frozen; make a new one: runtime.tree.tree_map(function, params)")
+
+    __setitem__ = __delitem__ = __ior__ = update = setdefault = pop = popitem = clear = _refuse
+
+    def __reduce__(self):
+        """A copy or a pickle is frozen anew, so that its leaves view its own vector."""
+        return frozen, (_plain(self),)
+
+    def __deepcopy__(self, memo):
+        return frozen(self)
+
+
+DictBox.register(Tree)                                                # autograd differentiates with respect to one as to a dict
+DictVSpace.register(Tree)
 
 
 def leaves(tree, path=""):
@@ -23,7 +48,7 @@ def leaves(tree, path=""):
 
 
 def tree_map(function, tree, *others):
-    """A tree of function(leaf, leaf of the second tree, …)."""
+    """A new tree of function(leaf, leaf of the second tree, …), of plain dicts and lists."""
     if isinstance(tree, dict):
         return {key: tree_map(function, tree[key], *(other[key] for other in others)) for key in tree}
     if isinstance(tree, (list, tuple)):
@@ -32,22 +57,50 @@ def tree_map(function, tree, *others):
 
 
 def ravel(tree):
-    """All leaves as one vector, (P,)."""                             # (1)
+    """All leaves as one new vector, (P,)."""                         # (1)
     return np.concatenate([np.reshape(leaf, -1) for _, leaf in leaves(tree)])
 
 
 def unravel(flat, like):
-    """The vector cut into the leaves of a tree shaped like `like`.
+    """A new tree shaped like `like`, with the numbers of the vector.
 
     Raises
     ------
     ValueError
         If the vector does not hold exactly as many numbers as the tree.
     """
-    shapes = [leaf.shape for _, leaf in leaves(like)]
-    sizes = [int(np.prod(shape)) for shape in shapes]
-    if flat.shape != (sum(sizes),):
-        raise ValueError(f"flat: expected shape ({sum(sizes)},), got {tuple(flat.shape)}")
-    ends = np.cumsum(sizes)
-    pieces = iter([np.reshape(flat[end - size:end], shape) for shape, size, end in zip(shapes, sizes, ends)])
-    return tree_map(lambda leaf: next(pieces), like)                  # (2)
+    total = sum(leaf.size for _, leaf in leaves(like))
+    if flat.shape != (total,):
+        raise ValueError(f"flat: expected shape ({total},), got {tuple(flat.shape)}")
+    pieces = iter(np.split(np.array(flat), np.cumsum([leaf.size for _, leaf in leaves(like)])[:-1]))
+    return tree_map(lambda leaf: np.reshape(next(pieces), leaf.shape), like)                          # (2)
+
+
+def frozen(tree):
+    """A frozen copy of a tree, whose dict is its outermost container."""
+    flat = ravel(tree)
+    flat.setflags(write=False)
+    return _view(flat, tree, 0)[0]
+
+
+def _view(flat, like, start):
+    """The frozen subtree that starts at `start`, and where the next one starts."""
+    if isinstance(like, dict):
+        pairs, end = [], start
+        for key, sub in like.items():
+            view, end = _view(flat, sub, end)
+            pairs.append((key, view))
+        tree = Tree(pairs)
+        tree.flat = flat[start:end]
+        return tree, end
+    if isinstance(like, (list, tuple)):
+        views, end = [], start
+        for sub in like:
+            view, end = _view(flat, sub, end)
+            views.append(view)
+        return tuple(views), end
+    return flat[start:start + like.size].reshape(like.shape), start + like.size
+
+
+def _plain(tree):
+    return tree_map(lambda leaf: leaf, tree)

@@ -39,7 +39,7 @@ STEPS, THREADS = 32, 256
 def step_of(model, params, data, batch_size):
     """The model's fused step, None where array code is to run."""
     fused = getattr(model, "fused", None)
-    return fused(params, data, batch_size) if fused and cuda.wanted(array_module(params.flat)) else None
+    return fused(params, data, batch_size) if fused and cuda.wanted(array_module(*data)) else None
 
 
 class Steps:
