@@ -4,11 +4,12 @@ Reading order:
 
     tree         trees of parameters and their flat vector; start here
     checks       input checks of public functions
+    protocols    types of arguments, and what pages expect of each other
     progress     progress bars
     persistence  saved objects
     philox       counter-based random numbers
     simulation   running a simulator in chunks
 """
-from reference.runtime import checks, persistence, philox, progress, simulation, tree
+from reference.runtime import checks, persistence, philox, progress, protocols, simulation, tree
 
-__all__ = ["checks", "persistence", "philox", "progress", "simulation", "tree"]
+__all__ = ["checks", "persistence", "philox", "progress", "protocols", "simulation", "tree"]
