@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-__all__ = ["array_module", "current_stream", "module", "put", "to_host", "check_together", "generator", "shared_generator",
+__all__ = ["array_module", "current_stream", "module", "put", "like", "to_host", "check_together", "generator", "shared_generator",
            "single_blas_thread", "kernels", "kernels_enabled", "DeviceCode", "kernel_code"]
 
 _kernels = contextvars.ContextVar("kernels", default=None)
@@ -148,6 +148,11 @@ def put(tree, xp, dtype=None):
         return tree
     array = to_host(tree) if xp is np else xp.asarray(tree)
     return array if dtype is None or array.dtype.kind != "f" else array.astype(dtype, copy=False)
+
+
+def like(x, tree):
+    """The tree where x lives and in its dtype."""
+    return put(tree, array_module(x), x.dtype)
 
 
 def to_host(tree):
