@@ -1,7 +1,7 @@
 """Launches the kernels of `density.cu`, `gradient.cu` and `inverse.cu`: a masked autoregressive flow on a GPU, in one launch for
 all its transforms.
 
-    flow = flow_of(params)                            None where array code is to run
+    flow = flow_of(xp, dtype, shapes)                 None where array code is to run; shapes are those of each MADE's layers
     z, log_det = flow.forward(params, x, context)
     step = flow.step(x, context)                      for training: many batches, models side by side, replayed from a graph
 
@@ -16,9 +16,9 @@ import numpy as np
 from accel.kernels import cuda, one_batch
 from accel.kernels.philox import launch as philox_kernel
 from accel.density import flows
-from accel.device import array_module
+from accel.runtime._vector import empty_like, plain
 
-__all__ = ["Flow", "Step", "flow_of", "fused"]
+__all__ = ["Flow", "Step", "flow_of"]
 
 FILES = {"forward": "kernels/maf/density.cu", "gradient": "kernels/maf/gradient.cu", "inverse": "kernels/maf/inverse.cu"}
 THREADS, MORE_THREADS, MOST_THREADS = 256, 384, 512                   # of a block; the latter two for gradients in float32,
@@ -30,27 +30,19 @@ UNITS = 4                                                             # columns 
 MOST_LAYERS = 4
 
 
-def flow_of(params):
-    """The flow that a packed tree of parameters describes, or None where array code is to run."""
-    xp = array_module(params.flat)
-    return params.scratch("flow", lambda: _flow(xp, params)) if cuda.wanted(xp) else None
+def flow_of(xp, dtype, shapes):
+    """The flow of a chain of MADEs whose layers have these shapes, or None where array code is to run."""
+    return _flow(xp, dtype, shapes) if cuda.wanted(xp) else None
 
 
-def fused(params, data, batch_size):
-    """What trains the flow in kernels of its own (kernels.training), None where array code is to run."""
-    flow = flow_of(params)
-    return flow and flow.step(*data)
-
-
-def _flow(xp, params):
-    chain = flows.chain_of(params)
-    shapes = {tuple(layer.shape for layer in layers) for layers in chain}
-    (first, *_, last), hidden = next(iter(shapes)), tuple(shape[1] for shape in next(iter(shapes))[:-1])
+@functools.lru_cache(maxsize=64)
+def _flow(xp, dtype, shapes):
+    (first, *_, last), hidden = shapes[0], tuple(shape[1] for shape in shapes[0][:-1])
     dim = last[1] // 2
-    flow = Flow(xp, params.flat.dtype, dim, first[0] - 1 - dim, hidden, len(chain))
-    if len(shapes) > 1 or len(hidden) > MOST_LAYERS or params.flat.dtype.name not in cuda.NAMES or not flow.fits:
-        cuda.fall_back(f"a masked autoregressive flow of {dim} dimensions with hidden layers {hidden} in {params.flat.dtype} "
-                           "is beyond its kernels")
+    flow = Flow(xp, dtype, dim, first[0] - 1 - dim, hidden, len(shapes))
+    if len(set(shapes)) > 1 or len(hidden) > MOST_LAYERS or dtype.name not in cuda.NAMES or not flow.fits:
+        cuda.fall_back(f"a masked autoregressive flow of {dim} dimensions with hidden layers {hidden} in {dtype} "
+                       "is beyond its kernels")
         return None
     return flow
 
@@ -155,7 +147,7 @@ class Flow(NamedTuple):
 
     def log_prob(self, params, x, context):
         """log p(x|c), (N,)."""
-        x, context = self._inputs(x, context)
+        x, context = self._inputs(*flows.inputs(params, x, context, self.dim, self.context_dim))
         out = self.xp.empty(len(x), self.dtype)
         self._evaluate("log_prob", params, x, context, out)
         return out
@@ -166,19 +158,21 @@ class Flow(NamedTuple):
 
     def log_prob_and_grad(self, params, x, context):
         """log p(x|c) (N,), and its gradients with respect to x (N, D) and c (N, C), None where there is no context."""
+        x, context = flows.inputs(params, x, context, self.dim, self.context_dim)
         xp, n, (x, given) = self.xp, len(x), self._inputs(x, context)
         log_p, dx, dcontext = xp.empty(n, self.dtype), xp.empty_like(x), xp.empty_like(given)
         if n:
             self.launch("gradient", "score", self.plan("gradient", n), params.flat, x, given, log_p, dx, dcontext, np.int64(n))
         return log_p, dx, None if context is None else dcontext
 
-    def invert(self, params, z, context, each):
+    def invert(self, params, z, context, each=1):
         """x (N, D) and log|det ∂x/∂z| (N,), a row of the context standing for `each` rows of z."""
         flows.check_inputs(z[::each] if self.context_dim else z, context, self.dim, self.context_dim)
         return self._invert(params, z, len(z), context, each)
 
     def sample(self, params, rng, n, context):
         """n draws, (n, D), or for each row of the context, (M, n, D); the kernel draws the normals where rng counts on this device."""
+        flows.check_place(params, context=context)
         if philox_kernel.inside(rng, self.xp) and rng.dtype == self.dtype:
             (size, *place), context, shape = flows.draw(Places(rng), n, self.dim, self.context_dim, context)
             return self._invert(params, params.flat, size[0], context, n, place)[0].reshape(shape)
@@ -199,7 +193,13 @@ class Flow(NamedTuple):
 
     def write_grads(self, params, grads, x, context, dcontext=None):
         """The mean loss, its gradient into grads and, where it is given, the context's into dcontext, (C, N)."""
-        return one_batch.write_grads(params, grads, self.step(x, context), len(x), dcontext=dcontext)
+        x, context = flows.inputs(params, x, context, self.dim, self.context_dim)
+        return one_batch.write_grads(params.flat, grads.flat, self.step(x, context), len(x), dcontext=dcontext)
+
+    def loss_and_grad(self, params, x, context):
+        """The loss, and its gradient as a plain tree."""
+        grads = empty_like(params)
+        return self.write_grads(params, grads, x, context), plain(grads)
 
     def step(self, x, context=None):
         """What trains models of this shape, side by side, on rows of x and, where there is one, of the context."""
