@@ -24,12 +24,13 @@ import numpy as np
 
 from accel import memory
 from accel.device import array_module, check_together
+from accel.kernels import one_batch
 from accel.runtime import checks
 from accel.runtime._vector import empty_like, plain
 from accel.runtime.protocols import Array, Rng
 
 __all__ = ["check_inputs", "draw_base"]
-SHARED = ["COLUMNS", "COLUMNS_ON_DEVICE", "Flow", "draw", "inputs", "check_place", "base_loss", "base_log_prob"]
+SHARED = ["COLUMNS", "COLUMNS_ON_DEVICE", "Flow", "InKernels", "draw", "inputs", "check_place", "base_loss", "base_log_prob"]
 __all__ += SHARED
 
 UNASKED = "context: expected none, since the density is unconditional, got one"
@@ -200,6 +201,50 @@ class Flow:
                 out[rows] = function(works, columns).T
                 log_det[rows] = sign * self.log_det_of(works)
         return out, log_det
+
+
+class InKernels:
+    """A flow whose walks a kernel takes: arguments are checked here. The kernel's functions take a vector of parameters."""
+
+    def __init__(self, kernel):
+        self.kernel, self.dim, self.context_dim = kernel, kernel.dim, kernel.context_dim
+
+    def forward(self, params, x, context):
+        """z (N, D) and log|det ∂z/∂x| (N,)."""
+        return self.kernel.forward(params.flat, *check_inputs(x, context, self.dim, self.context_dim))
+
+    def invert(self, params, z, context, each=1):
+        """x (N, D) and log|det ∂x/∂z| (N,), a row of the context standing for `each` rows of z."""
+        check_inputs(z[::each] if self.context_dim else z, context, self.dim, self.context_dim)
+        return self.kernel.inverse(params.flat, z, context, each)
+
+    def log_prob(self, params, x, context):
+        """log p(x|c) (N,)."""
+        return self.kernel.log_prob(params.flat, *inputs(params, x, context, self.dim, self.context_dim))
+
+    def sample(self, params, rng, n, context):
+        """n draws, (n, D), or for each row of the context, (M, n, D); drawn inside the kernel where it can draw rng's numbers."""
+        check_place(params, context=context)
+        z, context, shape = draw(self.kernel.source_of(rng), n, self.dim, self.context_dim, context)
+        return self.kernel.inverse(params.flat, z, context, n)[0].reshape(shape)
+
+    def log_prob_and_grad(self, params, x, context):
+        """log p(x|c) (N,), and its gradients with respect to x (N, D) and c (N, C), None where there is no context."""
+        return self.kernel.log_prob_and_grad(params.flat, *inputs(params, x, context, self.dim, self.context_dim))
+
+    def loss_and_grad(self, params, x, context):
+        """The loss, and its gradient as a plain tree."""
+        grads = empty_like(params)
+        return self.write_grads(params, grads, x, context), plain(grads)
+
+    def write_grads(self, params, grads, x, context, dcontext=None):
+        """The loss; its gradient goes into grads and, where it is given, the context's into dcontext, (C, N)."""
+        step = self.step(*inputs(params, x, context, self.dim, self.context_dim))
+        return one_batch.write_grads(params.flat, grads.flat, step, len(x), dcontext=dcontext)
+
+    def step(self, x, context=None):
+        """What trains models of this shape side by side, on rows of x and, where there is one, of the context."""
+        return self.kernel.step(*check_inputs(x, context, self.dim, self.context_dim))
 
 
 class _Works:

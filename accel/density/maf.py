@@ -20,7 +20,7 @@ array([-1.8379])
 """
 import functools
 
-from accel.density import made
+from accel.density import flows, made
 from accel.device import array_module
 from accel.kernels.maf import launch as maf_kernel
 from accel.nets import dense
@@ -89,7 +89,7 @@ def write_grads(params, grads, x, context=None, dcontext=None):
 def fused(params, data, batch_size):
     """What trains the flow in kernels of its own (`kernels.training`), None where array code is to run."""
     flow, _ = flow_of(params)
-    return flow.step(*data) if isinstance(flow, maf_kernel.Flow) else None
+    return flow.step(*data) if isinstance(flow, flows.InKernels) else None
 
 
 _flow = functools.lru_cache(maxsize=64)(made.Flow)
@@ -99,4 +99,5 @@ def flow_of(params):
     """The flow that these parameters have, in kernels or in array code, and the parameters with their vector."""
     params = bound(params)
     shapes, xp = tuple([dense.shapes_of(layers) for layers in params["mades"]]), array_module(params.flat)
-    return maf_kernel.flow_of(xp, params.flat.dtype, shapes) or _flow(xp, params.flat.dtype, shapes), params
+    kernel = maf_kernel.flow_of(xp, params.flat.dtype, shapes)
+    return flows.InKernels(kernel) if kernel else _flow(xp, params.flat.dtype, shapes), params

@@ -115,14 +115,15 @@ def write_grads(params, grads, x, context=None, dcontext=None):
 def fused(params, data, batch_size):
     """What trains the flow in kernels of its own (`kernels.training`), None where array code is to run."""
     flow, params = flow_of(params)
-    return flow.step(*data) if isinstance(flow, realnvp_kernel.Flow) else None
+    return flow.step(*data) if isinstance(flow, flows.InKernels) else None
 
 
 def flow_of(params):
     """The flow that these parameters have, in kernels or in array code, and the parameters with their vector."""
     params = bound(params)
     shapes, xp = tuple([dense.shapes_of(layers) for layers in params["couplings"]]), array_module(params.flat)
-    return realnvp_kernel.flow_of(xp, params.flat.dtype, shapes) or _flow(xp, params.flat.dtype, shapes), params
+    kernel = realnvp_kernel.flow_of(xp, params.flat.dtype, shapes)
+    return flows.InKernels(kernel) if kernel else _flow(xp, params.flat.dtype, shapes), params
 
 
 class Flow(flows.Flow):

@@ -113,7 +113,7 @@ def test_a_block_takes_several_tiles_of_any_width(on, monkeypatch, room):
     grad = ravel(grad).copy()
     shared = with_array_code(invert, params, x, context[:22], 50)
     monkeypatch.setattr(cuda, "multiprocessors", lambda xp: 1)
-    flow, tile = maf.flow_of(params)[0], 64 if room == "all" else 16
+    flow, tile = maf.flow_of(params)[0].kernel, 64 if room == "all" else 16
     if room == "one transform":
         limit = flow.bytes("gradient", tile, True) - 1
         monkeypatch.setattr(cuda, "shared_limit", lambda xp: limit)

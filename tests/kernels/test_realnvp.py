@@ -98,7 +98,7 @@ def test_tiles_of_every_size_and_blocks_of_several_tiles(on, monkeypatch, tile):
 
 def test_tapes_that_do_not_fit_are_computed_anew(on, monkeypatch):
     params, (x, context) = parameters(on, n_transforms=4), inputs(on, 20)
-    flow, limit = realnvp.flow_of(params)[0], 8 * 80 * params.flat.dtype.itemsize
+    flow, limit = realnvp.flow_of(params)[0].kernel, 8 * 80 * params.flat.dtype.itemsize
     monkeypatch.setattr(cuda, "shared_limit", lambda xp: limit)
     assert flow.layout(on.xp, params.flat.dtype, 20, training=True)[1] == 0
     for function in (realnvp.loss_and_grad, realnvp.log_prob_and_grad):

@@ -8,10 +8,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from accel.kernels import cuda, one_batch
-from accel.density import flows
+from accel.kernels import cuda
 from accel.device import array_module
-from accel.runtime._vector import empty_like, plain
 
 __all__ = ["Flow", "Step", "flow_of"]
 
@@ -70,57 +68,41 @@ class Flow(NamedTuple):
                                 TILE=layout.tile, KEEP=layout.keep, STAGED=layout.staged, THREADS=THREADS)
         kernels(name, grid, THREADS, flat, *args, shared=layout.shared)
 
-    def arrays(self, x, context, each=1):
-        """x (N, D), and the context, a row of which stands for `each` of x, as the kernels read them."""
-        if each == 1:
-            x, context = flows.check_inputs(x, context, self.dim, self.context_dim)
+    def arrays(self, x, context):
+        """x (N, D) and the context as the kernels read them."""
         xp, dtype = self.xp, self.dtype
         x = xp.ascontiguousarray(xp.asarray(x, dtype=dtype))
         return x, x if context is None else xp.ascontiguousarray(xp.asarray(context, dtype=dtype))
 
     def evaluate(self, name, flat, x, context, *outputs, each=1):
         """What one kernel says of N rows, in new arrays: (N,) where the output is None, else (N, so many columns)."""
-        xp, (x, context) = self.xp, self.arrays(x, context, each)
+        xp, (x, context) = self.xp, self.arrays(x, context)
         n, out = len(x), [xp.empty(len(x) if width is None else (len(x), width), flat.dtype) for width in outputs]
         if n:
             layout = self.layout(xp, flat.dtype, n, training=name == "score")
             self.launch(name, layout.blocks, flat, layout, x, context, np.int64(n), np.int64(each), *out)
         return out
 
-    def forward(self, params, x, context):
+    def forward(self, flat, x, context):
         """z (N, D) and log|det ∂z/∂x| (N,)."""
-        return tuple(self.evaluate("forward", params.flat, x, context, self.dim, None))
+        return tuple(self.evaluate("forward", flat, x, context, self.dim, None))
 
-    def invert(self, params, z, context, each=1):
+    def inverse(self, flat, z, context, each=1):
         """x (N, D) and log|det ∂x/∂z| (N,), a row of the context standing for `each` rows of z."""
-        return tuple(self.evaluate("inverse", params.flat, z, context, self.dim, None, each=each))
+        return tuple(self.evaluate("inverse", flat, z, context, self.dim, None, each=each))
 
-    def log_prob(self, params, x, context):
+    def log_prob(self, flat, x, context):
         """log p(x|c), (N,)."""
-        x, context = flows.inputs(params, x, context, self.dim, self.context_dim)
-        return self.evaluate("log_prob", params.flat, x, context, None)[0]
+        return self.evaluate("log_prob", flat, x, context, None)[0]
 
-    def sample(self, params, rng, n, context):
-        """n draws, (n, D), or for each row of the context, (M, n, D)."""
-        flows.check_place(params, context=context)
-        z, context, shape = flows.draw(rng, n, self.dim, self.context_dim, context)
-        return self.invert(params, z, context, each=n)[0].reshape(shape)
+    def source_of(self, rng):
+        """What draws the normals that `inverse` takes."""
+        return rng
 
-    def log_prob_and_grad(self, params, x, context):
+    def log_prob_and_grad(self, flat, x, context):
         """log p(x|c) (N,), and its gradients with respect to x (N, D) and c (N, C), None where there is no context."""
-        x, context = flows.inputs(params, x, context, self.dim, self.context_dim)
-        value, dx, dcontext = self.evaluate("score", params.flat, x, context, None, self.dim, self.context_dim)
+        value, dx, dcontext = self.evaluate("score", flat, x, context, None, self.dim, self.context_dim)
         return value, dx, None if context is None else dcontext
-
-    def loss_and_grad(self, params, x, context):
-        """The loss, and its gradient as a plain tree."""
-        grads = empty_like(params)
-        return self.write_grads(params, grads, x, context), plain(grads)
-
-    def write_grads(self, params, grads, x, context, dcontext=None):
-        """The mean loss; its gradient goes into grads and, where it is given, the context's into dcontext, (C, N)."""
-        x, context = flows.inputs(params, x, context, self.dim, self.context_dim)
-        return one_batch.write_grads(params.flat, grads.flat, self.step(x, context), len(x), dcontext=dcontext)
 
     def step(self, x, context=None):
         """What trains models of this shape, side by side, on rows of x and, where there is one, of the context."""
