@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-__all__ = ["array_module", "current_stream", "module", "put", "like", "to_host", "check_together", "generator", "shared_generator",
+__all__ = ["array_module", "current_place", "module", "put", "like", "to_host", "check_together", "generator", "shared_generator",
            "single_blas_thread", "kernels", "kernels_enabled", "DeviceCode", "kernel_code"]
 
 _kernels = contextvars.ContextVar("kernels", default=None)
@@ -33,9 +33,9 @@ def array_module(*arrays):
     return np
 
 
-def current_stream(xp):
-    """The address of the current stream of a device's array module, 0 on the host."""
-    return 0 if xp is np else xp.cuda.get_current_stream().ptr
+def current_place(xp):
+    """What tells the current device and stream of an array module from others, None on the host."""
+    return None if xp is np else (xp.cuda.Device().id, xp.cuda.get_current_stream().ptr)
 
 
 def module(device=None):

@@ -13,7 +13,7 @@ Nothing that a public function returns may be a view of a work array.
 import threading
 from collections import OrderedDict
 
-from accel.device import current_stream
+from accel.device import current_place
 
 __all__ = ["LIMIT", "borrow", "clear"]
 
@@ -35,7 +35,7 @@ class borrow:
     __slots__ = ("key", "lent")
 
     def __init__(self, make, xp, *description):
-        self.key = (make, xp, current_stream(xp), *description)
+        self.key = (make, xp, current_place(xp), *description)
 
     def __enter__(self):
         found = _pools.free.get(self.key)

@@ -17,7 +17,8 @@ import numpy as np
 from accel.runtime import checks, persistence
 from accel.training import minibatch, optim
 from accel.preprocessing.scaling import Scaling, fit_scaling
-from accel.runtime.tree import packed, tree_map
+from accel.runtime._vector import empty_like, plain
+from accel.runtime.tree import frozen, tree_map
 from accel.density import maf, nsf, realnvp
 from accel.preprocessing import pixels
 from accel.device import array_module, to_host
@@ -35,9 +36,15 @@ def loss(params, x, context, noise, *, density, levels, alpha, scaling):
 
 def loss_and_grad(params, x, context, noise, *, density, levels, alpha, scaling):
     """The loss and its gradient, in the tree of params."""
+    grads = empty_like(params)
+    value = write_grads(params, grads, x, context, noise, density=density, levels=levels, alpha=alpha, scaling=scaling)
+    return value, plain(grads)
+
+
+def write_grads(params, grads, x, context, noise, *, density, levels, alpha, scaling):
+    """The loss; its gradient goes into grads."""
     v, added = to_flow(x, noise, levels, alpha, scaling)
-    value, grads = density.loss_and_grad(params, v, context if context.shape[1] else None)
-    return value + added, grads
+    return density.write_grads(params, grads, v, context if context.shape[1] else None) + added
 
 
 def to_flow(x, noise, levels, alpha, scaling):
@@ -108,7 +115,7 @@ class PixelFlow:
 def load(path):
     """The flow that `PixelFlow.save` wrote."""
     tree = persistence.load(path, "pixel flow")
-    return PixelFlow(**tree | {"density": DENSITIES[tree["density"]], "params": packed(tree["params"]),
+    return PixelFlow(**tree | {"density": DENSITIES[tree["density"]], "params": frozen(tree["params"]),
                                "scaling": Scaling(**tree["scaling"]), "context_scaling": Scaling(**tree["context_scaling"])})
 
 
@@ -123,7 +130,7 @@ def fit(x, *, rng, levels, context=None, order=None, alpha=1e-3, density=realnvp
     params = density.init_params(rng, dim=x.shape[1], context_dim=context.shape[1], hidden=hidden, **chosen)
     settings = {"density": density, "levels": levels, "alpha": alpha, "scaling": scaling}
     model = SimpleNamespace(loss=partial(loss, **settings), loss_and_grad=partial(loss_and_grad, **settings),
-                            draw_noise=lambda rng, n: rng.random((n, x.shape[1])))
+                            write_grads=partial(write_grads, **settings), draw_noise=lambda rng, n: rng.random((n, x.shape[1])))
     trained = minibatch.train(
         model, tree_map(partial(like, x), params), (seen, context_scaling.apply(context)), rng=rng, learning_rate=learning_rate,
         batch_size=batch_size, max_epochs=max_epochs, patience=patience, validation_fraction=validation_fraction, clip_norm=clip_norm,

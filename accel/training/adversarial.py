@@ -1,4 +1,4 @@
-"""The adversarial training loop: two networks that learn in turn, each against the other one, which is frozen meanwhile.
+"""The adversarial training loop: two networks that learn in turn, each with the other's parameters fixed.
 
 What it does is in `reference.training.adversarial`. Same numbers; each network's parameters, gradient, Adam state and average are
 flat buffers updated in place, batches are gathered where the data live, and on a device the losses stay there until the end of
@@ -6,18 +6,20 @@ an epoch, when they are checked together. Networks of up to a million parameters
 """
 import contextlib
 import math
-import os
 import warnings
 from typing import NamedTuple
 
 import numpy as np
 
-from accel.runtime import checks, persistence
-from accel.training import minibatch, optim
-from accel.runtime.progress import progress_bar
-from accel.runtime._vector import owned, vector
-from accel.runtime.tree import frozen
 from accel.device import array_module, single_blas_thread
+from accel.runtime import checks
+from accel.runtime._vector import owned, vector
+from accel.runtime.progress import progress_bar
+from accel.runtime.protocols import Array, Params, Rng
+from accel.runtime.tree import frozen
+from accel.training import checkpoint as checkpoints
+from accel.training import minibatch, optim
+from accel.training.inputs import NonFiniteLossError, check_data
 
 __all__ = ["Trained", "train"]
 
@@ -29,10 +31,11 @@ class Trained(NamedTuple):
     stopped: str
 
 
-def train(model, params, x, *, rng, n_critic=1, averaging=0.0, learning_rate=2e-4, beta1=0.5, beta2=0.99, batch_size=64, n_epochs=100,
-          schedule=optim.constant, checkpoint=None, progress=False):
+def train(model, params: Params, x: Array, *, rng: Rng, n_critic: int = 1, averaging: float = 0.0, learning_rate: float = 2e-4,
+          beta1: float = 0.5, beta2: float = 0.99, batch_size: int = 64, n_epochs: int = 100, schedule=optim.constant,
+          checkpoint: str | None = None, progress: bool = False) -> Trained:
     """Let the two networks learn in turn; params decide the device and the dtype."""
-    (x,), names = minibatch.check_data((x,)), ("generator", critic_of(params))
+    (x,), names = check_data((x,)), ("generator", critic_of(params))
     settings = check_settings(len(x), n_critic=n_critic, averaging=averaging, learning_rate=learning_rate, beta1=beta1, beta2=beta2,
                               batch_size=batch_size, n_epochs=n_epochs)
     identity = {**settings, "schedule": schedule.__name__, "data": [list(x.shape), float(x.sum())]}
@@ -43,7 +46,7 @@ def train(model, params, x, *, rng, n_critic=1, averaging=0.0, learning_rate=2e-
     own = own_views(flat, params)
     adams, sums = {name: Adam(own[name]) for name in names}, xp.zeros_like(own["generator"].flat)
 
-    state = load_checkpoint(checkpoint, identity, params, rng)
+    state = checkpoints.load(checkpoint, "adversarial", identity, flat.size, rng)
     if state is None:
         state = {"epoch": 0, "history": {f"{name}_loss": [] for name in names}}
     else:
@@ -56,7 +59,7 @@ def train(model, params, x, *, rng, n_critic=1, averaging=0.0, learning_rate=2e-
     def learn(name, loss, grads):
         step = adams[names[1]].step + (name != "generator")
         if xp is np and not math.isfinite(loss):
-            raise minibatch.NonFiniteLossError(step, finished, history)
+            raise NonFiniteLossError(step, finished, history)
         losses.append((name, step, loss))
         adams[name].step_along(vector(grads), eta, beta1, beta2)
 
@@ -74,7 +77,7 @@ def train(model, params, x, *, rng, n_critic=1, averaging=0.0, learning_rate=2e-
                         sums += (1 - averaging) * own["generator"].flat
                 values = minibatch.on_host(xp, [loss for *_, loss in losses])
                 if not np.isfinite(values).all():
-                    raise minibatch.NonFiniteLossError(losses[int(np.argmin(np.isfinite(values)))][1], finished, history)
+                    raise NonFiniteLossError(losses[int(np.argmin(np.isfinite(values)))][1], finished, history)
                 for name in names:
                     mine = [value for value, (learner, *_) in zip(values, losses) if learner == name]
                     history[f"{name}_loss"].append(math.fsum(mine) / len(mine) if mine else math.nan)
@@ -143,23 +146,5 @@ def check_settings(n, *, n_critic, averaging, learning_rate, beta1, beta2, batch
 def save_checkpoint(path, identity, state, flat, adams, sums, rng):
     if path is not None:
         moments = {name: {"step": adam.step, "mean": adam.mean, "square": adam.square} for name, adam in adams.items()}
-        persistence.save(path, "adversarial", {"identity": identity, "epoch": state["epoch"], "history": state["history"],
-                                               "params": flat, "sums": sums, "adams": moments, "rng": minibatch.rng_state(rng)})
-
-
-def load_checkpoint(path, identity, params, rng):
-    """The saved state, with rng set back; None where there is no checkpoint."""
-    if path is None or not os.path.exists(path):
-        if path is not None and minibatch.rng_state(rng) is None:
-            raise ValueError("rng: expected a NumPy Generator when a checkpoint is asked for, got one that cannot tell its state")
-        return None
-    saved = persistence.load(path, "adversarial")
-    for key, value in saved.pop("identity").items():
-        if identity[key] != value:
-            raise ValueError(f"checkpoint: expected {key} = {value!r} as in {os.fspath(path)!r}, got {identity[key]!r}; "
-                             "remove the file to train anew")
-    if saved["params"].shape != params.flat.shape:
-        raise ValueError(f"checkpoint: expected parameters of {saved['params'].size} numbers as in {os.fspath(path)!r}, "
-                         f"got {params.flat.size}")
-    rng.bit_generator.state = saved["rng"]
-    return saved
+        checkpoints.save(path, "adversarial", identity, {"epoch": state["epoch"], "history": state["history"], "params": flat,
+                                                         "sums": sums, "adams": moments}, rng)

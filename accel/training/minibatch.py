@@ -8,23 +8,24 @@ step). Networks of up to a million parameters train on one BLAS thread.
 """
 import contextlib
 import math
-import os
 import warnings
 from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 
-from accel.runtime import checks, persistence
-from accel.kernels.training import launch as training_kernel
-from accel.training import optim
-from accel.runtime.progress import progress_bar
-from accel.runtime._vector import arrays_of, owned, vector
-from accel.runtime.tree import frozen
 from accel.device import array_module, check_together, single_blas_thread, to_host
+from accel.kernels.training import launch as training_kernel
+from accel.runtime._vector import arrays_of, owned, vector
+from accel.runtime.progress import progress_bar
+from accel.runtime.tree import frozen
+from accel.training import checkpoint as checkpoints
+from accel.training import optim
+from accel.training.checkpoint import rng_state
+from accel.training.inputs import NonFiniteLossError, check_data, check_settings, draw
 
 __all__ = ["Trained", "NonFiniteLossError", "train"]
-SHARED = ["SMALL", "check_data", "on_host", "permutation", "rng_state", "train_together"]
+SHARED = ["ArrayCode", "Run", "SMALL", "on_host", "permutation", "train_together"]
 __all__ += SHARED
 
 
@@ -38,15 +39,6 @@ class Trained(NamedTuple):
 
 
 SMALL = 1_000_000
-
-
-class NonFiniteLossError(ArithmeticError):
-    """The loss became NaN or infinite. Has `step` (counted from 1), `params` (the last good ones) and `history`."""
-
-    def __init__(self, step, params, history):
-        super().__init__(f"the loss is not finite at step {step}; lower the learning rate or look at the data "
-                         "(.params holds the last good parameters, .history the losses)")
-        self.step, self.params, self.history = step, params, history
 
 
 def train(model, params, data, *, rng, learning_rate=5e-4, batch_size=200, max_epochs=200, patience=20, validation_fraction=0.1,
@@ -160,7 +152,7 @@ class Run:
         xp, n_validation = array_module(vector(start)), settings["n_validation"]
         flat = xp.array(vector(start))
         self.params, self.grads, self.room = owned(flat, start), owned(xp.empty_like(flat), start), xp.empty_like(flat)
-        state = load_checkpoint(checkpoint, identity, self.params, rng)
+        state = checkpoints.load(checkpoint, "training", identity, flat.size, rng)
         if state is None:
             state = {"epoch": 0, "best_epoch": 0, "best_loss": math.inf, "stopped": "", "step": 0,
                      "history": {"train_loss": [], "validation_loss": []},
@@ -232,8 +224,7 @@ class Run:
     def save(self):
         if self.checkpoint is not None:
             arrays = {"params": self.params.flat, "best": self.best, "mean": self.mean, "square": self.square}
-            persistence.save(self.checkpoint, "training", {"identity": self.identity, **self.state, **arrays,
-                                                           "rng": self.mark or rng_state(self.rng)})
+            checkpoints.save(self.checkpoint, "training", self.identity, {**self.state, **arrays}, self.rng, mark=self.mark)
 
     def best_params(self):
         return frozen(owned(self.best, self.params))
@@ -248,63 +239,6 @@ def permutation(rng, n):
     return np.argsort(to_host(rng.random(n)))
 
 
-def check_data(data):
-    """The data as finite arrays of one length, or a ValueError."""
-    if not isinstance(data, (tuple, list)) or not data:
-        raise ValueError(f"data: expected a tuple of arrays, got {type(data).__name__}")
-    data = tuple(checks.as_array(f"data[{i}]", a) for i, a in enumerate(data))
-    for i, a in enumerate(data):
-        if a.ndim == 0 or len(a) != len(data[0]):
-            raise ValueError(f"data[{i}]: expected as many rows as data[0], shape {tuple(data[0].shape)}, got shape {tuple(a.shape)}")
-        checks.check_finite(f"data[{i}]", a)
-    checks.check_count("data: number of rows", len(data[0]), least=2)
-    return data
-
-
-def check_settings(n, *, learning_rate, batch_size, max_epochs, patience, validation_fraction, clip_norm):
-    """The settings as plain numbers, with the size of the validation set and of a batch, or a ValueError."""
-    if not 0 <= validation_fraction < 1:
-        raise ValueError(f"validation_fraction: expected a number in [0, 1), got {validation_fraction!r}")
-    n_validation = min(max(1, int(validation_fraction * n)), n - 1) if validation_fraction else 0
-    return {"learning_rate": checks.check_positive("learning_rate", learning_rate),
-            "clip_norm": checks.check_positive("clip_norm", clip_norm),
-            "batch_size": min(checks.check_count("batch_size", batch_size), n - n_validation),
-            "max_epochs": checks.check_count("max_epochs", max_epochs),
-            "patience": checks.check_count("patience", patience),
-            "n_validation": n_validation}
-
-
-def draw(model, rng, n):
-    """The noise of a loss for n samples, as a list of arrays; empty for a loss without noise."""
-    if not n or not hasattr(model, "draw_noise"):
-        return []
-    noise = model.draw_noise(rng, n)
-    return list(noise) if isinstance(noise, (tuple, list)) else [noise]
-
-
 def finite_or_inf(loss):
     """A start without a finite loss is no candidate for the best; the first step will say what is wrong."""
     return float(loss) if math.isfinite(loss) else math.inf
-
-
-def rng_state(rng):
-    """What it takes to set a generator back; None for one that cannot tell."""
-    return getattr(getattr(rng, "bit_generator", None), "state", None)
-
-
-def load_checkpoint(path, identity, params, rng):
-    """The saved state, with rng set back; None where there is no checkpoint."""
-    if path is None or not os.path.exists(path):
-        if path is not None and rng_state(rng) is None:
-            raise ValueError("rng: expected a NumPy Generator when a checkpoint is asked for, got one that cannot tell its state")
-        return None
-    saved = persistence.load(path, "training")
-    for key, value in saved.pop("identity").items():
-        if identity[key] != value:
-            raise ValueError(f"checkpoint: expected {key} = {value!r} as in {os.fspath(path)!r}, got {identity[key]!r}; "
-                             "remove the file to train anew")
-    if saved["params"].shape != params.flat.shape:
-        raise ValueError(f"checkpoint: expected parameters of {saved['params'].size} numbers as in {os.fspath(path)!r}, "
-                         f"got {params.flat.size}")
-    rng.bit_generator.state = saved["rng"]
-    return saved

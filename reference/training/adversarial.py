@@ -1,35 +1,46 @@
-"""The adversarial training loop: two networks that learn in turn, each against the other one, which is frozen meanwhile.
+"""The adversarial training loop: two networks that learn in turn, each with the other's parameters fixed.
 
     (1)  epoch       a fresh permutation of the samples, cut into ⌊N/B⌋ batches
     (2)  critic      at every batch: its own loss and gradient at fresh noise → Adam
     (3)  generator   after every n-th critic step: its own loss and gradient at fresh noise → Adam
     (4)  average     w̄ₜ = d w̄ₜ₋₁ + (1 − d) wₜ, divided by 1 − dᵗ: the generator's weights over its last 1/(1 − d) steps
 
-No loss says which epoch was best, since each is measured against an opponent that moves: nothing is held out, training runs to
-its last epoch, and (4) takes out the circling of the one around the other. With d = 0 the average is the last step's weights.
+No loss says which epoch was best, since each is measured against an opponent that changes: nothing is held out and training
+runs to its last epoch. (4) averages over the oscillation of the two. With d = 0 the average is the last step's weights.
 
 A model has `critic_loss_and_grad(params, x, *noise)` and `generator_loss_and_grad(params, *noise)`, each with the gradient of
 its own network, {its name: gradient}, and `critic_noise(rng, n)`, `generator_noise(rng, n)`, tuples of arrays. Params are
 {"generator": …, the critic's name: …}; a critic that says real or fake is called a discriminator.
 
-Nothing already computed is lost: an interruption returns the last finished epoch, a loss that is not finite raises with its
-parameters, and with a checkpoint file a run that was stopped goes on to the very numbers of one that was not.
+Nothing computed is lost: an interruption returns the last finished epoch, a loss that is not finite raises an error that holds
+its parameters, and a run that was stopped goes on from its checkpoint to the same numbers as one that was not.
 
 Source        "Generative Adversarial Nets", Goodfellow et al., 2014, algorithm 1; (4) "Progressive Growing of GANs", Karras et
               al., 2018, section 6.1.
 Departures    (4) divides out its start at zero, as Adam does.
+
+Example
+-------
+>>> import numpy as np
+>>> from reference.generative import gan
+>>> x = np.random.default_rng(0).standard_normal((100, 2))
+>>> fitted = gan.fit(x, rng=np.random.default_rng(1), n_latent=2, hidden=(4,), n_epochs=2)     # runs this loop
+>>> sorted(fitted.history), len(fitted.history["generator_loss"])
+(['discriminator_loss', 'generator_loss'], 2)
 """
 import math
-import os
 import warnings
 from typing import NamedTuple
 
 import numpy as np
 
-from reference.runtime import checks, persistence
-from reference.training import minibatch, optim
+from reference.runtime import checks
 from reference.runtime.progress import progress_bar
-from reference.runtime.tree import leaves, ravel, tree_map, unravel
+from reference.runtime.protocols import Array, Params, Rng
+from reference.runtime.tree import frozen, leaves, ravel, tree_map, unravel
+from reference.training import checkpoint as checkpoints
+from reference.training import optim
+from reference.training.inputs import NonFiniteLossError, check_data
 
 __all__ = ["Trained", "train"]
 
@@ -51,8 +62,9 @@ class Trained(NamedTuple):
     stopped: str
 
 
-def train(model, params, x, *, rng, n_critic=1, averaging=0.0, learning_rate=2e-4, beta1=0.5, beta2=0.99, batch_size=64, n_epochs=100,
-          schedule=optim.constant, checkpoint=None, progress=False):
+def train(model, params: Params, x: Array, *, rng: Rng, n_critic: int = 1, averaging: float = 0.0, learning_rate: float = 2e-4,
+          beta1: float = 0.5, beta2: float = 0.99, batch_size: int = 64, n_epochs: int = 100, schedule=optim.constant,
+          checkpoint: str | None = None, progress: bool = False) -> Trained:
     """Let the two networks learn in turn.
 
     Parameters
@@ -87,13 +99,13 @@ def train(model, params, x, *, rng, n_critic=1, averaging=0.0, learning_rate=2e-
     NonFiniteLossError
         From `training`, if a loss stops being finite. Its step counts the critic's steps.
     """
-    (x,), names = minibatch.check_data((x,)), ("generator", critic_of(params))
+    (x,), names = check_data((x,)), ("generator", critic_of(params))
     settings = check_settings(len(x), n_critic=n_critic, averaging=averaging, learning_rate=learning_rate, beta1=beta1, beta2=beta2,
                               batch_size=batch_size, n_epochs=n_epochs)
     identity = {**settings, "schedule": schedule.__name__, "data": [list(x.shape), float(x.sum())]}
     batch_size, n_batches = settings["batch_size"], len(x) // settings["batch_size"]
 
-    state = load_checkpoint(checkpoint, identity, params, rng)
+    state = checkpoints.load(checkpoint, "adversarial", identity, sum(leaf.size for _, leaf in leaves(params)), rng)
     if state is None:
         state = {"epoch": 0, "history": {f"{name}_loss": [] for name in names}}
         params, adams = dict(params), {name: optim.init_adam({name: params[name]}) for name in names}
@@ -105,7 +117,7 @@ def train(model, params, x, *, rng, n_critic=1, averaging=0.0, learning_rate=2e-
 
     def learn(name, loss, grads):
         if not np.isfinite(loss):
-            raise minibatch.NonFiniteLossError(adams[names[1]].step + (name != "generator"), finished, history)
+            raise NonFiniteLossError(adams[names[1]].step + (name != "generator"), finished, history)
         losses[name].append(float(loss))
         own, adams[name] = optim.adam_step({name: params[name]}, grads, adams[name], learning_rate=eta, beta1=beta1, beta2=beta2)
         params.update(own)
@@ -140,12 +152,12 @@ def critic_of(params):
 
 
 def result(params, sums, adams, averaging):
-    """A copy of the parameters, the generator's averaged."""
+    """A frozen copy of the parameters, the generator's averaged."""
     n_steps = adams["generator"].step
     if n_steps == 0:
-        return tree_map(np.copy, params)
-    averaged = tree_map(lambda s: s / (1 - averaging**n_steps), sums)                                                   # (4)
-    return {name: averaged[name] if name in averaged else tree_map(np.copy, params[name]) for name in params}
+        return frozen(params)
+    averaged = tree_map(lambda s: s / (1 - averaging**n_steps), sums)                                 # (4)
+    return frozen({**params, **averaged})
 
 
 def check_settings(n, *, n_critic, averaging, learning_rate, beta1, beta2, batch_size, n_epochs):
@@ -162,27 +174,8 @@ def check_settings(n, *, n_critic, averaging, learning_rate, beta1, beta2, batch
 def save_checkpoint(path, identity, state, params, adams, sums, rng):
     if path is not None:
         moments = {name: {"step": adam.step, "mean": ravel(adam.mean), "square": ravel(adam.square)} for name, adam in adams.items()}
-        persistence.save(path, "adversarial", {"identity": identity, "epoch": state["epoch"], "history": state["history"],
-                                               "params": ravel(params), "sums": ravel(sums), "adams": moments,
-                                               "rng": minibatch.rng_state(rng)})
-
-
-def load_checkpoint(path, identity, params, rng):
-    """The saved state, with rng set back; None where there is no checkpoint."""
-    if path is None or not os.path.exists(path):
-        if path is not None and minibatch.rng_state(rng) is None:
-            raise ValueError("rng: expected a NumPy Generator when a checkpoint is asked for, got one that cannot tell its state")
-        return None
-    saved = persistence.load(path, "adversarial")
-    for key, value in saved.pop("identity").items():
-        if identity[key] != value:
-            raise ValueError(f"checkpoint: expected {key} = {value!r} as in {os.fspath(path)!r}, got {identity[key]!r}; "
-                             "remove the file to train anew")
-    size = sum(leaf.size for _, leaf in leaves(params))
-    if saved["params"].shape != (size,):
-        raise ValueError(f"checkpoint: expected parameters of {saved['params'].size} numbers as in {os.fspath(path)!r}, got {size}")
-    rng.bit_generator.state = saved["rng"]
-    return saved
+        checkpoints.save(path, "adversarial", identity, {"epoch": state["epoch"], "history": state["history"], "params": ravel(params),
+                                                         "sums": ravel(sums), "adams": moments}, rng)
 
 
 def restore(state, params, names):
