@@ -1,7 +1,9 @@
-"""Trees of parameters: dicts and lists whose leaves are arrays, and the one flat vector that an optimiser walks.
+"""Trees of parameters: dicts and lists whose leaves are arrays, and the one flat vector that an optimiser
+walks.
 
-The definitions are in `reference.runtime.tree`. Same values; the vector behind a frozen tree is what kernels and array code
-read, without a copy (`accel.runtime._vector`). CuPy has no read-only arrays: on a device the containers alone refuse.
+The definitions are in `reference.runtime.tree`. Same values; the vector behind a frozen tree is what kernels
+and array code read, without a copy (`accel.runtime._vector`). CuPy has no read-only arrays: on a device the
+containers alone refuse.
 """
 import numpy as np
 
@@ -12,11 +14,14 @@ __all__ = ["Tree", "leaves", "tree_map", "ravel", "unravel", "frozen"]
 
 
 class Tree(dict):
-    """A frozen tree: a dict that refuses assignment. `flat` is the vector (P,) behind its leaves, read-only too."""
+    """A frozen tree: a dict that refuses assignment. `flat` is the vector (P,) behind its leaves,
+    read-only too.
+    """
     __slots__ = ("flat",)
 
     def _refuse(self, *args, **kwargs):
-        raise TypeError("this tree of parameters is frozen; make a new one: runtime.tree.tree_map(function, params)")
+        raise TypeError("this tree of parameters is frozen; make a new one: runtime.tree.tree_map(function, "
+                        "params)")
 
     __setitem__ = __delitem__ = __ior__ = update = setdefault = pop = popitem = clear = _refuse
 

@@ -1,4 +1,6 @@
-"""What the training loops check before they start, the noise of a loss, and the error when a loss is not finite."""
+"""What the training loops check before they start, the noise of a loss, and the error when a loss is not
+finite.
+"""
 from accel.runtime import checks
 
 __all__ = ["NonFiniteLossError"]
@@ -7,10 +9,13 @@ __all__ += SHARED
 
 
 class NonFiniteLossError(ArithmeticError):
-    """The loss became NaN or infinite. Has `step` (counted from 1), `params` (the last good ones) and `history`."""
+    """The loss became NaN or infinite. Has `step` (counted from 1), `params` (the last good ones) and
+    `history`.
+    """
 
     def __init__(self, step, params, history):
-        super().__init__(f"the loss is not finite at step {step}; lower the learning rate or look at the data "
+        super().__init__(f"the loss is not finite at step {step}; lower the learning rate or look at the "
+                         "data "
                          "(.params holds the last good parameters, .history the losses)")
         self.step, self.params, self.history = step, params, history
 
@@ -22,7 +27,8 @@ def check_data(data):
     data = tuple(checks.as_array(f"data[{i}]", a) for i, a in enumerate(data))
     for i, a in enumerate(data):
         if a.ndim == 0 or len(a) != len(data[0]):
-            raise ValueError(f"data[{i}]: expected as many rows as data[0], shape {tuple(data[0].shape)}, got shape {tuple(a.shape)}")
+            raise ValueError(f"data[{i}]: expected as many rows as data[0], shape {tuple(data[0].shape)}, "
+                             f"got shape {tuple(a.shape)}")
         checks.check_finite(f"data[{i}]", a)
     checks.check_count("data: number of rows", len(data[0]), least=2)
     return data
