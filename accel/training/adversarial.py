@@ -13,14 +13,13 @@ from typing import NamedTuple
 import numpy as np
 
 from accel.device import array_module, single_blas_thread
-from accel.runtime import checks
 from accel.runtime._vector import owned, vector
 from accel.runtime.progress import progress_bar
 from accel.runtime.protocols import Array, Params, Rng
 from accel.runtime.tree import frozen
 from accel.training import checkpoint as checkpoints
 from accel.training import minibatch, optim
-from accel.training.inputs import NonFiniteLossError, check_data
+from accel.training.inputs import NonFiniteLossError, check_adversarial_settings, check_data
 
 __all__ = ["Trained", "train"]
 
@@ -85,9 +84,9 @@ def train(model, params: Params, x: Array, *, rng: Rng, n_critic: int = 1, avera
         From `training`, if a loss stops being finite. Its step counts the critic's steps.
     """
     (x,), names = check_data((x,)), ("generator", critic_of(params))
-    settings = check_settings(len(x), n_critic=n_critic, averaging=averaging,
-                              learning_rate=learning_rate, beta1=beta1, beta2=beta2,
-                              batch_size=batch_size, n_epochs=n_epochs)
+    settings = check_adversarial_settings(
+        len(x), n_critic=n_critic, averaging=averaging, learning_rate=learning_rate, beta1=beta1, beta2=beta2,
+        batch_size=batch_size, n_epochs=n_epochs)
     identity = {**settings, "schedule": schedule.__name__, "data": [list(x.shape), float(x.sum())]}
     batch_size, n_batches = settings["batch_size"], len(x) // settings["batch_size"]
     xp = array_module(vector(params))
@@ -138,9 +137,8 @@ def train(model, params: Params, x: Array, *, rng: Rng, n_critic: int = 1, avera
                 save_checkpoint(checkpoint, identity, state, flat, adams, sums, rng)
                 bar.update(1)
     except KeyboardInterrupt:
-        warnings.warn(f"training was interrupted in epoch {state['epoch'] + 1}; what the last finished epoch "
-                      "left is returned",
-                      stacklevel=2)
+        warnings.warn(f"training was interrupted in epoch {state['epoch'] + 1}; "
+                      "what the last finished epoch left is returned", stacklevel=2)
         stopped = "interrupted"
     finally:
         bar.close()
@@ -156,8 +154,8 @@ class Adam:
         self.room = xp.empty_like(self.w)
 
     def restore(self, saved):
-        self.step, self.mean[...], self.square[...] = saved["step"], *map(array_module(self.w).asarray,
-                                                                          (saved["mean"], saved["square"]))
+        asarray, self.step = array_module(self.w).asarray, saved["step"]
+        self.mean[...], self.square[...] = asarray(saved["mean"]), asarray(saved["square"])
 
     def step_along(self, grads, eta, beta1, beta2):
         self.step += 1
@@ -186,18 +184,6 @@ def result(params, sums, adams, averaging):
     if adams["generator"].step:
         own_views(flat, params)["generator"].flat[...] = sums / (1 - averaging**adams["generator"].step)
     return frozen(owned(flat, params))
-
-
-def check_settings(n, *, n_critic, averaging, learning_rate, beta1, beta2, batch_size, n_epochs):
-    """The settings as plain numbers, or a ValueError."""
-    for name, value in {"averaging": averaging, "beta1": beta1, "beta2": beta2}.items():
-        if not 0 <= value < 1:
-            raise ValueError(f"{name}: expected a number in [0, 1), got {value!r}")
-    return {"n_critic": checks.check_count("n_critic", n_critic), "averaging": averaging,
-            "beta1": beta1, "beta2": beta2,
-            "learning_rate": checks.check_positive("learning_rate", learning_rate),
-            "batch_size": min(checks.check_count("batch_size", batch_size), n),
-            "n_epochs": checks.check_count("n_epochs", n_epochs)}
 
 
 def save_checkpoint(path, identity, state, flat, adams, sums, rng):

@@ -37,13 +37,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from reference.runtime import checks
 from reference.runtime.progress import progress_bar
 from reference.runtime.protocols import Array, Params, Rng
 from reference.runtime.tree import frozen, leaves, ravel, tree_map, unravel
 from reference.training import checkpoint as checkpoints
 from reference.training import optim
-from reference.training.inputs import NonFiniteLossError, check_data
+from reference.training.inputs import NonFiniteLossError, check_adversarial_settings, check_data
 
 __all__ = ["Trained", "train"]
 
@@ -107,9 +106,9 @@ def train(model, params: Params, x: Array, *, rng: Rng, n_critic: int = 1, avera
         From `training`, if a loss stops being finite. Its step counts the critic's steps.
     """
     (x,), names = check_data((x,)), ("generator", critic_of(params))
-    settings = check_settings(len(x), n_critic=n_critic, averaging=averaging,
-                              learning_rate=learning_rate, beta1=beta1, beta2=beta2,
-                              batch_size=batch_size, n_epochs=n_epochs)
+    settings = check_adversarial_settings(
+        len(x), n_critic=n_critic, averaging=averaging, learning_rate=learning_rate, beta1=beta1, beta2=beta2,
+        batch_size=batch_size, n_epochs=n_epochs)
     identity = {**settings, "schedule": schedule.__name__, "data": [list(x.shape), float(x.sum())]}
     batch_size, n_batches = settings["batch_size"], len(x) // settings["batch_size"]
 
@@ -134,17 +133,15 @@ def train(model, params: Params, x: Array, *, rng: Rng, n_critic: int = 1, avera
 
     try:
         for epoch in range(state["epoch"], n_epochs):
-            order, losses = np.argsort(rng.random(len(x))), {name: [] for name in names}  # (1)
+            order, losses = np.argsort(rng.random(len(x))), {name: [] for name in names}              # (1)
             for b in range(n_batches):
-                rows, eta = order[b * batch_size:(b + 1)
-                                  * batch_size], learning_rate * schedule((epoch + b / n_batches) / n_epochs)
-                learn(names[1],
-                      *model.critic_loss_and_grad(params, x[rows],
-                                                  *model.critic_noise(rng, batch_size)))  # (2)
+                batch = x[order[b * batch_size:(b + 1) * batch_size]]
+                eta = learning_rate * schedule((epoch + b / n_batches) / n_epochs)
+                noise = model.critic_noise(rng, batch_size)
+                learn(names[1], *model.critic_loss_and_grad(params, batch, *noise))                   # (2)
                 if adams[names[1]].step % n_critic == 0:
-                    learn("generator",
-                          *model.generator_loss_and_grad(params,
-                                                         *model.generator_noise(rng, batch_size)))  # (3)
+                    noise = model.generator_noise(rng, batch_size)
+                    learn("generator", *model.generator_loss_and_grad(params, *noise))                # (3)
                     sums = tree_map(lambda s, w: averaging * s + (1 - averaging) * w,
                                     sums, {"generator": params["generator"]})
             for name in names:
@@ -154,9 +151,8 @@ def train(model, params: Params, x: Array, *, rng: Rng, n_critic: int = 1, avera
             save_checkpoint(checkpoint, identity, state, params, adams, sums, rng)
             bar.update(1)
     except KeyboardInterrupt:
-        warnings.warn(f"training was interrupted in epoch {state['epoch'] + 1}; what the last finished epoch "
-                      "left is returned",
-                      stacklevel=2)
+        warnings.warn(f"training was interrupted in epoch {state['epoch'] + 1}; "
+                      "what the last finished epoch left is returned", stacklevel=2)
         stopped = "interrupted"
     finally:
         bar.close()
@@ -178,25 +174,12 @@ def result(params, sums, adams, averaging):
     return frozen({**params, **averaged})
 
 
-def check_settings(n, *, n_critic, averaging, learning_rate, beta1, beta2, batch_size, n_epochs):
-    """The settings as plain numbers, or a ValueError."""
-    for name, value in {"averaging": averaging, "beta1": beta1, "beta2": beta2}.items():
-        if not 0 <= value < 1:
-            raise ValueError(f"{name}: expected a number in [0, 1), got {value!r}")
-    return {"n_critic": checks.check_count("n_critic", n_critic), "averaging": averaging,
-            "beta1": beta1, "beta2": beta2,
-            "learning_rate": checks.check_positive("learning_rate", learning_rate),
-            "batch_size": min(checks.check_count("batch_size", batch_size), n),
-            "n_epochs": checks.check_count("n_epochs", n_epochs)}
-
-
 def save_checkpoint(path, identity, state, params, adams, sums, rng):
     if path is not None:
-        moments = {name: {"step": adam.step, "mean": ravel(adam.mean), "square": ravel(adam.square)} for name,
-                   adam in adams.items()}
-        checkpoints.save(path, "adversarial", identity,
-                         {"epoch": state["epoch"], "history": state["history"], "params": ravel(params),
-                                                         "sums": ravel(sums), "adams": moments}, rng)
+        moments = {name: {"step": adam.step, "mean": ravel(adam.mean), "square": ravel(adam.square)}
+                   for name, adam in adams.items()}
+        checkpoints.save(path, "adversarial", identity, state | {"params": ravel(params), "sums": ravel(sums),
+                                                                 "adams": moments}, rng)
 
 
 def restore(state, params, names):

@@ -4,7 +4,7 @@ finite.
 from reference.runtime import checks
 
 __all__ = ["NonFiniteLossError"]
-SHARED = ["check_data", "check_settings", "draw"]
+SHARED = ["check_adversarial_settings", "check_data", "check_settings", "draw"]
 __all__ += SHARED
 
 
@@ -45,6 +45,18 @@ def check_settings(n, *, learning_rate, batch_size, max_epochs, patience, valida
             "max_epochs": checks.check_count("max_epochs", max_epochs),
             "patience": checks.check_count("patience", patience),
             "n_validation": n_validation}
+
+
+def check_adversarial_settings(n, *, n_critic, averaging, learning_rate, beta1, beta2, batch_size, n_epochs):
+    """The settings as plain numbers, or a ValueError."""
+    for name, value in {"averaging": averaging, "beta1": beta1, "beta2": beta2}.items():
+        if not 0 <= value < 1:
+            raise ValueError(f"{name}: expected a number in [0, 1), got {value!r}")
+    return {"n_critic": checks.check_count("n_critic", n_critic), "averaging": averaging,
+            "beta1": beta1, "beta2": beta2,
+            "learning_rate": checks.check_positive("learning_rate", learning_rate),
+            "batch_size": min(checks.check_count("batch_size", batch_size), n),
+            "n_epochs": checks.check_count("n_epochs", n_epochs)}
 
 
 def draw(model, rng, n):
