@@ -32,6 +32,11 @@ class Tree(dict):
     def __deepcopy__(self, memo):
         return frozen(self)
 
+    def _moved(self, move):
+        """The frozen tree with its vector moved, in one transfer; `device.put` and `to_host` call it."""
+        flat = move(self.flat)
+        return self if flat is self.flat else _frozen_views(flat, self)
+
 
 def leaves(tree, path=""):
     """A list of (path, array), depth first: [("mades/0/1", W), …]."""
@@ -77,10 +82,14 @@ def unravel(flat, like):
 
 def frozen(tree):
     """A frozen copy of a tree, whose dict is its outermost container."""
-    flat = ravel(tree)
+    return _frozen_views(ravel(tree), tree)
+
+
+def _frozen_views(flat, like):
+    """The frozen tree whose leaves view the vector, which is read-only from here on."""
     if isinstance(flat, np.ndarray):
         flat.setflags(write=False)
-    return _view(flat, tree, 0)[0]
+    return _view(flat, like, 0)[0]
 
 
 def _view(flat, like, start):

@@ -4,7 +4,7 @@
     (2)  mᵢ = (1/n) ∑ₛ θᵢₛ
     (3)  Cᵢ = 1/(n−1) ∑ₛ (θᵢₛ − mᵢ)(θᵢₛ − mᵢ)ᵀ
     (4)  t = θ₍ₖ₎ + (h − k)(θ₍ₖ₊₁₎ − θ₍ₖ₎),   h = p(n−1),  k = ⌊h⌋      the p-quantile of one parameter, its draws sorted
-    (5)  call number l for object i starts at block 2⁵⁶ l + i ⌈F/4⌉ of a CounterGenerator, of F numbers in that call
+    (5)  call number l for object i starts at block 2⁵⁶ l + i ⌈F/4⌉ of a PhiloxGenerator, of F numbers in that call
     (6)  member(s) = the first m with w₁ + … + wₘ > (s − ½)/n   of an ensemble: its members share the draws by weight
 
 By (5) what object i draws is a function of the seed and of i alone: not of how many objects there are, how they are cut into
@@ -28,7 +28,7 @@ from typing import NamedTuple
 import numpy as np
 
 from reference.runtime import checks
-from reference.runtime.philox import CounterGenerator
+from reference.runtime.philox import PhiloxGenerator
 from reference.runtime.progress import progress_bar
 from reference.runtime.tree import leaves
 from reference.inference import npe
@@ -168,7 +168,7 @@ def stream(posterior, x, results, kind, fields, settings, seed, n_samples, first
         warnings.warn("the posterior was saved without its support, so that no object is flagged as far", stacklevel=3)
     checks.check_count("first", first, least=0)
     chunk = CHUNK if chunk_size is None else checks.check_count("chunk_size", chunk_size)
-    identity = {"seed": CounterGenerator(seed).seed, "n_samples": int(n_samples), "first": int(first), **settings, "dtype": str(dtype),
+    identity = {"seed": PhiloxGenerator(seed).seed, "n_samples": int(n_samples), "first": int(first), **settings, "dtype": str(dtype),
                 "posterior": fingerprint(numbers_of(posterior)), "x": fingerprint_of_rows(x)}
     fields = {name: (shape, dtype) for name, shape in (fields | {"distance": ()}).items()} | {"flag": ((), np.uint8)}
     rows = Rows(kind, fields, len(x), identity, out)
@@ -219,7 +219,7 @@ class Numbers:
     """The numbers of one object, call by call (5), in the dtype of its posterior."""
 
     def __init__(self, seed, i, dtype):
-        self.generator, self.i, self.call, self.dtype = CounterGenerator(seed), i, 0, dtype
+        self.generator, self.i, self.call, self.dtype = PhiloxGenerator(seed), i, 0, dtype
 
     def random(self, size):
         return self._at(size).random(size).astype(self.dtype)
