@@ -13,11 +13,14 @@ import threading
 import time
 import warnings
 
+import numpy as np
+
 from tests.conformance import data
 
 __all__ = ["in_threads", "one_caller", "quiet", "threads"]
 
-LONG = 0.05                                                    # seconds of one call beyond which a check is made once
+LONG = 0.02                                                    # seconds of one call beyond which a check is made once
+SWITCH = 1e-5                                                  # seconds after which another thread may take over
 
 
 @contextlib.contextmanager
@@ -28,20 +31,24 @@ def quiet():
         yield
 
 
-def one_caller(call):
-    """The laws that one thread can break: arguments, results, memory, trees."""
-    broken, said = [], {}
+def one_caller(call, thorough=False):
+    """The laws that one thread can break: arguments, results, memory, trees.
+
+    A long call is made with trees of the library's own, and with plain ones once, to compare; thorough says otherwise.
+    """
+    broken, said, long = [], {}, False
     with quiet():
-        for variant in call.variants():
-            where = f" ({variant} trees)" if variant else ""
-            found, said[variant] = _one_variant(call, variant)
-            broken += [f"{line}{where}" for line in found]
+        for variant in reversed(call.variants()):
+            start = time.perf_counter()
+            found, said[variant] = _one_variant(call, variant, long)
+            long = not thorough and time.perf_counter() - start > 4 * LONG
+            broken += [f"{line} ({variant} trees)" if variant else line for line in found]
     if len(said) == 2 and said["plain"] != said["library"]:
         broken.append(f"trees: plain and library-made ones differ in {data.difference(said['plain'], said['library'])}")
     return broken
 
 
-def _one_variant(call, variant):
+def _one_variant(call, variant, once):
     """What is broken with one kind of tree, and the values of the result."""
     broken, arguments = [], call.fresh(variant)
     before = data.snapshot(arguments)
@@ -63,6 +70,8 @@ def _one_variant(call, variant):
     kept = data.values(first)
     check_arguments("the call")
     check_memory(first, arguments, "the arguments")
+    if once:
+        return broken, kept
 
     def check_first(when):
         now = data.values(first)
@@ -82,53 +91,50 @@ def _one_variant(call, variant):
     return list(dict.fromkeys(broken)), kept
 
 
-def threads(call, *, rounds=2, budget=0.05):
-    """The law that takes several threads, with trees of each kind; no new round starts when `budget` seconds are over."""
+def threads(call, *, thorough=False):
+    """The law that takes several threads, with trees of each kind; on a device, if not thorough, with the library's own alone."""
     broken = []
+    variants = call.variants() if thorough or call.backend.xp is np else call.variants()[-1:]
     with quiet():
-        for variant in call.variants():
+        for variant in reversed(variants):
             arguments = call.fresh(variant)
-            jobs = [lambda a=arguments: call.outcome(call.again(a)),
-                    lambda a=call.other(arguments): call.outcome(again_other(call, a))]
-            where = f" ({variant} trees)" if variant else ""
-            broken += [f"threads: {line}{where}" for line in in_threads(jobs, rounds=rounds, budget=budget)]
+            other = call.other(arguments)
+            pristine = call.other(arguments)                  # whose generators nobody advances
+            jobs = [lambda: call.outcome(call.again(arguments)), lambda: call.outcome(call.again(other, pristine))]
+            found = in_threads(jobs, rounds=20, budget=0.5) if thorough else in_threads(jobs, n_threads=(2,), rounds=2, budget=0.005)
+            broken += [f"threads: {line} ({variant} trees)" if variant else f"threads: {line}" for line in found]
     return broken
 
 
-def again_other(call, other):
-    """The perturbed arguments with fresh generators."""
-    return {name: data.copied(call.arguments[name]) if data.is_generator(value) else value for name, value in other.items()}
-
-
 def in_threads(jobs, *, n_threads=(2, 4), rounds=3, budget=1.0):
-    """What breaks when threads run the jobs, all the same one or each another one, against the same jobs run one by one."""
-    wanted, broken, start = [], [], time.perf_counter()
+    """What breaks when threads run the jobs, all the same one or each another one, against the same jobs run one by one.
+
+    No new round starts when `budget` seconds are over, and long jobs are run once, by two threads.
+    """
+    wanted, start = [], time.perf_counter()
     for job in jobs:
         wanted.append(data.digest(job()))
-    seconds = (time.perf_counter() - start) / len(jobs)
-    plans = [[(worker * mixed + turn * mixed) % len(jobs) for turn in range(2)] if mixed else [0, 0]
-             for mixed in (0, 1) for worker in range(max(n_threads))]
-    same, mixed = plans[:max(n_threads)], plans[max(n_threads):]
-    tries = [(n, plan) for n in n_threads for plan in (same, mixed)]
-    if seconds > LONG:
-        tries = [(2, [[0], [1 % len(jobs)]])]
+    now = time.perf_counter()
+    long = (now - start) / len(jobs) > max(LONG, budget / 10)
+    plans = [[[first], [(first + 1) % len(jobs)]] for first in (0,)] if long else [
+        [[(worker * step + turn * step) % len(jobs) for turn in range(2)] for worker in range(n)] for n in n_threads for step in (1, 0)]
     interval = sys.getswitchinterval()
-    sys.setswitchinterval(1e-6)
+    sys.setswitchinterval(SWITCH)
     try:
         for _ in range(rounds):
-            for n, plan in tries:
-                wrong, of = _race(jobs, wanted, plan[:n])
+            for plan in plans:
+                wrong = _race(jobs, wanted, plan)
                 if wrong:
-                    broken.append(f"{wrong} of {of} calls differ with {n} threads")
-            if broken or time.perf_counter() - start > budget:
+                    return [f"{wrong} of {sum(map(len, plan))} calls differ with {len(plan)} threads"]
+            if time.perf_counter() - now > budget:
                 break
     finally:
         sys.setswitchinterval(interval)
-    return broken[:1]
+    return []
 
 
 def _race(jobs, wanted, plan):
-    """(calls that went wrong, calls) when one thread each goes through the jobs of its part of the plan."""
+    """How many calls go wrong when one thread each goes through the jobs of its part of the plan."""
     barrier, wrong = threading.Barrier(len(plan)), []
 
     def work(turns):
@@ -145,4 +151,4 @@ def _race(jobs, wanted, plan):
         worker.start()
     for worker in workers:
         worker.join()
-    return len(wrong), sum(map(len, plan))
+    return len(wrong)
