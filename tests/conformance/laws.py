@@ -79,7 +79,7 @@ def _one_variant(call, variant, once):
             broken.append(f"results: {when} changed {data.difference(kept, now)} of an earlier result")
 
     for keep, what in ((True, "a call with other data"), (False, "a call with other arguments")):
-        second = call.outcome(call.other(arguments, keep_containers=keep))
+        second = call.outcome(call.other(arguments, variant, keep))
         check_first(what)
         check_memory(first, second, "a later result")
         check_arguments(what)

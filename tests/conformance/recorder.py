@@ -120,17 +120,20 @@ class Call(NamedTuple):
         kind = {"plain": data.as_plain, "library": data.as_library}[variant]
         return {name: data.convert(value, kind, self.tree) for name, value in arguments.items()}
 
-    def other(self, arguments, seed=0, keep_containers=True):
+    def other(self, arguments, variant=None, keep_containers=True):
         """Other arguments of the same shapes; with keep_containers dicts and objects, a tree or a posterior, are the same ones."""
-        rng, changed = np.random.default_rng(seed), {}
+        rng, changed = np.random.default_rng(0), {}
         for place, (name, value) in enumerate(arguments.items()):
             if data.is_generator(value):
                 changed[name] = data.copied(self.arguments[name])
                 changed[name].random(3)                        # it draws other numbers
             elif keep_containers and place == 0 and isinstance(value, (list, tuple)):
                 changed[name] = value                          # the layers of a network are a tree too
-            else:
+            elif keep_containers or variant != "library":
                 changed[name] = data.perturbed(value, rng, keep_containers)
+            else:
+                plain = data.perturbed(data.convert(value, data.as_plain, self.tree), rng)
+                changed[name] = data.convert(plain, data.as_library, self.tree)
         return changed
 
     def again(self, arguments, pristine=None):
