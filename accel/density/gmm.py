@@ -61,7 +61,19 @@ SPHERICAL = Covariance("spherical", _spherical, lambda dim: 1)
 
 
 class GaussianMixture(NamedTuple):
-    """A fitted mixture, on the device and in the dtype of the data."""
+    """A fitted mixture, on the device and in the dtype of the data.
+
+    Attributes
+    ----------
+    weights : (K,) float
+    means : (K, D) float
+    covariances : (K, D, D) or (K, D) float
+        Diagonals alone unless the covariances are FULL.
+    covariance : Covariance
+    log_likelihood : (T + 1,) float
+        ℓ in nats, of the start and after each of T steps.
+    converged : bool
+    """
     weights: np.ndarray
     means: np.ndarray
     covariances: np.ndarray
@@ -118,7 +130,32 @@ def load(path):
 
 def fit(x, *, n_components, covariance=FULL, rng=None, means=None, responsibilities=None, floor=1e-6, tolerance=1e-6,
         max_iterations=1000):
-    """The mixture that EM finds from one start: rng (k-means++), means (each sample to the nearest), or responsibilities."""
+    """The mixture that EM finds from one start: rng (k-means++), means (each sample to the nearest), or responsibilities.
+
+    Parameters
+    ----------
+    x : (N, D) float
+    n_components : int
+        K, at most N.
+    covariance : Covariance
+        FULL, DIAGONAL or SPHERICAL.
+    rng : Generator, optional
+    means : (K, D) float, optional
+    responsibilities : (N, K) float, optional
+        Rows that sum to one. Exactly one of these three is given.
+    floor : float
+        ε, added to every variance, in the squared units of x; zero for none.
+    tolerance : float
+        EM has converged when a step gains at most this fraction of |ℓ|.
+    max_iterations : int
+        When they are used up before that, a warning says so.
+
+    Raises
+    ------
+    ValueError
+        If an argument is not as above, x has NaN or fewer distinct rows than K, or a component collapses: no sample belongs
+        to it, or its covariance is singular to rounding. The message says which.
+    """
     x = checks.as_array("x", x, ("N", "D"))
     checks.check_finite("x", x)
     checks.check_count("n_components", n_components)

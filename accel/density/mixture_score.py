@@ -16,7 +16,14 @@ CACHE, LAUNCH = 2**15, 2**24                                          # numbers 
 
 
 def smoothed(mixture, sigma):
-    """The mixture that x + σε has, with ε ~ N(0, I)."""
+    """The mixture that x + σε has, with ε ~ N(0, I).
+
+    Parameters
+    ----------
+    mixture : GaussianMixture
+    sigma : float
+        σ ≥ 0, in the units of x.
+    """
     if sigma:
         checks.check_positive("sigma", sigma)
     covariances = mixture.covariances.copy()

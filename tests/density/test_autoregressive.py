@@ -167,14 +167,14 @@ def test_bad_architecture_is_refused(package, settings):
 
 
 def test_work_arrays_follow_the_batch_size():
-    """One packed tree, batches of several sizes in turn: nothing of an earlier batch may remain."""
+    """One frozen tree, batches of several sizes in turn: nothing of an earlier batch may remain."""
     _, plain = flow("maf")
-    packed = accel.runtime.tree.packed(plain)
+    frozen = accel.runtime.tree.frozen(plain)
     for n in (5, 17, 1, 17, 3000, 5):
         x, c = inputs(n, seed=n)
         for function in (accel.density.maf.loss, accel.density.maf.log_prob):
-            assert_close(function(packed, x, c), getattr(reference.density.maf, function.__name__)(plain, x, c), terms=1000)
-        value, grads = accel.density.maf.loss_and_grad(packed, x, c)
+            assert_close(function(frozen, x, c), getattr(reference.density.maf, function.__name__)(plain, x, c), terms=1000)
+        value, grads = accel.density.maf.loss_and_grad(frozen, x, c)
         expected = reference.density.maf.loss_and_grad(plain, x, c)
         assert_close(value, expected[0], terms=1000)
         assert_close(accel.runtime.tree.ravel(grads), reference.runtime.tree.ravel(expected[1]), terms=1000)

@@ -5,6 +5,7 @@ from scipy import integrate, stats
 
 import accel
 import reference
+from accel.runtime._vector import empty_like
 from tests.agreement.comparator import assert_close
 
 MDN = reference.density.mdn
@@ -131,8 +132,8 @@ def test_gradient_is_the_central_difference(package, dim, context_dim, covarianc
 def test_gradient_of_the_context_is_the_central_difference():
     """What an embedding network in front of the mixture is trained with, and a likelihood's gradient in the parameters."""
     mdn, tree, (x, c) = accel.density.mdn, accel.runtime.tree, inputs(6)
-    params, dcontext = tree.packed(network()), np.empty((2, 6))
-    mdn.write_grads(params, tree.empty_like(params), x, c, dcontext)
+    params, dcontext = tree.frozen(network()), np.empty((2, 6))
+    mdn.write_grads(params, empty_like(params), x, c, dcontext)
     for i, j in ((0, 0), (3, 1), (5, 0)):
         step = np.zeros_like(c)
         step[i, j] = 1e-5
@@ -199,14 +200,13 @@ def test_bad_inputs_are_refused(package):
 
 
 def test_work_arrays_follow_the_batch_size_and_the_parameters():
-    """One packed tree, batches of several sizes in turn and a step in between: nothing of an earlier call may remain."""
+    """Frozen trees, batches of several sizes in turn and a step in between: nothing of an earlier call may remain."""
     plain = network()
-    packed = accel.runtime.tree.packed(plain)
     for n in (5, 17, 1, 17, 3000, 5):
         x, c = inputs(n, seed=n)
-        packed.flat *= 0.9
         plain = reference.runtime.tree.tree_map(lambda leaf: 0.9 * leaf, plain)
-        assert_close(accel.density.mdn.log_prob(packed, x, c), MDN.log_prob(plain, x, c), terms=1000)
-        (value, grads), expected = accel.density.mdn.loss_and_grad(packed, x, c), MDN.loss_and_grad(plain, x, c)
+        frozen = accel.runtime.tree.frozen(plain)
+        assert_close(accel.density.mdn.log_prob(frozen, x, c), MDN.log_prob(plain, x, c), terms=1000)
+        (value, grads), expected = accel.density.mdn.loss_and_grad(frozen, x, c), MDN.loss_and_grad(plain, x, c)
         assert_close(value, expected[0], terms=1000)
         assert_close(accel.runtime.tree.ravel(grads), reference.runtime.tree.ravel(expected[1]), terms=1000)

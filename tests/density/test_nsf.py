@@ -169,12 +169,12 @@ def test_bad_architecture_is_refused(package, settings):
 
 
 def test_work_arrays_follow_the_batch_size():
-    """One packed tree, batches of several sizes in turn: nothing of an earlier batch may remain."""
+    """One frozen tree, batches of several sizes in turn: nothing of an earlier batch may remain."""
     plain = flow()
-    packed = accel.runtime.tree.packed(plain)
+    frozen = accel.runtime.tree.frozen(plain)
     for n in (5, 17, 1, 1500, 5):
         x, c = inputs(n)
-        assert_close(accel.density.nsf.log_prob(packed, x, c), NSF.log_prob(plain, x, c), terms=1000)
-        (value, grads), expected = accel.density.nsf.loss_and_grad(packed, x, c), NSF.loss_and_grad(plain, x, c)
+        assert_close(accel.density.nsf.log_prob(frozen, x, c), NSF.log_prob(plain, x, c), terms=1000)
+        (value, grads), expected = accel.density.nsf.loss_and_grad(frozen, x, c), NSF.loss_and_grad(plain, x, c)
         assert_close(value, expected[0], terms=1000)
         assert_close(accel.runtime.tree.ravel(grads), reference.runtime.tree.ravel(expected[1]), terms=1000)

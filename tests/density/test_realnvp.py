@@ -6,6 +6,7 @@ from scipy import integrate, stats
 
 import accel
 import reference
+from accel.runtime._vector import empty_like
 from tests.agreement.comparator import assert_close
 from tests.agreement.registry import random_tree
 
@@ -130,8 +131,8 @@ def test_gradient_is_the_central_difference(package, dim, context_dim):
 def test_gradient_of_the_context_is_the_central_difference():
     """What an embedding network in front of the flow is trained with."""
     nvp, tree, (x, c) = accel.density.realnvp, accel.runtime.tree, inputs(6)
-    params, dcontext = tree.packed(flow()), np.empty((2, 6))
-    nvp.write_grads(params, tree.empty_like(params), x, c, dcontext)
+    params, dcontext = tree.frozen(flow()), np.empty((2, 6))
+    nvp.write_grads(params, empty_like(params), x, c, dcontext)
     for i, j in ((0, 0), (3, 1), (5, 0)):
         step = np.zeros_like(c)
         step[i, j] = 1e-5
@@ -183,12 +184,12 @@ def test_bad_inputs_are_refused(package):
 
 
 def test_work_arrays_follow_the_batch_size():
-    """One packed tree, batches of several sizes in turn: nothing of an earlier batch may remain."""
+    """One frozen tree, batches of several sizes in turn: nothing of an earlier batch may remain."""
     plain = flow()
-    packed = accel.runtime.tree.packed(plain)
+    frozen = accel.runtime.tree.frozen(plain)
     for n in (5, 17, 1, 17, 3000, 5):
         x, c = inputs(n, seed=n)
-        assert_close(accel.density.realnvp.log_prob(packed, x, c), NVP.log_prob(plain, x, c), terms=1000)
-        (value, grads), expected = accel.density.realnvp.loss_and_grad(packed, x, c), NVP.loss_and_grad(plain, x, c)
+        assert_close(accel.density.realnvp.log_prob(frozen, x, c), NVP.log_prob(plain, x, c), terms=1000)
+        (value, grads), expected = accel.density.realnvp.loss_and_grad(frozen, x, c), NVP.loss_and_grad(plain, x, c)
         assert_close(value, expected[0], terms=1000)
         assert_close(accel.runtime.tree.ravel(grads), reference.runtime.tree.ravel(expected[1]), terms=1000)

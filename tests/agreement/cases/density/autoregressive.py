@@ -65,7 +65,7 @@ for name in SHAPES:
     def _(on, paint, n, name=name):
         """Numbers from a generator that counts, which a kernel draws for itself."""
         density, context = getattr(on.package.density, name), on.put(painted(paint, (3, CONTEXT)))
-        rng = on.package.runtime.philox.CounterGenerator(11, like=context)
+        rng = on.package.runtime.philox.PhiloxGenerator(11, like=context)
         drawn = [density.sample(parameters(on, paint, name), rng, n, context), density.sample(parameters(on, paint, name, 0), rng, n)]
         return drawn, rng.block
 
