@@ -9,22 +9,29 @@ Reading order:
     nre                  neural ratio estimation
     importance           importance weights of posterior draws
     gaussian_likelihood  posterior under a Gaussian likelihood, the standard method
+    covariance           check of its covariance
+    target               the density that samplers draw from
     chains               what all Markov chain samplers share
+    target_checks        checks of a target and of starts
+    metropolis           random-walk Metropolis; the first sampler to read
     slice_sampler        slice sampling
     hmc                  Hamiltonian Monte Carlo
+    hmc_tuning           its step size and scales
     emcee_sampler        affine-invariant ensemble sampler (emcee)
     nested_sampler       nested sampling (dynesty)
-    run_chains           start, thin and check the chains of any of them
+    starts               starts of chains near the posterior
+    run_chains           start, thin and check the chains of any sampler
     deep_ensemble        several trained posteriors as one mixture
     catalogue            posterior summaries of many objects
 """
 from reference.inference import (
-    catalogue, chains, deep_ensemble, emcee_sampler, gaussian_likelihood, hmc, importance,
-    nested_sampler, nle, npe, nre, ratio, rejection_abc, run_chains, slice_sampler,
+    catalogue, chains, covariance, deep_ensemble, emcee_sampler, gaussian_likelihood, hmc, hmc_tuning,
+    importance, metropolis, nested_sampler, nle, npe, nre, ratio, rejection_abc, run_chains, slice_sampler,
+    starts, target, target_checks,
 )
 
 __all__ = [
-    "catalogue", "chains", "deep_ensemble", "emcee_sampler", "gaussian_likelihood", "hmc",
-    "importance", "nested_sampler", "nle", "npe", "nre", "ratio", "rejection_abc", "run_chains",
-    "slice_sampler",
+    "catalogue", "chains", "covariance", "deep_ensemble", "emcee_sampler", "gaussian_likelihood", "hmc",
+    "hmc_tuning", "importance", "metropolis", "nested_sampler", "nle", "npe", "nre", "ratio", "rejection_abc",
+    "run_chains", "slice_sampler", "starts", "target", "target_checks",
 ]
