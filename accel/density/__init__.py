@@ -12,7 +12,6 @@ Reading order:
     nsf            neural spline flow
     pixel_flow     a flow on the pixels of images, and pixel_flow_model, the object that it fits
 """
-from accel.density import flows, gmm, made, maf, mdn, mixture_score, nsf, pixel_flow, pixel_flow_model, realnvp
+from accel.density import flows, gmm, made, maf, mdn, mixture_score, nsf, pixel_flow, realnvp
 
-__all__ = ["flows", "gmm", "made", "maf", "mdn", "mixture_score", "nsf", "pixel_flow",
-           "pixel_flow_model", "realnvp"]
+__all__ = ["flows", "gmm", "made", "maf", "mdn", "mixture_score", "nsf", "pixel_flow", "realnvp"]
