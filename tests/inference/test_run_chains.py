@@ -8,7 +8,7 @@ from scipy import stats
 import accel
 import reference
 from tests.agreement.backends import accel_backends, uses_cuda
-from tests.inference import posteriors
+from tests.support import posteriors
 
 BOTH = pytest.mark.parametrize("package", [reference, accel])
 

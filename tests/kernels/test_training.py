@@ -15,7 +15,7 @@ from accel.training import minibatch, optim
 from tests import strict_cupy
 from tests.agreement.backends import uses_cuda
 from tests.agreement.comparator import assert_close, flatten
-from tests.kernels import least_squares
+from tests.support import least_squares
 
 cp = device.module("cuda") if uses_cuda() else strict_cupy.install()
 pytestmark = pytest.mark.gpu if uses_cuda() else pytest.mark.skipif(strict_cupy.COMPILER is None, reason="kernels run through g++")
