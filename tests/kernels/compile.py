@@ -4,7 +4,7 @@
 
 compiles with nvcc for sm_80 and sm_90 in both dtypes, prints a table of registers, shared memory and spills, and writes it as
 Markdown where a file is named. The exit code is 1 if a kernel does not compile. A file says with which constants, those of the
-benchmarks, in a line "// Compiled in the tests with DIM=3 CONTEXT=10".
+benchmarks, in a line "// Compiled in the tests with DIM=3 CONTEXT=10"; more of them follow in lines "//     TILE=8".
 """
 import argparse
 import pathlib
@@ -29,10 +29,11 @@ def sources():
 
 def constants(path):
     """The constants that the file is compiled with here, ["DIM=3", …]."""
-    line = re.search(r"^// Compiled in the tests with(.*)$", (cuda.ROOT / path).read_text(), re.MULTILINE)
+    text = (cuda.ROOT / path).read_text()
+    line = re.search(r"^// Compiled in the tests with(.*(?:\n//    .*)*)$", text, re.MULTILINE)
     if line is None:
         raise ValueError(f'{path}: expected a line "// Compiled in the tests with NAME=value …", got none')
-    return line[1].split()
+    return line[1].replace("\n//", "").split()
 
 
 def compiled(path, architecture, dtype):
