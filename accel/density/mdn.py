@@ -12,7 +12,7 @@ exp(ℓₖ − log p):
     dr  = ρ r/N                                 from −½ ‖r‖²
     ds  = (ρ/N) (1 − r²)                        from −∑ s, and from r = e^{−s} w
     da  = ds ⊙ (1 − tanh²(a/S))                 from s = S tanh(a/S)
-    dw  = dr ⊙ e^{−s}                           w = (I + L) d,  d = y − μ
+    dw  = dr ⊙ e^{−s}                           w = (I + L) d,  d = x − μ
     dLᵢⱼ = dwᵢ dⱼ
     dd  = dw + Lᵀ dw,   dμ = −dd
 
@@ -176,7 +176,7 @@ def mixture(layers, work):
 
 
 def evaluate(layers, work, x):
-    """log p(y|c), (n,), for x (D, n); the responsibilities stay in work.joint."""
+    """log p(x|c), (n,), for x (D, n); the responsibilities stay in work.joint."""
     xp = array_module(work.s)
     mixture(layers, work)
     xp.subtract(x[:, None], work.mu, out=work.d)
@@ -203,7 +203,7 @@ def evaluate(layers, work, x):
 
 @documented
 def log_prob(params: Params, x: Array, context: Array | None = None) -> Array:
-    """log p(y|c) in nats, (N,)."""
+    """log p(x|c) in nats, (N,)."""
     params = bound(params)
     x, context = flows.inputs(params, x, context, *sizes_of(params))
     xp = array_module(params.flat)
@@ -217,9 +217,7 @@ def log_prob(params: Params, x: Array, context: Array | None = None) -> Array:
 @documented
 def log_prob_and_grad(params: Params, x: Array,
                       context: Array | None = None) -> tuple[Array, Array, Array | None]:
-    """log p(y|c) (N,), and its gradients with respect to y (N, D) and c (N, C), None where there is no
-    context.
-    """
+    """log p(x|c) (N,), and its gradients with respect to x (N, D) and c (N, C), None without a context."""
     params = bound(params)
     x, context = flows.inputs(params, x, context, *sizes_of(params))
     with work_for(params, len(x), context) as (work, layers):
@@ -256,9 +254,8 @@ def sample(params: Params, rng: Rng, n: int, context: Array | None = None) -> Ar
     flows.check_place(params, context=context)
     r, _, shape = flows.draw_base(rng, n, dim, context_dim, context)
     xp, dtype, m = array_module(params.flat), params.flat.dtype, 1 if context is None else len(context)
-    u, r = xp.asarray(rng.random(len(r)), dtype=dtype).reshape(m, n), xp.asarray(r,
-                                                                                 dtype=dtype).reshape(m,
-                                                                                                      n, dim)
+    u, r = (xp.asarray(a, dtype=dtype) for a in (rng.random(len(r)), r))
+    u, r = u.reshape(m, n), r.reshape(m, n, dim)
     with work_for(params, m, context) as (work, layers):
         mixture(layers, work)
         rows, k = xp.arange(m)[:, None], xp.zeros((m, n), dtype=np.int64)

@@ -104,9 +104,7 @@ def log_prob(params: Params, x: Array, context: Array | None = None) -> Array:
 @documented
 def log_prob_and_grad(params: Params, x: Array,
                       context: Array | None = None) -> tuple[Array, Array, Array | None]:
-    """log p(x|c) (N,), and its gradients with respect to x (N, D) and c (N, C), None where there is no
-    context.
-    """
+    """log p(x|c) (N,), and its gradients with respect to x (N, D) and c (N, C), None without a context."""
     flow, params = flow_of(params)
     return flow.log_prob_and_grad(params, x, context)
 

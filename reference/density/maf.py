@@ -93,9 +93,7 @@ def log_prob(params: Params, x: Array, context: Array | None = None) -> Array:
 @documented
 def log_prob_and_grad(params: Params, x: Array,
                       context: Array | None = None) -> tuple[Array, Array, Array | None]:
-    """log p(x|c) (N,), and its gradients with respect to x (N, D) and c (N, C), None where there is no
-    context.
-    """
+    """log p(x|c) (N,), and its gradients with respect to x (N, D) and c (N, C), None without a context."""
     return flows.value_and_row_gradients(log_prob, params,
                                          *flows.check_inputs(x, context, *made.sizes(params["mades"][0])[:2]))
 

@@ -1,5 +1,4 @@
-"""Neural spline flow: a masked autoregressive flow whose every transform bends each dimension by a monotonic
-spline.
+"""Neural spline flow: a masked autoregressive flow with a monotonic spline in every dimension.
 
     (1)  z = f_T ∘ r ∘ f_{T−1} ∘ … ∘ r ∘ f₁ (x),   r the reversal of the dimensions
     (2)  f:  uᵢ = (xᵢ − μᵢ)/σᵢ,  zᵢ = gᵢ(uᵢ)      μᵢ, σᵢ and the spline gᵢ depend on x₁ … xᵢ₋₁ and the context
@@ -38,6 +37,7 @@ array([-1.8379])
 import autograd.numpy as np
 from autograd import value_and_grad
 
+from reference.numerics.log_sum_exp import softmax
 from reference.runtime import checks
 from reference.runtime.protocols import Array, Params, Rng
 from reference.density import flows, made
@@ -58,14 +58,10 @@ def init_params(rng: Rng, *, dim: int, context_dim: int = 0, n_transforms: int =
     ----------
     rng : Generator
         Where the weights come from.
-    dim, context_dim : int
-        D and C.
-    n_transforms : int
-        T.
+    dim, context_dim, n_transforms, n_bins : int
+        D, C, T and K; K at least 2.
     hidden : tuple of int
         Units of each hidden layer of every transform.
-    n_bins : int
-        K, at least 2.
     """
     checks.check_count("n_transforms", n_transforms)
     checks.check_count("n_bins", n_bins, least=2)
@@ -116,9 +112,7 @@ def conditionals(layers, x, context):
 
 def bins(a):
     """The left edges and the sizes of the bins, (N, K, D) each."""
-    share = np.exp(a - np.max(a, axis=1, keepdims=True))
-    share = share / np.sum(share, axis=1, keepdims=True)
-    sizes = 2 * B * (M + (1 - M * a.shape[1]) * share)                                          # (3)
+    sizes = 2 * B * (M + (1 - M * a.shape[1]) * softmax(a, axis=1))                                   # (3)
     return np.concatenate((np.full_like(sizes[:, :1], -B), np.cumsum(sizes[:, :-1], axis=1) - B),
                           axis=1), sizes
 
@@ -180,9 +174,7 @@ def log_prob(params: Params, x: Array, context: Array | None = None) -> Array:
 @documented
 def log_prob_and_grad(params: Params, x: Array,
                       context: Array | None = None) -> tuple[Array, Array, Array | None]:
-    """log p(x|c) (N,), and its gradients with respect to x (N, D) and c (N, C), None where there is no
-    context.
-    """
+    """log p(x|c) (N,), and its gradients with respect to x (N, D) and c (N, C), None without a context."""
     return flows.value_and_row_gradients(log_prob, params,
                                          *flows.check_inputs(x, context, *made.sizes(params["mades"][0])[:2]))
 

@@ -21,8 +21,7 @@ Example
 >>> from reference.density import maf
 >>> from reference.training import minibatch
 >>> rng = np.random.default_rng(0)
->>> x = 3 + 0.5 * rng.standard_normal((200, 2))
->>> params = maf.init_params(rng, dim=2, n_transforms=1, hidden=(4,))
+>>> x, params = 3 + rng.standard_normal((200, 2)), maf.init_params(rng, dim=2, n_transforms=1, hidden=(4,))
 >>> trained = minibatch.train(maf, params, (x,), rng=rng, learning_rate=1e-2, batch_size=50, max_epochs=20)
 >>> trained.stopped, trained.loss < maf.loss(params, x)
 ('max_epochs', True)
@@ -177,16 +176,14 @@ def train(model: Model, params: Params, data: tuple[Array, ...], *, rng: Rng,
             epoch += 1
             history["train_loss"].append(sum(losses) / n_batches)
             history["validation_loss"].append(held_out)
-            best = best.or_better(params, held_out, epoch) if n_validation else Best(params,
-                                                                                     -math.inf, epoch)  # (4)
+            best = (best.or_better if n_validation else Best)(params, held_out, epoch)                # (4)
             stopped = "patience" if n_validation and epoch - best.epoch >= patience else \
                 "max_epochs" if epoch == max_epochs else ""
             if checkpoint is not None:
                 checkpoints.save(checkpoint, "training", identity, {
-                    "epoch": epoch, "best_epoch": best.epoch, "best_loss": best.loss,
-                    "stopped": stopped, "history": history,
-                    "order": order, "noise": noise, "params": ravel(params), "best": ravel(best.params),
-                    "mean": ravel(adam.mean), "square": ravel(adam.square), "step": adam.step}, rng)
+                    "epoch": epoch, "best_epoch": best.epoch, "best_loss": best.loss, "stopped": stopped,
+                    "history": history, "order": order, "noise": noise, "step": adam.step, "params": ravel(params),
+                    "best": ravel(best.params), "mean": ravel(adam.mean), "square": ravel(adam.square)}, rng)
             bar.update(1)
     except KeyboardInterrupt:
         warnings.warn(f"training was interrupted in epoch {epoch + 1}; the best parameters so far are "

@@ -1,9 +1,13 @@
-"""What is public: the names in every module's __all__, walked in both packages."""
+"""What is public: the names in every module's __all__ but for those in SHARED, walked in both packages.
+
+A page lists in SHARED what other pages of its package use and users do not: such names need no twin, no case and no documentation
+beyond a sentence.
+"""
 import importlib
 import inspect
 import pkgutil
 
-__all__ = ["modules", "public_functions", "signature"]
+__all__ = ["modules", "public_functions", "public_names", "signature"]
 
 ONLY_IN_ACCEL = ("device", "memory", "kernels")
 
@@ -15,18 +19,31 @@ def modules(package):
     return {name for name in names if name.partition(".")[0] not in ONLY_IN_ACCEL and not name.rpartition(".")[2].startswith("_")}
 
 
+def public_names(module):
+    """The names of a module that users may use, in the order of its __all__.
+
+    Raises
+    ------
+    AssertionError
+        If a name in SHARED is not in __all__.
+    """
+    shared = getattr(module, "SHARED", [])
+    assert set(shared) <= set(module.__all__), f"{module.__name__}: SHARED has names that __all__ has not"
+    return [name for name in module.__all__ if name not in shared]
+
+
 def public_functions(package):
-    """Every public function, and every public method of a public class: {"density.maf.log_prob": function, …}."""
+    """Every public function, and every public method of a public class but a protocol: {"density.maf.log_prob": function, …}."""
     found = {}
     for name in sorted(modules(package)):
         module = importlib.import_module(f"{package.__name__}.{name}")
         if hasattr(module, "__path__"):
             continue
-        for public in module.__all__:
+        for public in public_names(module):
             value = getattr(module, public)
             if inspect.isfunction(value):
                 found[f"{name}.{public}"] = value
-            elif inspect.isclass(value):
+            elif inspect.isclass(value) and not getattr(value, "_is_protocol", False):
                 methods = _methods(value, package.__name__)
                 found.update({f"{name}.{public}.{method}": function for method, function in methods.items()})
     return found

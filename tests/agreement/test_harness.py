@@ -245,6 +245,8 @@ TWIN = '''"""A page."""
 from typing import NamedTuple
 from dataclasses import dataclass
 __all__ = ["Fit", "Box", "loss", "LIMIT"]
+SHARED = ["helper"]
+__all__ += SHARED
 LIMIT = 3.0
 
 
@@ -267,10 +269,25 @@ class Box:
         return n
 
 
+def helper(x):
+    return x
+
+
 def loss(params, x, *, scale=1.0):
     """A number.
 
-    In two lines."""
+    Parameters
+    ----------
+    params, x : dict
+        The weights.
+    scale : float
+        A factor.
+
+    Raises
+    ------
+    ValueError
+        Never.
+    """
     return x
 '''
 
@@ -301,6 +318,8 @@ def check_all(left, right, cases=None):
     for name in names:
         mirror.check_signature(left, right, name)
         mirror.check_documented(left, name)
+        mirror.check_documented(right, name)
+        mirror.check_same_documentation(left, right, name)
     mirror.check_cases(left, right, cases if cases is not None else [types.SimpleNamespace(function=name) for name in names])
     mirror.check_independent(left, right)
     mirror.check_independent(right, left)
@@ -343,9 +362,35 @@ def test_a_module_without_a_twin_is_caught(twins):
         check_all(left, right)
 
 
-def test_a_function_without_docstring_is_caught(twins):
-    left, right = twins(left=TWIN.replace('"""A number.\n\n    In two lines."""', "x = x + 1\n    x = x - 1"))
-    with pytest.raises(AssertionError, match="no docstring"):
+@pytest.mark.parametrize(("change", "message"), [
+    pytest.param(('"""Scores."""', "x = x + 1"), "no docstring", id="no docstring"),
+    pytest.param(('    """A number.\n\n    Parameters', '    """A number.\n\n    Arguments'), "does not describe params, x, scale",
+                 id="no section Parameters"),
+    pytest.param(("    scale : float\n        A factor.\n", ""), "does not describe scale", id="a parameter is missing"),
+    pytest.param(("params, x : dict", "params, x, y : dict"), "describes y, which it does not take", id="one too many"),
+    pytest.param(("A factor.", "A number."), "section Parameters differs", id="another word"),
+    pytest.param(("Never.", "Always."), "section Raises differs", id="another error"),
+    pytest.param(("    Raises\n    ------\n    ValueError\n        Never.\n", ""), "section Raises differs", id="no section Raises")])
+@pytest.mark.parametrize("side", ["left", "right"])
+def test_documentation_that_is_missing_or_differs_is_caught(twins, side, change, message):
+    assert change[0] in TWIN
+    left, right = twins(**{side: TWIN.replace(*change)})
+    with pytest.raises(AssertionError, match=message):
+        check_all(left, right)
+
+
+def test_only_one_package_may_have_a_shared_name(twins):
+    check_all(*twins(left=TWIN.replace('SHARED = ["helper"]\n__all__ += SHARED\n', "")))
+
+
+@pytest.mark.parametrize("change", [
+    pytest.param(("SHARED = [", "SHARED = [\"loss\", "), id="public in one package and shared in the other"),
+    pytest.param(("__all__ += SHARED\n", ""), id="shared and not listed"),
+    pytest.param(('SHARED = ["helper"]\n__all__ += SHARED', '__all__ += ["helper"]'), id="listed and not shared")])
+def test_a_wrong_shared_list_is_caught(twins, change):
+    assert change[0] in TWIN
+    left, right = twins(right=TWIN.replace(*change))
+    with pytest.raises(AssertionError):
         check_all(left, right)
 
 

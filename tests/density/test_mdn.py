@@ -5,11 +5,12 @@ from scipy import integrate, stats
 
 import accel
 import reference
-from accel.runtime._vector import empty_like
+from accel.runtime import _vector
 from tests.agreement.comparator import assert_close
+from tests.support import flow_checks
+from tests.support.flow_checks import BOTH, inputs
 
 MDN = reference.density.mdn
-BOTH = pytest.mark.parametrize("package", [reference, accel], ids=["reference", "accel"])
 PARTS = [(0.5, [-1.0, -0.5, 0.3], [[0.25, 0.1, 0.0], [0.1, 0.5, -0.2], [0.0, -0.2, 0.4]]),
          (0.3, [1.0, 1.0, 2.0], [[0.4, -0.2, 0.1], [-0.2, 0.3, 0.0], [0.1, 0.0, 0.09]]),
          (0.2, [0.8, -0.8, -1.5], [[0.6, 0.45, 0.2], [0.45, 0.5, 0.1], [0.2, 0.1, 1.3]])]
@@ -35,11 +36,6 @@ def network(dim=3, context_dim=2, scale=0.4, covariance=MDN.FULL, seed=5):
     tree, rng = reference.runtime.tree, np.random.default_rng(seed)
     params = MDN.init_params(rng, dim=dim, context_dim=context_dim, n_components=4, hidden=(7, 5), covariance=covariance)
     return tree.tree_map(lambda leaf: leaf + scale * rng.standard_normal(leaf.shape), params)
-
-
-def inputs(n, dim=3, context_dim=2, seed=6):
-    rng = np.random.default_rng(seed)
-    return rng.standard_normal((n, dim)), rng.standard_normal((n, context_dim)) if context_dim else None
 
 
 @BOTH
@@ -120,20 +116,21 @@ def test_draws_belong_to_their_row_of_the_context(package):
 @BOTH
 @pytest.mark.parametrize(("dim", "context_dim", "covariance"), [(3, 2, "FULL"), (1, 2, "FULL"), (3, 0, "FULL"), (3, 2, "DIAGONAL")])
 def test_gradient_is_the_central_difference(package, dim, context_dim, covariance):
-    mdn, tree = package.density.mdn, package.runtime.tree
-    params, (x, c) = network(dim, context_dim, covariance=getattr(MDN, covariance)), inputs(6, dim, context_dim)
-    flat, grads = tree.ravel(params), tree.ravel(mdn.loss_and_grad(params, x, c)[1])
-    direction = np.random.default_rng(7).standard_normal(flat.size)
-    value = [mdn.loss(tree.unravel(flat + step * direction, params), x, c) for step in (1e-5, -1e-5)]
-    slope = (value[0] - value[1]) / 2e-5
-    assert abs(slope - grads @ direction) < 1e-7 * max(1, abs(slope))
+    params = network(dim, context_dim, covariance=getattr(MDN, covariance))
+    flow_checks.check_gradient(package, package.density.mdn, params, *inputs(6, dim, context_dim))
+
+
+@BOTH
+@pytest.mark.parametrize(("dim", "context_dim"), [(3, 2), (2, 0), (1, 2)])
+def test_gradients_by_row_are_central_differences(package, dim, context_dim):
+    params, (x, context) = network(dim, context_dim, 0.3), inputs(6, dim, context_dim)
+    flow_checks.check_gradients_by_row(package.density.mdn, params, x, context)
 
 
 def test_gradient_of_the_context_is_the_central_difference():
     """What an embedding network in front of the mixture is trained with, and a likelihood's gradient in the parameters."""
-    mdn, tree, (x, c) = accel.density.mdn, accel.runtime.tree, inputs(6)
-    params, dcontext = tree.frozen(network()), np.empty((2, 6))
-    mdn.write_grads(params, empty_like(params), x, c, dcontext)
+    mdn, params, (x, c), dcontext = accel.density.mdn, network(), inputs(6), np.empty((2, 6))
+    mdn.write_grads(params, _vector.empty_like(params), x, c, dcontext)
     for i, j in ((0, 0), (3, 1), (5, 0)):
         step = np.zeros_like(c)
         step[i, j] = 1e-5
@@ -169,8 +166,9 @@ def test_both_answers_of_an_inverse_problem_are_found(package):
     gaps = []
     for n_components in (4, 1):
         params = mdn.init_params(np.random.default_rng(3), dim=1, context_dim=1, n_components=n_components, hidden=(24, 24))
-        trained = package.training.minibatch.train(mdn, params, (y, x), rng=np.random.default_rng(4), learning_rate=1e-2, max_epochs=40,
-                                              schedule=package.training.optim.cosine)
+        trained = package.training.minibatch.train(
+            mdn, params, (y, x), rng=np.random.default_rng(4), learning_rate=1e-2, max_epochs=40,
+            schedule=package.training.optim.cosine)
         gaps.append(np.mean(log_p - mdn.log_prob(trained.params, fresh_y, fresh_x)))
         if n_components > 1:
             drawn = mdn.sample(trained.params, np.random.default_rng(5), 4000, np.array([[0.5]]))[0, :, 0]
@@ -182,31 +180,14 @@ def test_both_answers_of_an_inverse_problem_are_found(package):
 @BOTH
 @pytest.mark.parametrize("settings", [{"dim": 0}, {"dim": 2.0}, {"context_dim": -1}, {"n_components": 0}, {"covariance": "full"}])
 def test_bad_architecture_is_refused(package, settings):
-    with pytest.raises(ValueError, match="expected"):
-        package.density.mdn.init_params(np.random.default_rng(0), **{"dim": 2, **settings})
+    flow_checks.check_architecture(package.density.mdn, settings)
 
 
 @BOTH
 def test_bad_inputs_are_refused(package):
-    mdn, params, plain, (x, c) = package.density.mdn, network(), network(context_dim=0), inputs(5)
-    for function in (mdn.log_prob, mdn.loss, mdn.loss_and_grad):
-        for arguments, name in (((params, x[:, :2], c), "x: "), ((params, x), "context: "), ((params, x, c[:4]), "context: "),
-                                ((params, x, x), "context: "), ((plain, x, c), "context: "), ((plain, x > 0), "x: ")):
-            with pytest.raises(ValueError, match=f"^{name}expected"):
-                function(*arguments)
-    for arguments in ((params, 3), (params, 3, x), (plain, 3, c), (plain, -1)):
-        with pytest.raises(ValueError, match="expected"):
-            mdn.sample(arguments[0], np.random.default_rng(0), *arguments[1:])
+    flow_checks.check_refusals(package.density.mdn, network(), network(context_dim=0))
 
 
-def test_work_arrays_follow_the_batch_size_and_the_parameters():
-    """Frozen trees, batches of several sizes in turn and a step in between: nothing of an earlier call may remain."""
-    plain = network()
-    for n in (5, 17, 1, 17, 3000, 5):
-        x, c = inputs(n, seed=n)
-        plain = reference.runtime.tree.tree_map(lambda leaf: 0.9 * leaf, plain)
-        frozen = accel.runtime.tree.frozen(plain)
-        assert_close(accel.density.mdn.log_prob(frozen, x, c), MDN.log_prob(plain, x, c), terms=1000)
-        (value, grads), expected = accel.density.mdn.loss_and_grad(frozen, x, c), MDN.loss_and_grad(plain, x, c)
-        assert_close(value, expected[0], terms=1000)
-        assert_close(accel.runtime.tree.ravel(grads), reference.runtime.tree.ravel(expected[1]), terms=1000)
+def test_batches_of_several_sizes_in_turn_and_new_parameters():
+    for scale in (0.4, 0.3):
+        flow_checks.check_batches_in_turn("mdn", network(scale=scale), (5, 17, 1, 17, 3000, 5))

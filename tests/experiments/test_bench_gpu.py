@@ -31,6 +31,7 @@ def cp():
     return strict_cupy.install()
 
 
+@pytest.mark.kernels
 @pytest.mark.parametrize("name", sorted(framework.titles(gpu)))
 def test_a_benchmark_runs(cp, name):
     rows = importlib.import_module(f"experiments.bench.gpu.{name}").run(cp, quick=True)

@@ -308,7 +308,7 @@ def cp():
     return strict_cupy.install()
 
 
-@pytest.fixture(params=[False, True], ids=["array code", "kernels"])
+@pytest.fixture(params=[False, pytest.param(True, marks=pytest.mark.kernels)], ids=["array code", "kernels"])
 def there(request, cp):
     """A posterior on the stand-in, in array code and with kernels."""
     if request.param and not strict_cupy.COMPILER:
@@ -332,6 +332,7 @@ def test_a_device_gives_what_the_host_gives(there):
             assert_close(a, b, terms=100)
 
 
+@pytest.mark.kernels
 def test_a_posterior_moves_to_a_device_whole(cp):
     ensemble = accel.inference.deep_ensemble.Ensemble((exact(accel, flow=1), exact(accel, flow=2)), np.array([0.5, 0.5]))
     moved = device.put(ensemble, cp, "float32")

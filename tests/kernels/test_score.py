@@ -8,7 +8,7 @@ import pytest
 from accel import device
 from accel.kernels import cuda
 from accel.runtime.philox import PhiloxGenerator
-from accel.runtime.tree import packed
+from accel.runtime.tree import ravel
 from accel.density import gmm, mixture_score
 from accel.generative import langevin, score_matching
 from accel.kernels.dsm import launch as dsm_kernel
@@ -19,7 +19,11 @@ from tests.agreement import harness
 from tests.agreement.backends import accel_backends, uses_cuda
 
 BACKENDS = {backend.dtype: backend for backend in accel_backends().values() if backend.kernels}
-pytestmark = [pytest.mark.skipif(not BACKENDS, reason="kernels run on the CPU through g++"), *([pytest.mark.gpu] if uses_cuda() else [])]
+pytestmark = [
+    pytest.mark.kernels,
+    pytest.mark.skipif(not BACKENDS, reason="kernels run on the CPU through g++"),
+    *([pytest.mark.gpu] if uses_cuda() else []),
+]
 DIM, HIDDEN, SIGMAS = 3, (6, 5), (2.0, 0.8, 0.3)
 
 
@@ -72,7 +76,7 @@ class TestTraining:
 
     def inputs(self, on):
         rng = np.random.default_rng(5)
-        flat = on.xp.stack([packed(params(on, seed)).flat for seed in range(self.E)])
+        flat = on.xp.stack([ravel(params(on, seed)) for seed in range(self.E)])
         rows = on.xp.asarray(rng.integers(0, self.N, (self.E, self.S, self.B)).astype(np.int32))
         noise = on.put((rng.random((self.E, self.S, self.B)), rng.standard_normal((self.E, self.S, self.B, DIM))))
         x = points(on, self.N)
@@ -108,7 +112,7 @@ class TestTraining:
             value, grads = score_matching.loss_and_grad(host, *batch, sigmas=SIGMAS, spread=0.7)
             tolerance = {"rtol": 1e-10, "atol": 1e-12} if on.dtype == "float64" else {"rtol": 1e-4, "atol": 1e-5}
             np.testing.assert_allclose(losses[e].sum(), value, **tolerance)
-            np.testing.assert_allclose(partial[e].sum(axis=0), grads.flat, **tolerance)
+            np.testing.assert_allclose(partial[e].sum(axis=0), ravel(grads), **tolerance)
 
     def test_more_tiles_than_blocks(self, wide, monkeypatch):
         flat, rows, noise, _, step = self.inputs(wide)
@@ -141,9 +145,9 @@ class TestWalks:
         for n_processors in (132, 3, 1):
             monkeypatch.setattr(cuda, "multiprocessors", lambda xp, n=n_processors: n)
             found.append(langevin.annealed(PhiloxGenerator(3, like=x), model, x, **self.settings()).x.get())
-        tiles = {network.fit(on.xp, DIM, HIDDEN, DIM, on.dtype, 300).tile}
+        tiles = {layout.fit(on.xp, DIM, HIDDEN, DIM, on.dtype, 300).tile}
         monkeypatch.undo()
-        tiles.add(network.fit(on.xp, DIM, HIDDEN, DIM, on.dtype, 300).tile)
+        tiles.add(layout.fit(on.xp, DIM, HIDDEN, DIM, on.dtype, 300).tile)
         assert len(tiles) == 2
         np.testing.assert_array_equal(found[1], found[0])
         np.testing.assert_array_equal(found[2], found[0])
@@ -152,9 +156,9 @@ class TestWalks:
         """As for networks that are wider than shared memory."""
         x, model = points(on, 40), network(on)
         expected = langevin.annealed(PhiloxGenerator(3, like=x), model, x, **self.settings()), model(x, 0.5)
-        whole = network.fit(on.xp, DIM, HIDDEN, DIM, on.dtype, 40)
+        whole = layout.fit(on.xp, DIM, HIDDEN, DIM, on.dtype, 40)
         assert whole.constants["STAGED"] == 1
-        unstaged = functools.partial(network.Fit, DIM, HIDDEN, dtype=on.dtype, tile=whole.tile, staged=False)
+        unstaged = functools.partial(layout.Fit, DIM, HIDDEN, dtype=on.dtype, tile=whole.tile, staged=False)
         monkeypatch.setattr(layout, "fit", lambda xp, dim, widths, inputs, dtype, n: unstaged(inputs=inputs))
         found = langevin.annealed(PhiloxGenerator(3, like=x), model, x, **self.settings()), model(x, 0.5)
         np.testing.assert_array_equal(found[0].x.get(), expected[0].x.get())

@@ -166,6 +166,7 @@ class Line:
         return Line.loss(params, x, z), {"a": (2 * (params["a"] - x) + 0.2 * z * params["a"]).mean(axis=0)}
 
 
+@pytest.mark.kernels
 @pytest.mark.parametrize("resumed", [0, 1])
 def test_a_checkpoint_resumes_on_a_device_and_in_either_package(tmp_path, resumed):
     """Three epochs at once, and three that were stopped in the third on a device, and went on there or in the reference."""

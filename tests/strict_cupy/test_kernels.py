@@ -8,7 +8,10 @@ import pytest
 from tests import strict_cupy
 
 cp = strict_cupy.install()
-pytestmark = pytest.mark.skipif(strict_cupy.COMPILER is None, reason="kernels run on the CPU through g++")
+pytestmark = [
+    pytest.mark.kernels,
+    pytest.mark.skipif(strict_cupy.COMPILER is None, reason="kernels run on the CPU through g++"),
+]
 
 SOURCE = r'''
 typedef REAL real;

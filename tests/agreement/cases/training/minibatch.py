@@ -5,7 +5,7 @@ import tempfile
 import numpy as np
 
 from tests.agreement.registry import case, error_of, painted, random_tree
-from tests.kernels import least_squares
+from tests.support import least_squares
 
 EPOCHS, BATCH = 10, 8
 
