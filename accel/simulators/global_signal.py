@@ -15,7 +15,7 @@ import numpy as np
 from accel.runtime import checks
 from accel.priors import BoxUniform
 from accel.priors.box_uniform import strictly_inside
-from accel.priors.constants import like, special
+from accel.device import like, special
 from accel.device import array_module, to_host
 from accel.numerics.grid import fit_grid
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from accel.runtime import checks
 from accel.priors import BoxUniform
-from accel.priors.constants import like, special
+from accel.device import like, special
 from accel.device import array_module, kernel_code
 
 __all__ = ["prior", "simulate", "log_likelihood", "exact_posterior_sample", "exact_posterior_log_prob"]

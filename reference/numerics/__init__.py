@@ -1,9 +1,9 @@
-"""Numerical tools that are no algorithm of the field.
+"""Numerical tools that simulators and samplers share.
 
 Reading order:
 
-    grid          a function of one or two parameters on a grid
-    point_spread  convolution with a point spread function
+    grid          a density of one or two parameters on a grid; start here
+    point_spread  point spread functions on pixels
 """
 from reference.numerics import grid, point_spread
 
