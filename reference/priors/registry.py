@@ -57,6 +57,6 @@ def restore(description: dict[str, Any]) -> Prior:
     if kind is None or set(arguments) != {field.name for field in fields(kind)}:
         raise ValueError(f"description: expected what describe returns for one of {', '.join(KINDS)}, "
                          f"got {description!r}")
-    if kind is Independent:
+    if kind is Independent and isinstance(arguments["parts"], (list, tuple)):
         return Independent([restore(part) for part in arguments["parts"]])
     return kind(**arguments)
