@@ -1,10 +1,10 @@
-"""Numerical tools that are no algorithm of the field.
+"""Numerical tools that simulators and samplers share.
 
 Reading order:
 
+    grid          a density of one or two parameters on a grid; start here
+    point_spread  point spread functions on pixels
     log_sum_exp   sums of exponentials without overflow
-    grid          a function of one or two parameters on a grid
-    point_spread  convolution with a point spread function
 """
 from reference.numerics import grid, log_sum_exp, point_spread
 
