@@ -154,7 +154,7 @@ def flow_of(params):
     """The flow of one MADE that these parameters have, in kernels or in array code, and the parameters with their vector."""
     params = bound(params)
     shapes, xp = (dense.shapes_of(params["layers"]),), array_module(params.flat)
-    kernel = maf_kernel.flow_of(xp, params.flat.dtype, shapes)
+    kernel = maf_kernel.flow_of(xp, params.flat.dtype, shapes, bound=S)
     return flows.InKernels(kernel) if kernel else _flow(xp, params.flat.dtype, shapes), params
 
 

@@ -99,5 +99,5 @@ def flow_of(params):
     """The flow that these parameters have, in kernels or in array code, and the parameters with their vector."""
     params = bound(params)
     shapes, xp = tuple([dense.shapes_of(layers) for layers in params["mades"]]), array_module(params.flat)
-    kernel = maf_kernel.flow_of(xp, params.flat.dtype, shapes)
+    kernel = maf_kernel.flow_of(xp, params.flat.dtype, shapes, bound=made.S)
     return flows.InKernels(kernel) if kernel else _flow(xp, params.flat.dtype, shapes), params
