@@ -8,7 +8,9 @@ import copy
 import functools
 import hashlib
 import itertools
+import re
 import sys
+import tempfile
 import types
 from typing import NamedTuple
 
@@ -19,6 +21,7 @@ __all__ = ["Leaf", "arrays", "as_library", "as_plain", "convert", "copied", "dif
 
 LIBRARY = {"accel", "reference"}
 OURS = LIBRARY | {"tests"}
+FOLDER = re.compile(re.escape(tempfile.gettempdir()) + r"[/\\]\w+")       # each run has another one
 SCALARS = (bool, int, float, complex, str, bytes, type(None), np.generic, np.dtype)
 
 
@@ -136,7 +139,7 @@ def bits(leaf):
     if isinstance(leaf, (type, types.ModuleType, types.BuiltinFunctionType)):
         return getattr(leaf, "__qualname__", leaf.__name__)
     if isinstance(leaf, BaseException):
-        return f"{type(leaf).__name__}: {leaf}"
+        return f"{type(leaf).__name__}: {FOLDER.sub('', str(leaf))}"
     if isinstance(leaf, (set, frozenset)):
         return repr(sorted(leaf, key=repr))
     return f"a {type(leaf).__module__}.{type(leaf).__qualname__}"
@@ -172,7 +175,7 @@ def buffer_of(array):
 
 
 def writable(leaf):
-    """Whether a caller could change the array; on a device, which has no flag: if the library does not own it."""
+    """Whether a caller could change the array; on a device, without a flag: if the library does not own it."""
     return leaf.array.flags.writeable if isinstance(leaf.array, np.ndarray) else not leaf.owned
 
 
@@ -227,7 +230,7 @@ def is_object(value):
 
 
 def perturbed(value, rng, keep_containers=False):
-    """Another value of the same shapes: each float array a little different, unless kept in a dict or an object."""
+    """Another value of the same shapes: float arrays a little different, unless kept in a dict or an object."""
     def again(sub):
         return perturbed(sub, rng, keep_containers)
     if is_array(value):
@@ -298,7 +301,7 @@ def as_library(tree, module):
 
 
 def convert(value, kind, module):
-    """The value with each tree of parameters as kind (as_plain, as_library) makes it; itself if it has none."""
+    """The value with each tree of parameters as kind (as_plain, as_library) makes it; itself without one."""
     def again(sub):
         return convert(sub, kind, module)
     if is_tree(value):

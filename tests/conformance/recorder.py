@@ -71,6 +71,24 @@ class Steps(NamedTuple):
     """An iterator argument: what it yields."""
     items: tuple
 
+    @classmethod
+    def of(cls, value):
+        """The Steps of an iterator that comes to its end; one that raises goes on as it is, and any other value."""
+        if not inspect.isgenerator(value):
+            return value
+        items = []
+        try:
+            items.extend(value)
+        except BaseException as error:                 # KeyboardInterrupt is one of the cases
+            return replay(items, error)
+        return cls(tuple(items))
+
+
+def replay(items, error):
+    """The items one after another, then the error."""
+    yield from items
+    raise error
+
 
 def files_at(value):
     """The Files of a path argument: a path, text with a separator, an existing file; else None."""
@@ -257,7 +275,7 @@ def listening(backend, name, keep, inside=False):
         outside = sys._getframe(1).f_globals.get("__name__", "").partition(".")[0] != package
         if not (outside or inside):
             return function(*args, **kwargs)
-        args = [Steps(tuple(value)) if inspect.isgenerator(value) else value for value in args]
+        args = [Steps.of(value) for value in args]
         arguments = kept(function, args, kwargs)
         result = function(*(given(value, None) for value in args), **kwargs)
         if arguments is None or isinstance(result, Exception):
@@ -328,7 +346,7 @@ def recorded(function, backend_name):
 
 
 def packed(call):
-    """The arguments as bytes, None where one cannot be pickled: a function of a test, a stand-in's generator."""
+    """The arguments as bytes, None where one cannot be pickled, such as a function of a test."""
     file = io.BytesIO()
     try:
         Pickler(file).dump(call.arguments)
