@@ -1,7 +1,7 @@
 """Marginals of samples: all one- and two-dimensional densities, and the levels that enclose given masses.
 
     (1)  h_b = #{n : e_b ≤ θₙ < e_{b+1}}          the last bin holds its upper edge; h_{bc} for two
-    (2)  h ← G h  and  h ← G h Gᵀ                G: a Gaussian of s bins, reflected at the ends, ∑_b G_{bc} = 1
+    (2)  h ← G h  and  h ← G h Gᵀ               G: a Gaussian of s bins, reflected at the ends, ∑_b G_{bc} = 1
     (3)  p(θ) = h / (N w),  p(θᵢ, θⱼ) = h / (N wᵢ wⱼ)      w: width of a bin
     (4)  t_m: the highest level for which the bins with p ≥ t_m hold at least the mass m
 
