@@ -5,7 +5,8 @@ Reading order:
     grid          a density of one or two parameters on a grid; start here
     point_spread  point spread functions on pixels
     log_sum_exp   sums of exponentials without overflow
+    ranks         ranks of true parameters among posterior samples
 """
-from reference.numerics import grid, log_sum_exp, point_spread
+from reference.numerics import grid, log_sum_exp, point_spread, ranks
 
-__all__ = ["grid", "log_sum_exp", "point_spread"]
+__all__ = ["grid", "log_sum_exp", "point_spread", "ranks"]
