@@ -3,6 +3,7 @@
 A page lists in SHARED what other pages of its package use and users do not: such names need no twin, no case and no documentation
 beyond a sentence.
 """
+import functools
 import importlib
 import inspect
 import pkgutil
@@ -12,6 +13,7 @@ __all__ = ["modules", "public_functions", "public_names", "signature"]
 ONLY_IN_ACCEL = ("device", "memory", "kernels")
 
 
+@functools.lru_cache(maxsize=4)
 def modules(package):
     """Dotted names below the package: {"density.maf", …}, but for private modules, which need no twin."""
     prefix = package.__name__ + "."
@@ -32,6 +34,7 @@ def public_names(module):
     return [name for name in module.__all__ if name not in shared]
 
 
+@functools.lru_cache(maxsize=4)
 def public_functions(package):
     """Every public function, and every public method of a public class but a protocol: {"density.maf.log_prob": function, …}."""
     found = {}
