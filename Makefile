@@ -22,7 +22,7 @@ help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
 
 setup: $(READY)  ## make the virtual environment and say what was found
-	@$(PY) -m experiments.provenance
+	@$(PY) -m experiments.harness.provenance
 
 test: setup lint  ## lint, then all tests but those of kernels and the slow ones, JOBS (cores) side by side
 	@$(TESTS) -m 'not slow and not kernels'
@@ -42,14 +42,14 @@ records: $(READY)  ## keep the records of the last full run in git and renew the
 	  && $(PY) -m experiments.bench.gpu.tables experiments/results/gpu; fi
 	@if ls $(OUT)/bench/*.json >/dev/null 2>&1; then mkdir -p experiments/results/bench && cp $(OUT)/bench/*.json experiments/results/bench/ \
 	  && $(PY) -m experiments.bench.tables experiments/results/bench; fi
-	@$(PY) -m experiments.readme
+	@$(PY) -m experiments.harness.readme
 
 lint: $(READY)  ## check the style of the source
 	@$(PY) -m ruff check --quiet . && echo "✓ ruff"
 
 audit: $(READY)  ## measure the disagreement of the two packages and renew the table in the README
 	@$(PY) -m tests.agreement.audit
-	@$(PY) -m experiments.readme
+	@$(PY) -m experiments.harness.readme
 
 bench: $(PEERS)/.ready  ## measure speed on the CPU, against the peers, which get an environment of their own
 	@$(PEERS)/bin/python -m experiments.bench run all --device cpu --out $(OUT)/bench
@@ -62,12 +62,12 @@ kernels: $(READY)  ## compile every CUDA kernel (nvcc), count launches and bytes
 
 test-gpu:  ## the agreement tests on CUDA; fails where none ran on a device
 	@$(GPU_PY) -c 'import cupy' 2>/dev/null || { $(NO_CUPY); exit 1; }
-	@$(GPU_PY) -m experiments.provenance
+	@$(GPU_PY) -m experiments.harness.provenance
 	@DIPTYCH_TEST_CUDA=1 $(GPU_PY) -m pytest -q -m gpu $(GPU_TESTS)
 
 bench-gpu:  ## measure speed on CUDA, beside torch and JAX where they are installed
 	@$(GPU_PY) -c 'import cupy' 2>/dev/null || { $(NO_CUPY); exit 1; }
-	@$(GPU_PY) -m experiments.provenance
+	@$(GPU_PY) -m experiments.harness.provenance
 	@$(GPU_PY) -m experiments.bench run all --device cuda --out $(OUT)/gpu
 
 clean:  ## remove what make made: environments, caches, results

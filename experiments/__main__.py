@@ -6,7 +6,8 @@ import sys
 import traceback
 from pathlib import Path
 
-from experiments import BACKENDS, framework
+from experiments import BACKENDS
+from experiments.harness import framework
 
 
 class Parser(argparse.ArgumentParser):
@@ -153,7 +154,7 @@ def line(key, metric, quick):
 
 
 def _report(parser, arguments):
-    from experiments import report
+    from experiments.harness import report
     try:
         path, misses = report.write(arguments.out)
     except FileNotFoundError as error:

@@ -8,8 +8,8 @@ import numpy as np
 from scipy.special import ndtr
 
 from accel import device
-from experiments import figures
-from experiments.framework import Metric, Outcome
+from experiments.harness import figures
+from experiments.harness.framework import Metric, Outcome
 
 TRUTH, NOISE, EPSILONS = 0.1, 5.0, (20, 10, 5)
 SHADES = {20: "sky", 10: "blue", 5: "green"}

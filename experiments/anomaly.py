@@ -16,8 +16,8 @@ galaxies, as in the lecture, since the critic tells those it was trained on from
 import numpy as np
 
 from accel.device import to_host
-from experiments import figures
-from experiments.framework import Metric, Outcome
+from experiments.harness import figures
+from experiments.harness.framework import Metric, Outcome
 
 SOFTENING, SEEING = 10.0, {"fwhm": 3.0, "beta": 3.0}                  # in units of the noise; a Moffat profile, in pixels
 N_TRAINING, N_ORDINARY, N_FOR_SIGMA, N_OF_A_KIND = 8000, 600, 300, 150

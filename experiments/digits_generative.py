@@ -12,9 +12,9 @@ from typing import NamedTuple
 import numpy as np
 
 from accel.device import to_host
-from experiments import figures
+from experiments.harness import figures
 from experiments.digits_representation import N_HELD_OUT, load
-from experiments.framework import Metric, Outcome
+from experiments.harness.framework import Metric, Outcome
 from experiments.inpainting import reader
 
 LEVELS, ALPHA, DIM = 17, 1e-3, 64

@@ -7,8 +7,8 @@ what the lecture asks about: its subspace and its error must be PCA's. The error
 import numpy as np
 
 from accel.device import to_host
-from experiments import figures
-from experiments.framework import Metric, Outcome
+from experiments.harness import figures
+from experiments.harness.framework import Metric, Outcome
 
 N_HELD_OUT = 360
 LATENTS = (1, 2, 4, 8, 16)

@@ -7,9 +7,9 @@ digits that none has seen: the same flow without the context, and the Gaussian w
 import numpy as np
 
 from accel.device import to_host
-from experiments import figures
+from experiments.harness import figures
 from experiments.digits_representation import N_HELD_OUT, load
-from experiments.framework import Metric, Outcome
+from experiments.harness.framework import Metric, Outcome
 
 LEVELS, ALPHA = 17, 1e-3
 FLOW = {"levels": LEVELS, "alpha": ALPHA, "hidden": (128,), "learning_rate": 1e-3, "max_epochs": 150}

@@ -8,8 +8,8 @@ the exact score of the mixture and with one that a network has learnt from sampl
 import numpy as np
 
 from accel.device import to_host
-from experiments import figures
-from experiments.framework import Metric, Outcome
+from experiments.harness import figures
+from experiments.harness.framework import Metric, Outcome
 
 WEIGHTS, MEANS = np.array([0.8, 0.2]), np.array([[-4.0, 0.0], [4.0, 0.5]])
 COVARIANCES = np.array([[[1.2, 0.5], [0.5, 0.7]], [[0.5, -0.2], [-0.2, 0.9]]])

@@ -10,9 +10,9 @@ choose is shown beside, and what more numbers per digit change.
 import numpy as np
 
 from accel.device import to_host
-from experiments import figures
+from experiments.harness import figures
 from experiments.digits_representation import N_HELD_OUT, load
-from experiments.framework import Metric, Outcome
+from experiments.harness.framework import Metric, Outcome
 
 N_CLASSES = 10
 SHOWN = 16                                                            # components in the planes and the tables

@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from experiments import figures
-from experiments.framework import Metric, Outcome
+from experiments.harness import figures
+from experiments.harness.framework import Metric, Outcome
 
 N_SIMULATIONS, N_SAMPLES, N_TESTS = 10_000, 10_000, 2_000
 

@@ -9,8 +9,8 @@ import time
 
 import numpy as np
 
-from experiments import figures
-from experiments.framework import Metric, Outcome
+from experiments.harness import figures
+from experiments.harness.framework import Metric, Outcome
 
 TRUTHS = ((0.24, 15.0, 7.0), (0.155, 13.0, 9.0))
 LABELS = ("A [K]", "$z_c$", "σ")

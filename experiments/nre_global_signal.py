@@ -8,8 +8,8 @@ import time
 
 import numpy as np
 
-from experiments import figures
-from experiments.framework import Metric, Outcome
+from experiments.harness import figures
+from experiments.harness.framework import Metric, Outcome
 
 TRUTH = (0.18, 15.0, 7.0)
 LABELS = ("A [K]", "$z_c$", "σ")

@@ -12,8 +12,8 @@ import warnings
 import numpy as np
 
 from accel.device import to_host
-from experiments import figures
-from experiments.framework import Metric, Outcome
+from experiments.harness import figures
+from experiments.harness.framework import Metric, Outcome
 from experiments.npe_benchmark import observations
 
 N_SIMULATIONS, N_SAMPLES, N_TESTS = 10_000, 10_000, 5_000

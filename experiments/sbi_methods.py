@@ -19,8 +19,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from accel.device import array_module, to_host
-from experiments import figures
-from experiments.framework import Metric, Outcome
+from experiments.harness import figures
+from experiments.harness.framework import Metric, Outcome
 
 METHODS = {"ABC": "grey", "NPE": "blue", "NLE": "orange", "NRE": "green"}
 SIZES = {1_000: {"batch_size": 50, "max_epochs": 40}, 5_000: {"batch_size": 100, "max_epochs": 40},

@@ -9,8 +9,8 @@ for points of the noisy density.
 import numpy as np
 
 from accel.device import to_host
-from experiments import figures
-from experiments.framework import Metric, Outcome
+from experiments.harness import figures
+from experiments.harness.framework import Metric, Outcome
 
 N_BELLS, WIDTH = 16, 0.12                                             # on each moon, of radius one
 MOONS_LADDER, NORMAL_LADDER = (3.0, 0.05, 12), (5.0, 0.05, 12)

@@ -14,7 +14,8 @@ from pathlib import Path
 import numpy as np
 
 from accel import device
-from experiments import bench, framework, provenance
+from experiments import bench
+from experiments.harness import framework, provenance
 from experiments.__main__ import Parser
 from experiments.bench import gpu
 

@@ -7,7 +7,7 @@ import json
 import sys
 from pathlib import Path
 
-from experiments.framework import shown
+from experiments.harness.framework import shown
 
 __all__ = ["rows", "markdown", "limits", "figure", "points", "scaling"]
 
@@ -93,7 +93,7 @@ def _amount(row, side):
 
 def figure(records):
     """Every ratio of times or sizes on a logarithmic scale, a line for each kind of work, with its target."""
-    from experiments import figures
+    from experiments.harness import figures
     kept = [row for row in rows(records) if row.get("ratio") and any(key.startswith("peer [") for key in row)]
     works = list(dict.fromkeys(row["work"] for row in kept))
     with figures.style():
@@ -119,7 +119,7 @@ def figure(records):
 
 def scaling(records):
     """Time against what grows, a panel for each."""
-    from experiments import figures
+    from experiments.harness import figures
     kept = points(records)
     grown = list(dict.fromkeys(row["along"] for row in kept))
     with figures.style():

@@ -11,8 +11,8 @@ Not an experiment of the library.
 """
 import numpy as np
 
-from experiments import figures
-from experiments.framework import Metric, Outcome
+from experiments.harness import figures
+from experiments.harness.framework import Metric, Outcome
 
 
 def run(settings):

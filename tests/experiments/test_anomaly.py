@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 import reference
-from experiments import anomaly, framework
+from experiments import anomaly
+from experiments.harness import framework
 
 
 def test_the_stretch_leaves_noise_and_compresses_light():

@@ -10,7 +10,7 @@ import json
 import numpy as np
 import pytest
 
-from experiments import framework
+from experiments.harness import framework
 from experiments.bench import __main__ as bench
 from experiments.bench import gpu
 from experiments.bench.gpu import clock, ours, tables

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from experiments import framework
+from experiments.harness import framework
 from experiments.__main__ import main
 
 
@@ -96,6 +96,7 @@ def test_an_interruption_ends_what_runs_side_by_side(tmp_path):
                            preexec_fn=heed_interrupts)
     assert "2 experiments, 2 side by side" in run.stdout.readline()
     while len(list((tmp_path / ".unfinished").glob("*"))) < 2:            # both have begun
+        assert run.poll() is None, run.stderr.read()
         time.sleep(0.05)
     run.send_signal(signal.SIGINT)                                        # to this process alone, as a scheduler does
     _, err = run.communicate(timeout=60)

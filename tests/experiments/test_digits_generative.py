@@ -4,7 +4,8 @@ import pytest
 
 import accel
 import reference
-from experiments import digits_generative, framework
+from experiments import digits_generative
+from experiments.harness import framework
 
 BOTH = pytest.mark.parametrize("package", [reference, accel], ids=["reference", "accel"])
 

@@ -1,6 +1,8 @@
 """What an experiment is given and what is kept of it: settings, records, verdicts, reproducibility."""
+import ast
 import json
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,8 +10,10 @@ import pytest
 import accel
 import experiments
 import reference
-from experiments import figures, framework
-from experiments.framework import Metric
+from experiments import bench
+from experiments.bench import gpu  # noqa: F401  (bench.gpu)
+from experiments.harness import figures, framework
+from experiments.harness.framework import Metric
 
 HERE = {"where": "cpu"}
 
@@ -143,3 +147,10 @@ def test_checkpoints_outlive_an_interruption_and_not_a_finished_run(toy, tmp_pat
                                                  (float("nan"), "nan"), (float("inf"), "inf"), (3.2e-16, "3.2e-16")])
 def test_numbers_are_printed_short(value, expected):
     assert framework.shown(value) == expected
+
+
+@pytest.mark.parametrize("package", [experiments, bench, bench.gpu], ids=lambda package: package.__name__)
+def test_every_module_of_experiments_is_one(package):
+    for name in framework.titles(package):
+        tree = ast.parse((Path(package.__path__[0]) / f"{name}.py").read_text("utf-8"))
+        assert any(isinstance(node, ast.FunctionDef) and node.name == "run" for node in tree.body), name

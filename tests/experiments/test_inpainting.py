@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 import accel
-from experiments import framework, inpainting
+from experiments import inpainting
+from experiments.harness import framework
 
 
 def test_centre_and_rest_are_a_square_and_what_is_left():

@@ -2,7 +2,8 @@
 import numpy as np
 import pytest
 
-from experiments import framework, langevin_mixture
+from experiments import langevin_mixture
+from experiments.harness import framework
 
 
 def test_share_on_the_left():

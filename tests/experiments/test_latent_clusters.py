@@ -4,7 +4,8 @@ import pytest
 
 import accel
 import reference
-from experiments import framework, latent_clusters
+from experiments import latent_clusters
+from experiments.harness import framework
 
 BOTH = pytest.mark.parametrize("package", [reference, accel], ids=["reference", "accel"])
 

@@ -3,7 +3,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from experiments import framework, nre_global_signal
+from experiments import nre_global_signal
+from experiments.harness import framework
 
 
 def test_best_accuracy_is_that_of_shifted_normals():

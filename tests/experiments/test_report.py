@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from experiments import framework, report
+from experiments.harness import framework, report
 
 
 class Page(html.parser.HTMLParser):

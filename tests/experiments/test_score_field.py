@@ -4,7 +4,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from experiments import framework, score_field
+from experiments import score_field
+from experiments.harness import framework
 
 
 @pytest.fixture

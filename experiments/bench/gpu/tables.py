@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 from experiments.bench.gpu import catalogue, langevin, maf_step, ours, realnvp, rejection_abc, score_step
-from experiments.framework import shown
+from experiments.harness.framework import shown
 
 __all__ = ["read", "markdown", "targets", "wins", "figure"]
 
@@ -206,7 +206,7 @@ def wins(records):
 
 def figure(records):
     """One core's time over the device's, against size: above 1 the device wins."""
-    from experiments import figures
+    from experiments.harness import figures
     with figures.style():
         drawn = figures.new(9, 5)
         axes = drawn.subplots()

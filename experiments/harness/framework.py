@@ -29,7 +29,7 @@ import numpy as np
 
 import experiments
 from accel import device
-from experiments import figures, provenance
+from experiments.harness import figures, provenance
 
 __all__ = ["Settings", "Metric", "Outcome", "MARKS", "FORMS", "SETTINGS", "titles", "settings", "execute", "read", "same_settings",
            "verdict", "shown", "write"]
@@ -110,13 +110,14 @@ class Outcome(NamedTuple):
 
 
 def titles(package=experiments):
-    """Every experiment in a package and its title, {name: first line of its docstring}, without importing any."""
+    """Every experiment and its title, {name: first line of its docstring}, without importing any.
+
+    An experiment is a module of the package itself. A package of benchmarks names in PIECES what in it is none.
+    """
     found = {}
     for info in pkgutil.iter_modules(package.__path__):
-        if info.ispkg or info.name.startswith("_"):
-            continue
-        tree = ast.parse(Path(info.module_finder.find_spec(info.name).origin).read_text("utf-8"))
-        if any(isinstance(node, ast.FunctionDef) and node.name == "run" for node in tree.body):
+        if not info.ispkg and not info.name.startswith("_") and info.name not in getattr(package, "PIECES", ()):
+            tree = ast.parse(Path(info.module_finder.find_spec(info.name).origin).read_text("utf-8"))
             found[info.name] = (ast.get_docstring(tree) or info.name).partition("\n")[0]
     return found
 

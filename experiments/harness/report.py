@@ -8,7 +8,7 @@ import os
 from html import escape
 from pathlib import Path
 
-from experiments import framework
+from experiments.harness import framework
 
 __all__ = ["write", "page", "misses"]
 

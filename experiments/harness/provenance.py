@@ -35,7 +35,7 @@ def versions(xp=np):
 
 def commit():
     """The commit of the source, with "+" if tracked files were changed since; None if this is no checkout of it."""
-    root = Path(__file__).resolve().parents[1]
+    root = Path(__file__).resolve().parents[2]
 
     def git(*words):
         return subprocess.run(["git", "--no-optional-locks", "-C", str(root), *words], capture_output=True, text=True, timeout=20)
