@@ -10,13 +10,18 @@ PEERS  := .venv-peers
 TESTS  := OPENBLAS_NUM_THREADS=1 $(PY) -m pytest -q -n $(JOBS)
 PIP    := $(PY) -m pip --disable-pip-version-check install --quiet -c constraints.txt
 
+# One page, for make page and make diff
+M_PATH = $(subst .,/,$(M))
+TWINS  = $(wildcard reference/$(M_PATH).py accel/$(M_PATH).py)
+NAMED  = test -n "$(M)" -a -n "$(TWINS)" || { echo "✗ name a page, such as M=density.maf; got M=$(M)" >&2; exit 1; }
+
 # A GPU machine may have a Python of its own that holds CuPy: it is taken as it is, and nothing is installed into it.
 GPU_PY    = $(shell $(PYTHON) -c 'import cupy' 2>/dev/null && echo $(PYTHON) || echo $(PY))
 GPU_TESTS = tests/agreement $(shell grep -rl --include='test_*.py' 'mark\.gpu' tests)
 NO_CUPY   = echo "✗ CuPy is neither in $(PYTHON) nor in $(VENV). Run make setup, then $(PY) -m pip install -e '.[cuda13]' (or cuda12)" >&2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test test-kernels test-slow experiments records lint audit bench kernels test-gpu bench-gpu clean
+.PHONY: help setup test test-kernels test-slow page diff experiments records lint audit bench kernels test-gpu bench-gpu clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
@@ -32,6 +37,16 @@ test-kernels: setup  ## the tests of CUDA kernels, compiled for the CPU by g++; 
 
 test-slow: setup  ## the slow statistical tests
 	@$(TESTS) -m slow
+
+page: $(READY)  ## everything about one page: make page M=density.maf runs lint, truth, agreement, conformance, kernels and its example
+	@$(NAMED)
+	@$(PY) -m ruff check --quiet $(TWINS) $(wildcard tests/$(dir $(M_PATH))test_$(notdir $(M_PATH)).py) && echo "✓ ruff"
+	@OPENBLAS_NUM_THREADS=1 $(PY) -m pytest -q --page $(M) -m 'not slow' $(wildcard tests/$(dir $(M_PATH))test_$(notdir $(M_PATH)).py) \
+	  tests/agreement $(wildcard tests/conformance) tests/kernels tests/test_structure.py tests/test_examples.py
+
+diff:  ## the twins of one page side by side: make diff M=density.maf
+	@$(NAMED)
+	@diff --side-by-side --expand-tabs --width=$${COLUMNS:-224} reference/$(M_PATH).py accel/$(M_PATH).py || test $$? -eq 1
 
 experiments: setup  ## run every experiment into OUT (results), JOBS (cores) side by side, and gather one page
 	@$(PY) -m experiments run all --jobs $(JOBS) --out $(OUT); status=$$?; $(PY) -m experiments report --out $(OUT) && exit $$status
