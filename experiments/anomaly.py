@@ -42,7 +42,7 @@ def run(settings):
               "flow": {kind: models["flow"](x) for kind, x in galaxies.items()},
               "autoencoder": {kind: residual(models["autoencoder"], x) for kind, x in galaxies.items()},
               "flux": {kind: settings.xp.sinh(x).sum(axis=1) for kind, x in galaxies.items()}}
-    sigma = {kind: to_host(settings.package.generative.anomaly.in_sigma(score, usual)) for kind, score in scores["WGAN"].items()}
+    sigma = {kind: to_host(settings.package.generative.anomaly.standardise(score, usual)) for kind, score in scores["WGAN"].items()}
 
     roc = settings.package.validation.roc
     strange = {name: {"all": settings.xp.concatenate([of[kind] for kind in KINDS]), **{kind: of[kind] for kind in KINDS}}

@@ -32,6 +32,14 @@ class Covariance(NamedTuple):
     estimate: Callable
     n_free: Callable
 
+    def __reduce__(self):
+        """Copies and pickles find it by its name."""
+        return _named, (self.name,)
+
+
+def _named(name):
+    return {kind.name: kind for kind in (FULL, DIAGONAL, SPHERICAL)}[name]
+
 
 def _full(x, r, n_k, means):
     xp, (n_components, dim) = array_module(x), means.shape
@@ -61,7 +69,19 @@ SPHERICAL = Covariance("spherical", _spherical, lambda dim: 1)
 
 
 class GaussianMixture(NamedTuple):
-    """A fitted mixture, on the device and in the dtype of the data."""
+    """A fitted mixture, on the device and in the dtype of the data.
+
+    Attributes
+    ----------
+    weights : (K,) float
+    means : (K, D) float
+    covariances : (K, D, D) or (K, D) float
+        Diagonals alone unless the covariances are FULL.
+    covariance : Covariance
+    log_likelihood : (T + 1,) float
+        ℓ in nats, of the start and after each of T steps.
+    converged : bool
+    """
     weights: np.ndarray
     means: np.ndarray
     covariances: np.ndarray
@@ -112,13 +132,37 @@ class GaussianMixture(NamedTuple):
 def load(path):
     """The mixture that `GaussianMixture.save` wrote."""
     tree = persistence.load(path, "gmm")
-    kinds = {kind.name: kind for kind in (FULL, DIAGONAL, SPHERICAL)}
-    return GaussianMixture(**tree | {"covariance": kinds[tree["covariance"]]})
+    return GaussianMixture(**tree | {"covariance": _named(tree["covariance"])})
 
 
 def fit(x, *, n_components, covariance=FULL, rng=None, means=None, responsibilities=None, floor=1e-6, tolerance=1e-6,
         max_iterations=1000):
-    """The mixture that EM finds from one start: rng (k-means++), means (each sample to the nearest), or responsibilities."""
+    """The mixture that EM finds from one start: rng (k-means++), means (each sample to the nearest), or responsibilities.
+
+    Parameters
+    ----------
+    x : (N, D) float
+    n_components : int
+        K, at most N.
+    covariance : Covariance
+        FULL, DIAGONAL or SPHERICAL.
+    rng : Generator, optional
+    means : (K, D) float, optional
+    responsibilities : (N, K) float, optional
+        Rows that sum to one. Exactly one of these three is given.
+    floor : float
+        ε, added to every variance, in the squared units of x; zero for none.
+    tolerance : float
+        EM has converged when a step gains at most this fraction of |ℓ|.
+    max_iterations : int
+        When they are used up before that, a warning says so.
+
+    Raises
+    ------
+    ValueError
+        If an argument is not as above, x has NaN or fewer distinct rows than K, or a component collapses: no sample belongs
+        to it, or its covariance is singular to rounding. The message says which.
+    """
     x = checks.as_array("x", x, ("N", "D"))
     checks.check_finite("x", x)
     checks.check_count("n_components", n_components)

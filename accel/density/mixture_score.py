@@ -17,17 +17,21 @@ CACHE, LAUNCH = 2**15, 2**24                                          # numbers 
 
 def smoothed(mixture, sigma):
     """The mixture that x + σε has, with ε ~ N(0, I)."""
+    return mixture._replace(weights=mixture.weights.copy(), means=mixture.means.copy(), covariances=_smoothed(mixture.covariances, sigma))
+
+
+def _smoothed(covariances, sigma):
     if sigma:
         checks.check_positive("sigma", sigma)
-    covariances = mixture.covariances.copy()
+    dim, covariances = covariances.shape[1], covariances.copy()
     variances = covariances.reshape(len(covariances), -1)
-    variances[:, ::covariances.shape[1] + 1 if covariances.ndim == 3 else 1] += float(sigma)**2
-    return mixture._replace(covariances=covariances)
+    variances[:, ::dim + 1 if covariances.ndim == 3 else 1] += float(sigma)**2
+    return covariances
 
 
 def score(mixture, x, sigma=0.0):
     """∇ₓ log q_σ(x), (N, D); with σ = 0 the mixture's own score."""
-    weights, means, covariances, *_ = smoothed(mixture, sigma)
+    weights, means, covariances = *mixture[:2], _smoothed(mixture.covariances, sigma)
     x = checks.as_array("x", x, ("N", means.shape[1]))
     xp, (n_components, dim) = array_module(x), means.shape
     full = covariances.ndim == 3

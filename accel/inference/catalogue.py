@@ -16,7 +16,7 @@ import numpy as np
 
 from accel.kernels import cuda
 from accel.runtime import checks
-from accel.runtime.philox import CounterGenerator
+from accel.runtime.philox import PhiloxGenerator
 from accel.runtime.progress import progress_bar
 from accel.runtime.tree import leaves
 from accel.density import mdn
@@ -138,7 +138,7 @@ def stream(posterior, x, results, kind, fields, settings, seed, n_samples, first
     xp, dtype, width = array_module(like), like.dtype, len(like)
     most = max(1, min((DRAWS if xp is np else DRAWS_ON_DEVICE) // n_samples, NUMBERS // width))
     chunk = most if chunk_size is None else checks.check_count("chunk_size", chunk_size)
-    identity = {"seed": CounterGenerator(seed).seed, "n_samples": int(n_samples), "first": int(first), **settings, "dtype": str(dtype),
+    identity = {"seed": PhiloxGenerator(seed).seed, "n_samples": int(n_samples), "first": int(first), **settings, "dtype": str(dtype),
                 "posterior": fingerprint(numbers_of(posterior)), "x": fingerprint_of_rows(x)}
     fields = {name: (shape, dtype) for name, shape in (fields | {"distance": ()}).items()} | {"flag": ((), np.uint8)}
     rows = Rows(kind, fields, len(x), identity, out)
@@ -227,7 +227,7 @@ class Numbers:
     """The numbers of m objects from number `first` on, call by call (5), where `like` lives and in its dtype."""
 
     def __init__(self, seed, first, m, like):
-        self.generator, self.first, self.m, self.call = CounterGenerator(seed, like=like), first, m, 0
+        self.generator, self.first, self.m, self.call = PhiloxGenerator(seed, like=like), first, m, 0
 
     def random(self, size):
         return self._of_each(self.generator.random, size)

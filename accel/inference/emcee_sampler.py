@@ -7,8 +7,7 @@ import sys
 
 import numpy as np
 
-from accel.priors.constants import like
-from accel.device import to_host
+from accel.device import like, to_host
 from accel.inference import chains
 from accel.inference.chains import State
 

@@ -14,8 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from accel.runtime import checks
-from accel.priors.constants import like
-from accel.device import array_module, to_host
+from accel.device import array_module, like, to_host
 from accel.inference import hmc, run_chains, slice_sampler
 
 __all__ = ["Posterior"]

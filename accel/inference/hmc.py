@@ -12,8 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from accel.runtime import checks
-from accel.priors.constants import like
-from accel.device import array_module
+from accel.device import array_module, like
 from accel.inference import chains
 from accel.inference.chains import NotFinite, State
 

@@ -10,8 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from accel.runtime import checks
-from accel.priors.constants import like
-from accel.device import array_module
+from accel.device import array_module, like
 
 __all__ = ["Weighted", "weigh", "resample"]
 

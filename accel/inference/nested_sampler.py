@@ -7,8 +7,7 @@ import numpy as np
 
 from accel import priors
 from accel.runtime import checks
-from accel.priors.constants import like
-from accel.device import to_host
+from accel.device import like, to_host
 from accel.inference.chains import Chains, NonFiniteTargetError, NotFinite, check_start
 
 __all__ = ["sample"]

@@ -16,11 +16,10 @@ import numpy as np
 from accel import priors
 from accel.runtime import checks, persistence
 from accel.training import minibatch, optim
-from accel.priors.constants import like
 from accel.preprocessing.regression import Regression, fit_regression
 from accel.preprocessing.scaling import Scaling, fit_scaling
 from accel.runtime.tree import packed
-from accel.device import array_module, put
+from accel.device import array_module, like, put
 from accel.inference import importance, run_chains, ratio
 from accel.inference.npe import check_observation, check_simulations, data_moments
 from accel.representation import pca

@@ -13,8 +13,7 @@ import numpy as np
 
 from accel import priors
 from accel.runtime import checks
-from accel.priors.constants import like
-from accel.device import array_module, to_host
+from accel.device import array_module, like, to_host
 from accel.inference import slice_sampler
 from accel.inference.chains import Chains, NonFiniteTargetError
 from accel.validation import convergence

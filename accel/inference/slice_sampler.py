@@ -8,8 +8,7 @@ a batch fetches how many rows go on, and whether its densities are finite.
 import itertools
 
 from accel.runtime import checks
-from accel.priors.constants import like
-from accel.device import array_module
+from accel.device import array_module, like
 from accel.inference import chains
 from accel.inference.chains import State
 

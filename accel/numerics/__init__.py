@@ -2,9 +2,10 @@
 
 Reading order:
 
+    log_sum_exp   sums of exponentials without overflow
     grid          a function of one or two parameters on a grid
     point_spread  convolution with a point spread function
 """
-from accel.numerics import grid, point_spread
+from accel.numerics import grid, log_sum_exp, point_spread
 
-__all__ = ["grid", "point_spread"]
+__all__ = ["grid", "log_sum_exp", "point_spread"]

@@ -9,8 +9,7 @@ import numpy as np
 
 from accel.runtime import checks
 from accel.priors.box_uniform import strictly_inside
-from accel.priors.constants import like
-from accel.device import array_module
+from accel.device import array_module, like
 
 __all__ = ["Grid", "fit_grid"]
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from accel.runtime import checks
 from accel.device import array_module
+from accel.runtime.protocols import Array
 
 __all__ = ["Scaling", "fit_scaling"]
 
@@ -60,3 +61,42 @@ def _column_means(xp, x, origin, power):
         total += deviation.sum(axis=0)
     total /= len(x)
     return total
+
+
+def centre_and_scale(x: Array) -> tuple[Array, float]:
+    """The mean of each feature, and one scale for all: the root of the mean variance, which keeps the features' proportions.
+
+    Parameters
+    ----------
+    x : (N, …) float
+        At least two rows, not all alike.
+
+    Returns
+    -------
+    mean : (…) float
+        In the units of x.
+    scale : float
+        In the units of x, above zero.
+
+    Raises
+    ------
+    ValueError
+        If x has fewer than two rows, is not finite, or does not vary.
+    """
+    x = checks.as_array("x", x)
+    checks.check_count("x: number of rows", len(x) if x.ndim else 0, least=2)
+    checks.check_finite("x", x)
+    mean = x.mean(axis=0)
+    deviation = x - mean
+    variance = array_module(x).vdot(deviation, deviation) / deviation.size
+    return mean, checks.check_positive("x: standard deviation", float(variance)**0.5)
+
+
+def scaled(x: Array, mean: Array, scale: float) -> Array:
+    """(x − mean)/scale, with mean and scale as `centre_and_scale` gives them."""
+    x = x - mean
+    x /= scale
+    return x
+
+
+__all__ += ["centre_and_scale", "scaled"]

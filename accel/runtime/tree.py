@@ -1,7 +1,9 @@
-"""Trees of parameters: dicts and lists whose leaves are arrays, and the one flat vector that an optimiser walks.
+"""Trees of parameters: dicts and lists whose leaves are arrays, and the one flat vector that an optimiser
+walks.
 
-The definitions are in `reference.runtime.tree`. Same values; the vector behind a frozen tree is what kernels and array code
-read, without a copy (`accel.runtime._vector`). CuPy has no read-only arrays: on a device the containers alone refuse.
+The definitions are in `reference.runtime.tree`. Same values; the vector behind a frozen tree is what kernels
+and array code read, without a copy (`accel.runtime._vector`). CuPy has no read-only arrays: on a device the
+containers alone refuse.
 """
 import numpy as np
 
@@ -12,11 +14,14 @@ __all__ = ["Tree", "leaves", "tree_map", "ravel", "unravel", "frozen"]
 
 
 class Tree(dict):
-    """A frozen tree: a dict that refuses assignment. `flat` is the vector (P,) behind its leaves, read-only too."""
+    """A frozen tree: a dict that refuses assignment. `flat` is the vector (P,) behind its leaves,
+    read-only too.
+    """
     __slots__ = ("flat",)
 
     def _refuse(self, *args, **kwargs):
-        raise TypeError("this tree of parameters is frozen; make a new one: runtime.tree.tree_map(function, params)")
+        raise TypeError("this tree of parameters is frozen; make a new one: runtime.tree.tree_map(function, "
+                        "params)")
 
     __setitem__ = __delitem__ = __ior__ = update = setdefault = pop = popitem = clear = _refuse
 
@@ -26,6 +31,11 @@ class Tree(dict):
 
     def __deepcopy__(self, memo):
         return frozen(self)
+
+    def _moved(self, move):
+        """The frozen tree with its vector moved, in one transfer; `device.put` and `to_host` call it."""
+        flat = move(self.flat)
+        return self if flat is self.flat else _frozen_views(flat, self)
 
 
 def leaves(tree, path=""):
@@ -72,10 +82,14 @@ def unravel(flat, like):
 
 def frozen(tree):
     """A frozen copy of a tree, whose dict is its outermost container."""
-    flat = ravel(tree)
+    return _frozen_views(ravel(tree), tree)
+
+
+def _frozen_views(flat, like):
+    """The frozen tree whose leaves view the vector, which is read-only from here on."""
     if isinstance(flat, np.ndarray):
         flat.setflags(write=False)
-    return _view(flat, tree, 0)[0]
+    return _view(flat, like, 0)[0]
 
 
 def _view(flat, like, start):

@@ -12,8 +12,7 @@ import numpy as np
 
 from accel.runtime import checks
 from accel.priors import BoxUniform
-from accel.priors.constants import like
-from accel.device import array_module
+from accel.device import array_module, like
 from accel.numerics import point_spread
 from accel.simulators import galaxy_image
 

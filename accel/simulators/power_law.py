@@ -9,8 +9,7 @@ import numpy as np
 
 from accel.runtime import checks
 from accel.priors import BoxUniform
-from accel.priors.constants import like
-from accel.device import array_module, kernel_code, to_host
+from accel.device import array_module, kernel_code, like, to_host
 from accel.numerics.grid import fit_grid
 
 __all__ = ["prior", "simulate", "log_likelihood", "exact_posterior_sample", "exact_posterior_log_prob"]

@@ -1,7 +1,8 @@
 """Adam, its schedules, and clipping of the gradient's norm.
 
-The mathematics is in `reference.training.optim`. Same values; a step is eleven passes over one vector of all parameters, with
-the two bias corrections folded into the step size and ε. A training run updates its own vectors in place by the same passes:
+The mathematics is in `reference.training.optim`. Same values; a step is eleven passes over one vector of all
+parameters, with the two bias corrections folded into the step size and ε. A training run updates its own
+vectors in place by the same passes:
 
     w ← w − η' m / (√v + ε'),   ε' = ε √(1 − β₂ᵗ),   η' = η √(1 − β₂ᵗ) / (1 − β₁ᵗ)
 """
@@ -39,7 +40,9 @@ def adam_step(params, grads, state, *, learning_rate=1e-3, beta1=BETA1, beta2=BE
 
 
 def update(w, m, v, g, t, rates, beta1=BETA1, beta2=BETA2):
-    """One step on vectors (P,), in place: parameters w, running means m and v; g is the gradient, t is overwritten."""
+    """One step on vectors (P,), in place: parameters w, running means m and v; g is the gradient, t is
+    overwritten.
+    """
     xp, (eta, epsilon) = array_module(w), rates
     m *= beta1
     m += xp.multiply(g, 1 - beta1, out=t)
@@ -61,14 +64,18 @@ def folded(step, learning_rate, beta1=BETA1, beta2=BETA2, epsilon=EPSILON):
 
 
 def clip_by_norm(grads, max_norm):
-    """The gradients in a new tree, scaled down if their joint norm exceeds max_norm, and the norm that they had."""
+    """The gradients in a new tree, scaled down if their joint norm exceeds max_norm, and the norm that
+    they had.
+    """
     flat = array_module(vector(grads)).array(vector(grads))
     norm = clip(flat, max_norm)
     return views(flat, grads), norm
 
 
 def clip(flat, max_norm):
-    """The norm of a vector, which is scaled down in place to max_norm at most. On a device the norm stays there."""
+    """The norm of a vector, which is scaled down in place to max_norm at most. On a device the norm stays
+    there.
+    """
     xp = array_module(flat)
     squared = xp.vdot(flat, flat)
     if xp.__name__ == "numpy":

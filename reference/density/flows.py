@@ -1,9 +1,11 @@
-"""What all flows share at their door: the shapes of their arguments, the Gaussian draws that a sample starts from, gradients by row.
+"""What all flows share at their door: the shapes of their arguments, the Gaussian draws that a sample starts
+from, gradients by row.
 
     (1)  z ~ N(0, I),   one for each sample asked for, and for each row of the context
     (2)  ∂/∂xₙ ∑ₘ log p(xₘ|cₘ) = ∂ log p(xₙ|cₙ)/∂xₙ,   and for c alike: rows do not see each other
 
-Shapes        N points, D dimensions, C context; x, z (N, D); context (N, C) beside points, (M, C) for n samples of each row.
+Shapes        N points, D dimensions, C context; x, z (N, D); context (N, C) beside points, (M, C) for n
+              samples of each row.
 Conventions   a flow without a context takes None, one with a context takes nothing else.
 """
 import numpy as np
@@ -35,7 +37,8 @@ def check_inputs(x, context, dim, context_dim):
 
 
 def draw_base(rng, n, dim, context_dim, context):
-    """Draws z of (1), (n, D) or (M·n, D), the context repeated for each, and the shape of the answer, (n, D) or (M, n, D).
+    """Draws z of (1), (n, D) or (M·n, D), the context repeated for each, and the shape of the answer, (n, D)
+    or (M, n, D).
 
     Raises
     ------
@@ -55,7 +58,9 @@ def draw_base(rng, n, dim, context_dim, context):
 
 
 def value_and_row_gradients(log_prob, params, x, context):
-    """log p(x|c) (N,), and its gradients with respect to x (N, D) and c (N, C), None where there is no context."""
+    """log p(x|c) (N,), and its gradients with respect to x (N, D) and c (N, C), None where there is no
+    context.
+    """
     if context is None:
         vjp, value = make_vjp(lambda x: log_prob(params, x))(x)
         return value, vjp(np.ones(len(x), x.dtype)), None

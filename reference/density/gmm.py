@@ -37,6 +37,14 @@ class Covariance(NamedTuple):
     estimate: Callable
     n_free: Callable
 
+    def __reduce__(self):
+        """Copies and pickles find it by its name."""
+        return _named, (self.name,)
+
+
+def _named(name):
+    return {kind.name: kind for kind in (FULL, DIAGONAL, SPHERICAL)}[name]
+
 
 def _full(x, r, n_k, means):
     return np.stack([(r_k[:, None] * (x - mean)).T @ (x - mean) / n for r_k, n, mean in zip(r.T, n_k, means)])
@@ -110,8 +118,7 @@ class GaussianMixture(NamedTuple):
 def load(path):
     """The mixture that `GaussianMixture.save` wrote."""
     tree = persistence.load(path, "gmm")
-    kinds = {kind.name: kind for kind in (FULL, DIAGONAL, SPHERICAL)}
-    return GaussianMixture(**tree | {"covariance": kinds[tree["covariance"]]})
+    return GaussianMixture(**tree | {"covariance": _named(tree["covariance"])})
 
 
 def fit(x, *, n_components, covariance=FULL, rng=None, means=None, responsibilities=None, floor=1e-6, tolerance=1e-6,

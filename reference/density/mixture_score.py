@@ -31,7 +31,8 @@ def smoothed(mixture, sigma):
         checks.check_positive("sigma", sigma)
     covariances = mixture.covariances
     identity = np.eye(covariances.shape[1], dtype=covariances.dtype) if covariances.ndim == 3 else 1
-    return mixture._replace(covariances=covariances + float(sigma)**2 * identity)     # (1)
+    return mixture._replace(weights=mixture.weights.copy(), means=mixture.means.copy(),
+                            covariances=covariances + float(sigma)**2 * identity)     # (1)
 
 
 def score(mixture, x, sigma=0.0):

@@ -27,7 +27,7 @@ from reference.runtime import checks
 from reference.training import optim
 from reference.generative.gan import generate
 
-__all__ = ["Reconstruction", "features", "anomaly_score", "anomaly_score_and_grad", "search", "in_sigma"]
+__all__ = ["Reconstruction", "features", "anomaly_score", "anomaly_score_and_grad", "invert", "standardise"]
 
 EPSILON = 1e-12
 
@@ -80,7 +80,7 @@ def anomaly_score_and_grad(params, x, z, *, balance=0.9, activation=dense.LEAKY_
     return score(z), elementwise_grad(score)(z)
 
 
-def search(params, x, start, *, balance=0.9, n_steps=200, learning_rate=0.1, activation=dense.LEAKY_RELU):
+def invert(params, x, start, *, balance=0.9, n_steps=200, learning_rate=0.1, activation=dense.LEAKY_RELU):
     """(2): for each object x′ (M, D) the z with the least score that Adam finds from each of its starts (M, S, K).
 
     The learning rate falls along a cosine. The result's x is in the units of x′.
@@ -111,7 +111,7 @@ def check_search(params, x, start, balance, n_steps, learning_rate):
     return x, start
 
 
-def in_sigma(score, training_score):
+def standardise(score, training_score):
     """(3): scores (M,) in standard deviations of the training data's scores (N,) above their mean."""
     training_score = checks.as_array("training_score", training_score, ("N",))
     checks.check_count("training_score: number of scores", len(training_score), least=2)

@@ -20,6 +20,8 @@ import autograd.numpy as np
 from autograd.extend import defvjp, primitive
 
 __all__ = ["Likelihood", "GAUSSIAN", "FIXED_GAUSSIAN", "BERNOULLI", "bounded", "unbounded"]
+SHARED = ["B", "likelihood_named"]
+__all__ += SHARED
 
 B = 16.0
 
@@ -32,6 +34,11 @@ class Likelihood(NamedTuple):
     draw: Callable
     has_sigma: bool
     learns_sigma: bool
+
+    def __reduce__(self):
+        """Written by its name, where it is one of this page's: functions cannot be pickled."""
+        known = any(self is likelihood for likelihood in (GAUSSIAN, FIXED_GAUSSIAN, BERNOULLI))
+        return (likelihood_named, (self.name,)) if known else (Likelihood, tuple(self))
 
 
 def bounded(a):
@@ -64,7 +71,15 @@ def _bernoulli_mean(f):
 _held = primitive(lambda a: a)
 defvjp(_held, lambda held, a: lambda g: 0 * g)                        # no gradient: training leaves σ alone
 
-GAUSSIAN = Likelihood("gaussian", _gaussian_log_prob, lambda f: f, _gaussian_draw, True, True)
+GAUSSIAN = Likelihood("gaussian", _gaussian_log_prob, lambda f: 1.0 * f, _gaussian_draw, True, True)
 FIXED_GAUSSIAN = GAUSSIAN._replace(name="fixed gaussian", log_prob=lambda x, f, a: _gaussian_log_prob(x, f, _held(a)), learns_sigma=False)
 BERNOULLI = Likelihood("bernoulli", _bernoulli_log_prob, _bernoulli_mean,
                        lambda rng, f, a: 1.0 * (rng.random(f.shape) < _bernoulli_mean(f)), False, False)
+
+
+def likelihood_named(name):
+    """The likelihood that has this name, as a saved model remembers it."""
+    found = [likelihood for likelihood in (GAUSSIAN, FIXED_GAUSSIAN, BERNOULLI) if likelihood.name == name]
+    if not found:
+        raise ValueError(f"name: expected gaussian, fixed gaussian or bernoulli, got {name!r}")
+    return found[0]

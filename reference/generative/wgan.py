@@ -61,7 +61,7 @@ class Wgan(NamedTuple):
         """The best reconstruction of each object x (M, D), in its units, see `generative.anomaly`; rng draws the starts."""
         x = checks.as_array("x", x, ("M", len(self.mean)))
         start = rng.standard_normal((len(x), checks.check_count("n_starts", n_starts), len(self.params["generator"][0]) - 1))
-        found = anomaly.search(self.params, (x - self.mean) / self.scale, start, balance=balance, n_steps=n_steps,
+        found = anomaly.invert(self.params, (x - self.mean) / self.scale, start, balance=balance, n_steps=n_steps,
                                learning_rate=learning_rate, activation=self.activation)
         return found._replace(x=self.mean + self.scale * found.x)
 

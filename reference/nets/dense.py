@@ -33,6 +33,11 @@ class Activation(NamedTuple):
     slope: Callable
     curvature: Callable | None
 
+    def __reduce__(self):
+        """Written by its name, where it is one of this page's: functions cannot be pickled."""
+        known = any(self is activation for activation in (TANH, RELU, LEAKY_RELU, IDENTITY))
+        return (activation_named, (self.name,)) if known else (Activation, tuple(self))
+
 
 _relu = primitive(lambda a: np.maximum(a, 0.0))
 defvjp(_relu, lambda h, a: lambda g: g * (h > 0))                     # 0 at the kink, where autograd's maximum says ½
@@ -42,12 +47,15 @@ defvjp(_leaky_relu, lambda h, a: lambda g: g * np.where(h > 0, 1.0, LEAK))
 TANH = Activation("tanh", np.tanh, lambda h: 1 - h * h, lambda h: -2 * h * (1 - h * h))
 RELU = Activation("relu", _relu, lambda h: 1.0 * (h > 0), None)
 LEAKY_RELU = Activation("leaky_relu", _leaky_relu, lambda h: np.where(h > 0, 1.0, LEAK), None)
-IDENTITY = Activation("identity", lambda a: a, lambda h: np.ones_like(h), None)
+IDENTITY = Activation("identity", lambda a: 1.0 * a, lambda h: np.ones_like(h), None)
 
 
 def activation_named(name):
     """The activation that has this name, as a saved model remembers it."""
-    return {activation.name: activation for activation in (TANH, RELU, LEAKY_RELU, IDENTITY)}[name]
+    found = [activation for activation in (TANH, RELU, LEAKY_RELU, IDENTITY) if activation.name == name]
+    if not found:
+        raise ValueError(f"name: expected tanh, relu, leaky_relu or identity, got {name!r}")
+    return found[0]
 
 
 def init_dense(rng, n_in, n_out, *, gain=1.0):

@@ -15,6 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from reference.runtime import checks
+from reference.runtime.protocols import Array
 
 __all__ = ["Scaling", "fit_scaling"]
 
@@ -58,3 +59,38 @@ def fit_scaling(x):
     mean = x[0] + np.mean(x - x[0], axis=0)                           # (1), exact for a column that is constant
     std = np.sqrt(np.mean((x - mean)**2, axis=0))
     return Scaling(mean, np.where(std > 0, std, 1.0))
+
+
+def centre_and_scale(x: Array) -> tuple[Array, float]:
+    """The mean of each feature, and one scale for all: the root of the mean variance, which keeps the features' proportions.
+
+    Parameters
+    ----------
+    x : (N, …) float
+        At least two rows, not all alike.
+
+    Returns
+    -------
+    mean : (…) float
+        In the units of x.
+    scale : float
+        In the units of x, above zero.
+
+    Raises
+    ------
+    ValueError
+        If x has fewer than two rows, is not finite, or does not vary.
+    """
+    x = checks.as_array("x", x)
+    checks.check_count("x: number of rows", len(x) if x.ndim else 0, least=2)
+    checks.check_finite("x", x)
+    mean = np.mean(x, axis=0)
+    return mean, checks.check_positive("x: standard deviation", float(np.sqrt(np.mean((x - mean)**2))))
+
+
+def scaled(x: Array, mean: Array, scale: float) -> Array:
+    """(x − mean)/scale, with mean and scale as `centre_and_scale` gives them."""
+    return (x - mean) / scale
+
+
+__all__ += ["centre_and_scale", "scaled"]

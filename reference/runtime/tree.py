@@ -1,13 +1,16 @@
-"""Trees of parameters: dicts and lists whose leaves are arrays, and the one flat vector that an optimiser walks.
+"""Trees of parameters: dicts and lists whose leaves are arrays, and the one flat vector that an optimiser
+walks.
 
     (1)  ravel:    tree → flat (P,), leaves depth first, in the order in which the dict or list holds them
     (2)  unravel:  flat (P,) → a tree shaped like another one
 
-A tree is plain data. Those that the library keeps in what it returns (a trained model, a posterior) are frozen: leaves that
-cannot be written, dicts that refuse assignment, tuples in place of lists. New weights are a new tree, `tree_map(f, params)`.
+A tree is plain data. Those that the library keeps in what it returns (a trained model, a posterior) are
+frozen: leaves that cannot be written, dicts that refuse assignment, tuples in place of lists. New weights are
+a new tree, `tree_map(f, params)`.
 
 Shapes        P numbers in all leaves together.
-Conventions   keys are strings; order is insertion order, so a tree read from a file ravels like the one written.
+Conventions   keys are strings; order is insertion order, so a tree read from a file ravels like the one
+              written.
 """
 import autograd.numpy as np
 from autograd.builtins import DictBox, DictVSpace
@@ -16,11 +19,14 @@ __all__ = ["Tree", "leaves", "tree_map", "ravel", "unravel", "frozen"]
 
 
 class Tree(dict):
-    """A frozen tree: a dict that refuses assignment. `flat` is the vector (P,) behind its leaves, read-only too."""
+    """A frozen tree: a dict that refuses assignment. `flat` is the vector (P,) behind its leaves,
+    read-only too.
+    """
     __slots__ = ("flat",)
 
     def _refuse(self, *args, **kwargs):
-        raise TypeError("this tree of parameters is frozen; make a new one: runtime.tree.tree_map(function, params)")
+        raise TypeError("this tree of parameters is frozen; make a new one: runtime.tree.tree_map(function, "
+                        "params)")
 
     __setitem__ = __delitem__ = __ior__ = update = setdefault = pop = popitem = clear = _refuse
 
@@ -32,7 +38,7 @@ class Tree(dict):
         return frozen(self)
 
 
-DictBox.register(Tree)                                                # autograd differentiates with respect to one as to a dict
+DictBox.register(Tree)  # autograd differentiates with respect to one as to a dict
 DictVSpace.register(Tree)
 
 

@@ -8,11 +8,12 @@
 
 A schedule is a function of the fraction of the training that is done, 0 to 1, and multiplies η:
 
-    (6)  constant: 1      (7)  cosine: ½ (1 + cos πf)      (8)  one cycle: a rise over the first tenth, then (7)
+    (6)  constant: 1      (7)  cosine: ½ (1 + cos πf)    (8)  one cycle: a rise over the first tenth, then (7)
 
 Shapes        w, g, m, v are trees of the same shapes; t counts the steps, from 1.
-Source        "Adam: A Method for Stochastic Optimization", Kingma and Ba, 2015, algorithm 1; (7) "SGDR", Loshchilov and
-              Hutter, 2017, eq. 5 without restarts; (8) "Super-Convergence", Smith and Topin, 2018, with a cosine descent.
+Source        "Adam: A Method for Stochastic Optimization", Kingma and Ba, 2015, algorithm 1; (7) "SGDR",
+              Loshchilov and Hutter, 2017, eq. 5 without restarts; (8) "Super-Convergence", Smith and Topin,
+              2018, with a cosine descent.
 """
 from typing import NamedTuple
 
@@ -36,7 +37,9 @@ def init_adam(params):
 
 
 def adam_step(params, grads, state, *, learning_rate=1e-3, beta1=0.9, beta2=0.999, epsilon=1e-8):
-    """The parameters and the state after one step. Accel updates both in place, so pass copies of what must survive."""
+    """The parameters and the state after one step. Accel updates both in place, so pass copies of what
+    must survive.
+    """
     step = state.step + 1
     mean = tree_map(lambda m, g: beta1 * m + (1 - beta1) * g, state.mean, grads)              # (1)
     square = tree_map(lambda v, g: beta2 * v + (1 - beta2) * g**2, state.square, grads)       # (2)

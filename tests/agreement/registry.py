@@ -30,6 +30,7 @@ class Case(NamedTuple):
     dtypes: tuple
     note: str
     kernels: bool = False
+    shares: bool = False
 
     @property
     def function(self):
@@ -40,19 +41,21 @@ class Case(NamedTuple):
         return backend.dtype in self.dtypes and (self.kernels or not backend.kernels)
 
 
-def case(name, *, sizes=SIZES, terms=lambda n: n, dtypes=("float64", "float32"), note="", kernels=False):
+def case(name, *, sizes=SIZES, terms=lambda n: n, dtypes=("float64", "float32"), note="", kernels=False, shares=False):
     """Register a case under the public function's dotted name, "package.module.function" without the package's own name.
 
     terms is the length of the longest sum or chain behind a result of size n; a chain that branches on a comparison, where
     rounding may flip the branch, runs in float64 alone (dtypes) and says why (note). With kernels=True the case runs on a device a
-    second time with fused kernels in place of array code, and fails if none was launched.
+    second time with fused kernels in place of array code, and fails if none was launched. With shares=True the function may hand
+    back the very array that it was given, as np.asarray does; that no other one does is a law that `tests.conformance` holds.
     """
     def register(run):
         if name in _cases:
             raise ValueError(f"two cases are named {name!r}")
         if dtypes != ("float64", "float32") and not note:
             raise ValueError(f"{name}: a case that leaves a dtype out must say why")
-        _cases[name] = Case(name, run, tuple(sizes), terms if callable(terms) else lambda n: terms, tuple(dtypes), note, kernels)
+        _cases[name] = Case(name, run, tuple(sizes), terms if callable(terms) else lambda n: terms, tuple(dtypes), note, kernels,
+                            shares)
         return run
     return register
 

@@ -95,7 +95,7 @@ def test_an_object_draws_what_its_number_says(package, n):
     theta = package.inference.catalogue.sample(posterior, x, seed=11, n_samples=n, first=100).theta
     summaries = package.inference.catalogue.summarise(posterior, x, seed=11, n_samples=n, first=100)
     for i in range(5):
-        rng = package.runtime.philox.CounterGenerator(11)
+        rng = package.runtime.philox.PhiloxGenerator(11)
         rng.block = (100 + i) * 4
         assert_close(theta[i], posterior.sample(rng, n, x[i]), terms=100)
     assert_close(summaries.quantiles, np.moveaxis(np.quantile(theta, (0.16, 0.5, 0.84), axis=1), 0, 1))

@@ -88,8 +88,8 @@ def test_device_arrays_are_saved_and_come_back_on_the_host(tmp_path):
     assert_same(reference.runtime.persistence.load(tmp_path / "f", "thing"), {"x": [np.arange(3, dtype=np.float32)]})
 
 
-def test_a_packed_tree_is_saved_as_the_tree_that_it_is(tmp_path):
-    packed = accel.runtime.tree.packed({"a": np.arange(4.0).reshape(2, 2), "b": [np.ones(1)]})
+def test_a_frozen_tree_is_saved_as_the_tree_that_it_is(tmp_path):
+    packed = accel.runtime.tree.frozen({"a": np.arange(4.0).reshape(2, 2), "b": [np.ones(1)]})
     accel.runtime.persistence.save(tmp_path / "f", "thing", {"params": packed})
     assert_same(accel.runtime.persistence.load(tmp_path / "f", "thing"), {"params": {"a": np.arange(4.0).reshape(2, 2), "b": [np.ones(1)]}})
 

@@ -1,7 +1,7 @@
 """Launches the kernels of `density.cu`, `gradient.cu` and `inverse.cu`: a masked autoregressive flow on a GPU, in one launch for
 all its transforms.
 
-    flow = flow_of(params)                            None where array code is to run
+    flow = flow_of(xp, dtype, shapes)                 None where array code is to run; shapes are those of each MADE's layers
     z, log_det = flow.forward(params, x, context)
     step = flow.step(x, context)                      for training: many batches, models side by side, replayed from a graph
 
@@ -13,12 +13,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from accel.kernels import cuda, one_batch
+from accel.kernels import cuda
 from accel.kernels.philox import launch as philox_kernel
-from accel.density import flows
-from accel.device import array_module
 
-__all__ = ["Flow", "Step", "flow_of", "fused"]
+__all__ = ["Flow", "Step", "flow_of"]
 
 FILES = {"forward": "kernels/maf/density.cu", "gradient": "kernels/maf/gradient.cu", "inverse": "kernels/maf/inverse.cu"}
 THREADS, MORE_THREADS, MOST_THREADS = 256, 384, 512                   # of a block; the latter two for gradients in float32,
@@ -30,37 +28,40 @@ UNITS = 4                                                             # columns 
 MOST_LAYERS = 4
 
 
-def flow_of(params):
-    """The flow that a packed tree of parameters describes, or None where array code is to run."""
-    xp = array_module(params.flat)
-    return params.scratch("flow", lambda: _flow(xp, params)) if cuda.wanted(xp) else None
+def flow_of(xp, dtype, shapes):
+    """The flow of a chain of MADEs whose layers have these shapes, or None where array code is to run."""
+    return _flow(xp, dtype, shapes) if cuda.wanted(xp) else None
 
 
-def fused(params, data, batch_size):
-    """What trains the flow in kernels of its own (kernels.training), None where array code is to run."""
-    flow = flow_of(params)
-    return flow and flow.step(*data)
-
-
-def _flow(xp, params):
-    chain = flows.chain_of(params)
-    shapes = {tuple(layer.shape for layer in layers) for layers in chain}
-    (first, *_, last), hidden = next(iter(shapes)), tuple(shape[1] for shape in next(iter(shapes))[:-1])
+@functools.lru_cache(maxsize=64)
+def _flow(xp, dtype, shapes):
+    (first, *_, last), hidden = shapes[0], tuple(shape[1] for shape in shapes[0][:-1])
     dim = last[1] // 2
-    flow = Flow(xp, params.flat.dtype, dim, first[0] - 1 - dim, hidden, len(chain))
-    if len(shapes) > 1 or len(hidden) > MOST_LAYERS or params.flat.dtype.name not in cuda.NAMES or not flow.fits:
-        cuda.fall_back(f"a masked autoregressive flow of {dim} dimensions with hidden layers {hidden} in {params.flat.dtype} "
-                           "is beyond its kernels")
+    flow = Flow(xp, dtype, dim, first[0] - 1 - dim, hidden, len(shapes))
+    if len(set(shapes)) > 1 or len(hidden) > MOST_LAYERS or dtype.name not in cuda.NAMES or not flow.fits:
+        cuda.fall_back(f"a masked autoregressive flow of {dim} dimensions with hidden layers {hidden} in {dtype} "
+                       "is beyond its kernels")
         return None
     return flow
 
 
-class Places(NamedTuple):
-    """In place of a generator that counts: its draws are their shape and where its numbers lie, for a kernel that draws them."""
-    rng: object
+class Place(NamedTuple):
+    """Normals that a kernel draws for itself: their shape, and where in the generator's stream they lie."""
+    shape: tuple
+    place: tuple
+
+    def __len__(self):
+        return self.shape[0]
+
+
+class Places:
+    """In place of a generator that counts: its draws are a Place."""
+
+    def __init__(self, rng):
+        self.rng = rng
 
     def standard_normal(self, size):
-        return size, *philox_kernel.place(self.rng, math.prod(size))
+        return Place(size, philox_kernel.place(self.rng, math.prod(size)))
 
 
 class Plan(NamedTuple):
@@ -142,64 +143,51 @@ class Flow(NamedTuple):
 
     def _inputs(self, x, context):
         """x and context as the kernels read them; without a context, x in its place."""
-        x, context = flows.check_inputs(x, context, self.dim, self.context_dim)
         x = self.xp.ascontiguousarray(x, dtype=self.dtype)
         return x, x if context is None else self.xp.ascontiguousarray(context, dtype=self.dtype)
 
-    def forward(self, params, x, context):
+    def forward(self, flat, x, context):
         """z (N, D) and log|det ∂z/∂x| (N,)."""
         x, context = self._inputs(x, context)
         z, log_det = self.xp.empty_like(x), self.xp.empty(len(x), self.dtype)
-        self._evaluate("forward", params, x, context, z, log_det)
+        self._evaluate("forward", flat, x, context, z, log_det)
         return z, log_det
 
-    def log_prob(self, params, x, context):
+    def log_prob(self, flat, x, context):
         """log p(x|c), (N,)."""
         x, context = self._inputs(x, context)
         out = self.xp.empty(len(x), self.dtype)
-        self._evaluate("log_prob", params, x, context, out)
+        self._evaluate("log_prob", flat, x, context, out)
         return out
 
-    def _evaluate(self, name, params, x, context, *out):
+    def _evaluate(self, name, flat, x, context, *out):
         if len(x):
-            self.launch("forward", name, self.plan("forward", len(x)), params.flat, x, context, *out, np.int64(len(x)))
+            self.launch("forward", name, self.plan("forward", len(x)), flat, x, context, *out, np.int64(len(x)))
 
-    def log_prob_and_grad(self, params, x, context):
+    def log_prob_and_grad(self, flat, x, context):
         """log p(x|c) (N,), and its gradients with respect to x (N, D) and c (N, C), None where there is no context."""
         xp, n, (x, given) = self.xp, len(x), self._inputs(x, context)
         log_p, dx, dcontext = xp.empty(n, self.dtype), xp.empty_like(x), xp.empty_like(given)
         if n:
-            self.launch("gradient", "score", self.plan("gradient", n), params.flat, x, given, log_p, dx, dcontext, np.int64(n))
+            self.launch("gradient", "score", self.plan("gradient", n), flat, x, given, log_p, dx, dcontext, np.int64(n))
         return log_p, dx, None if context is None else dcontext
 
-    def invert(self, params, z, context, each):
-        """x (N, D) and log|det ∂x/∂z| (N,), a row of the context standing for `each` rows of z."""
-        flows.check_inputs(z[::each] if self.context_dim else z, context, self.dim, self.context_dim)
-        return self._invert(params, z, len(z), context, each)
+    def source_of(self, rng):
+        """What draws the normals that `inverse` takes: a Places where the kernel can draw them itself, else rng."""
+        return Places(rng) if philox_kernel.inside(rng, self.xp) and rng.dtype == self.dtype else rng
 
-    def sample(self, params, rng, n, context):
-        """n draws, (n, D), or for each row of the context, (M, n, D); the kernel draws the normals where rng counts on this device."""
-        if philox_kernel.inside(rng, self.xp) and rng.dtype == self.dtype:
-            (size, *place), context, shape = flows.draw(Places(rng), n, self.dim, self.context_dim, context)
-            return self._invert(params, params.flat, size[0], context, n, place)[0].reshape(shape)
-        z, context, shape = flows.draw(rng, n, self.dim, self.context_dim, context)
-        return self._invert(params, z, len(z), context, n)[0].reshape(shape)
-
-    def _invert(self, params, z, n, context, each, place=None):
-        """The inverse of n rows of z, or of the normals at a place; whatever is no array here goes as one that nobody reads."""
-        xp, (each, shared) = self.xp, (each, each >= FEWEST_SHARING) if self.context_dim else (max(n, 1), True)
-        z = xp.ascontiguousarray(xp.asarray(z, dtype=self.dtype))     # numbers may be born on the host
-        context = params.flat if context is None else xp.ascontiguousarray(context, dtype=self.dtype)
+    def inverse(self, flat, z, context, each=1):
+        """x (N, D) and log|det ∂x/∂z| (N,), a row of the context standing for `each` rows of z; z may be a Place."""
+        xp, (each, shared) = self.xp, (each, each >= FEWEST_SHARING) if self.context_dim else (max(len(z), 1), True)
+        n, place = len(z), z.place if isinstance(z, Place) else None
+        z = flat if place else xp.ascontiguousarray(xp.asarray(z, dtype=self.dtype))  # flat: a dummy pointer; z may be on the host
+        context = flat if context is None else xp.ascontiguousarray(context, dtype=self.dtype)
         x, log_det = xp.empty((n, self.dim), self.dtype), xp.empty(n, self.dtype)
         if n:
-            self.launch("inverse", "inverse", self.inverse_plan(n, each if shared else 0), params.flat, z, context, x, log_det,
+            self.launch("inverse", "inverse", self.inverse_plan(n, each if shared else 0), flat, z, context, x, log_det,
                         np.int64(n), np.int64(each), int(place is not None), *(place or (np.uint64(0), np.uint64(0))),
                         CONTEXTS_SHARED=int(shared))
         return x, log_det
-
-    def write_grads(self, params, grads, x, context, dcontext=None):
-        """The mean loss, its gradient into grads and, where it is given, the context's into dcontext, (C, N)."""
-        return one_batch.write_grads(params, grads, self.step(x, context), len(x), dcontext=dcontext)
 
     def step(self, x, context=None):
         """What trains models of this shape, side by side, on rows of x and, where there is one, of the context."""

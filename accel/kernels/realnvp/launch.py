@@ -1,17 +1,17 @@
 """Launches the kernels of `density.cu` and `gradient.cu`, which take samples through the whole chain of couplings at once.
 
-`flow_of` gives them for one tree of parameters, or None where array code is to run: no device, kernels switched off, or networks too
-large for a block's shared memory. `step` gives what a training step needs, over minibatches that the device gathers.
+`flow_of` gives them for networks of some shapes, or None where array code is to run: no device, kernels switched off, or networks
+too large for a block's shared memory. `Flow.step` gives what a training step needs, over minibatches that the device gathers.
 """
+import functools
 from typing import NamedTuple
 
 import numpy as np
 
-from accel.kernels import cuda, one_batch
-from accel.density import flows
+from accel.kernels import cuda
 from accel.device import array_module
 
-__all__ = ["Flow", "Step", "flow_of", "step", "write_grads"]
+__all__ = ["Flow", "Step", "flow_of"]
 
 THREADS = 256
 TILES, TRAINING_TILES = (64, 8), (32, 16, 8)                          # samples of a block; evaluations have few tiles to compile
@@ -28,7 +28,9 @@ class Layout(NamedTuple):
 
 
 class Flow(NamedTuple):
-    """The architecture, which is compiled in."""
+    """The architecture, which is compiled in, and where it is computed."""
+    xp: object
+    dtype: np.dtype
     dim: int
     context_dim: int
     hidden: tuple
@@ -66,17 +68,15 @@ class Flow(NamedTuple):
                                 TILE=layout.tile, KEEP=layout.keep, STAGED=layout.staged, THREADS=THREADS)
         kernels(name, grid, THREADS, flat, *args, shared=layout.shared)
 
-    def arrays(self, flat, x, context, each=1):
-        """x (N, D), and the context, a row of which stands for `each` of x, as the kernels read them."""
-        xp = array_module(flat)
-        if each == 1:
-            x, context = flows.check_inputs(x, context, self.dim, self.context_dim)
-        x = xp.ascontiguousarray(xp.asarray(x, dtype=flat.dtype))
-        return x, x if context is None else xp.ascontiguousarray(xp.asarray(context, dtype=flat.dtype))
+    def arrays(self, x, context):
+        """x (N, D) and the context as the kernels read them."""
+        xp, dtype = self.xp, self.dtype
+        x = xp.ascontiguousarray(xp.asarray(x, dtype=dtype))
+        return x, x if context is None else xp.ascontiguousarray(xp.asarray(context, dtype=dtype))
 
     def evaluate(self, name, flat, x, context, *outputs, each=1):
         """What one kernel says of N rows, in new arrays: (N,) where the output is None, else (N, so many columns)."""
-        xp, (x, context) = array_module(flat), self.arrays(flat, x, context, each)
+        xp, (x, context) = self.xp, self.arrays(x, context)
         n, out = len(x), [xp.empty(len(x) if width is None else (len(x), width), flat.dtype) for width in outputs]
         if n:
             layout = self.layout(xp, flat.dtype, n, training=name == "score")
@@ -84,17 +84,29 @@ class Flow(NamedTuple):
         return out
 
     def forward(self, flat, x, context):
+        """z (N, D) and log|det ∂z/∂x| (N,)."""
         return tuple(self.evaluate("forward", flat, x, context, self.dim, None))
 
     def inverse(self, flat, z, context, each=1):
+        """x (N, D) and log|det ∂x/∂z| (N,), a row of the context standing for `each` rows of z."""
         return tuple(self.evaluate("inverse", flat, z, context, self.dim, None, each=each))
 
     def log_prob(self, flat, x, context):
+        """log p(x|c), (N,)."""
         return self.evaluate("log_prob", flat, x, context, None)[0]
 
+    def source_of(self, rng):
+        """What draws the normals that `inverse` takes."""
+        return rng
+
     def log_prob_and_grad(self, flat, x, context):
+        """log p(x|c) (N,), and its gradients with respect to x (N, D) and c (N, C), None where there is no context."""
         value, dx, dcontext = self.evaluate("score", flat, x, context, None, self.dim, self.context_dim)
         return value, dx, None if context is None else dcontext
+
+    def step(self, x, context=None):
+        """What trains models of this shape, side by side, on rows of x and, where there is one, of the context."""
+        return Step(self, *self.arrays(x, context))
 
 
 class Step(NamedTuple):
@@ -124,30 +136,18 @@ class Step(NamedTuple):
         self.flow.launch(name, (losses.shape[1], n_models), flat, layout, self.x, self.context, rows, cursor, n_steps, n, *outputs)
 
 
-def flow_of(params):
-    """The kernels' architecture for a packed tree, or None where array code is to run."""
-    xp = array_module(params.flat)
-    return params.scratch("kernels", lambda: supported(xp, params)) if cuda.wanted(xp) else None
+def flow_of(xp, dtype, shapes):
+    """The flow of a chain of couplings whose layers have these shapes, or None where array code is to run."""
+    return _flow(xp, dtype, shapes) if cuda.wanted(xp) else None
 
 
-def supported(xp, params):
-    chain = params["couplings"]
-    hidden = tuple(layer.shape[1] for layer in chain[0][:-1])
-    dim = sum(layers[-1].shape[1] // 2 for layers in chain[:2])
-    flow = Flow(dim, len(chain[0][0]) - 1 - dim // 2, hidden, len(chain))
-    if any(tuple(layer.shape[1] for layer in layers[:-1]) != hidden for layers in chain):
+@functools.lru_cache(maxsize=64)
+def _flow(xp, dtype, shapes):
+    hidden = tuple(shape[1] for shape in shapes[0][:-1])
+    dim = sum(network[-1][1] // 2 for network in shapes[:2])
+    flow = Flow(xp, dtype, dim, shapes[0][0][0] - 1 - dim // 2, hidden, len(shapes))
+    if any(tuple(shape[1] for shape in network[:-1]) != hidden for network in shapes):
         return cuda.fall_back("RealNVP: networks that differ in their hidden units are beyond its kernels")
-    if flow.layout(xp, params.flat.dtype, 1, training=True) is None:
+    if flow.layout(xp, dtype, 1, training=True) is None:
         return cuda.fall_back(f"RealNVP: networks of {', '.join(map(str, hidden))} hidden units exceed a block's shared memory")
     return flow
-
-
-def step(params, arrays):
-    """A Step over x (N, D) and, where the density is conditional, the context (N, C); None where array code is to run."""
-    flow = flow_of(params)
-    return None if flow is None else Step(flow, *flow.arrays(params.flat, *arrays, *(None,) * (2 - len(arrays))))
-
-
-def write_grads(params, grads, x, context, dcontext):
-    """One step for all rows: `realnvp.write_grads` by the kernels, their blocks' shares summed in a fixed order."""
-    return one_batch.write_grads(params, grads, step(params, (x, context)), len(x), dcontext=dcontext)

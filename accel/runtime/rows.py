@@ -1,7 +1,7 @@
-"""A catalogue's results, filled from the top down: in memory, or as .npy files in a folder, where a later call goes on.
+"""A table of results, filled from the top: in memory, or as .npy files in a folder where it is continued.
 
     folder/<field>.npy        one file for each field, of its full length from the start
-    folder/catalogue.json     what the run is of, and how many rows are finished; written after the rows that it counts
+    folder/catalogue.json     the arguments of the run and the number of its finished rows, written after them
 """
 import hashlib
 import json
@@ -11,30 +11,35 @@ import time
 
 import numpy as np
 
-from reference.runtime import checks
+from accel.runtime import checks
 
-__all__ = ["Rows", "read", "check_table", "fingerprint", "fingerprint_of_rows"]
+__all__ = []
+SHARED = ["Rows", "read", "check_table", "fingerprint", "fingerprint_of_rows"]
+__all__ += SHARED
 
 LEDGER, FORMAT, VERSION = "catalogue.json", "diptych-catalogue", 1
-SECONDS = 5                                                           # between two times that a run in a folder is made safe
+SECONDS = 5                                                           # between two writes of the ledger
 
 
 class Rows:
     """n rows of the fields {name: (shape of a row, dtype)}, of which the first `done` are finished."""
 
     def __init__(self, kind, fields, n, identity, folder):
-        self.n, self.done, self.folder, self.saved = n, 0, None if folder is None else pathlib.Path(folder), time.monotonic()
+        self.n, self.done, self.saved = n, 0, time.monotonic()
+        self.folder = None if folder is None else pathlib.Path(folder)
         if folder is None:
             self.arrays = {name: np.empty((n, *shape), dtype) for name, (shape, dtype) in fields.items()}
             return
-        self.ledger = json.loads(json.dumps({"format": FORMAT, "version": VERSION, "kind": kind, "n": n, "identity": identity}))
+        self.ledger = json.loads(json.dumps(
+            {"format": FORMAT, "version": VERSION, "kind": kind, "n": n, "identity": identity}))
         self.folder.mkdir(parents=True, exist_ok=True)
         if (self.folder / LEDGER).exists():
             found = read_ledger(self.folder)
             for ours, theirs in ((self.ledger, found), (self.ledger["identity"], found["identity"])):
                 for key in (key for key in ours if key != "identity" and theirs.get(key) != ours[key]):
-                    raise ValueError(f"out: expected an empty folder or a run with the same arguments, got one whose {key} is "
-                                     f"{theirs.get(key)!r}, not {ours[key]!r}, in {str(folder)!r}")
+                    raise ValueError("out: expected an empty folder or a run with the same arguments, got "
+                                     f"one whose {key} is {theirs.get(key)!r}, not {ours[key]!r}, in "
+                                     f"{str(folder)!r}")
             self.done = found["done"]
         mode = "r+" if self.done else "w+"
         self.arrays = {name: np.lib.format.open_memmap(self.folder / f"{name}.npy", mode, dtype, (n, *shape))
@@ -42,7 +47,7 @@ class Rows:
         self.save()
 
     def write(self, values):
-        """The next rows, {name: (m, …)}."""
+        """Write the next rows, {name: (m, …)}."""
         rows = slice(self.done, self.done + len(values["flag"]))
         for name, array in self.arrays.items():
             array[rows] = values[name]
@@ -51,7 +56,7 @@ class Rows:
             self.save()
 
     def save(self):
-        """In a folder: what is finished is on the disk, and then counted."""
+        """In a folder, flush the finished rows to the disk, and then write their number."""
         if self.folder is None:
             return
         for array in self.arrays.values():
@@ -66,7 +71,7 @@ class Rows:
         return {name: array[:self.done] for name, array in self.arrays.items()}
 
     def advice(self, first):
-        """How to go on."""
+        """How to continue."""
         return ("call again with the same arguments to go on" if self.folder is not None else
                 f"to go on, call again with x[{self.done}:] and first={first + self.done}")
 
@@ -75,7 +80,8 @@ def read(folder):
     """The kind of a run and its finished rows, {name: memmap}; ValueError if the folder holds none."""
     folder = pathlib.Path(folder)
     ledger = read_ledger(folder)
-    arrays = {path.stem: np.load(path, mmap_mode="r", allow_pickle=False)[:ledger["done"]] for path in sorted(folder.glob("*.npy"))}
+    arrays = {path.stem: np.load(path, mmap_mode="r", allow_pickle=False)[:ledger["done"]]
+              for path in sorted(folder.glob("*.npy"))}
     return ledger["kind"], arrays
 
 
@@ -86,25 +92,27 @@ def read_ledger(folder):
             raise ValueError(f"format {ledger['format']!r}, version {ledger['version']!r}")
     except FileNotFoundError:
         raise
-    except Exception as error:                                 # whatever a file of another origin makes the reader raise
-        raise ValueError(f"out: expected a folder with a catalogue of diptych, got {str(folder)!r}, whose {LEDGER} is foreign "
-                         f"({type(error).__name__}: {error})") from None
+    except Exception as error:                                        # of any type, if the file is foreign
+        raise ValueError(f"out: expected a folder with a catalogue of diptych, got {str(folder)!r}, whose "
+                         f"{LEDGER} is foreign ({type(error).__name__}: {error})") from None
     return ledger
 
 
 def check_table(x, width):
-    """x as it is, if it is of that width and of a dtype that is computed with, or a ValueError; it is not read."""
+    """The table x itself, or a ValueError if its width or dtype does not fit; its rows are not read."""
     x = x if hasattr(x, "shape") else np.asarray(x)
     checks.as_array("x", x[:0] if x.ndim else x, ("N", width))
     if np.ma.is_masked(x):
-        raise ValueError("x: expected an array without masked entries, got some; x.filled(np.nan) flags their rows")
+        raise ValueError("x: expected an array without masked entries, got some; x.filled(np.nan) flags "
+                         "their rows")
     checks.check_count("x: number of rows", len(x))
     return x
 
 
 def fingerprint(arrays):
     """A short name for the numbers in host arrays."""
-    return hashlib.sha256(b"".join(np.ascontiguousarray(array).tobytes() for array in arrays)).hexdigest()[:16]
+    together = b"".join(np.ascontiguousarray(array).tobytes() for array in arrays)
+    return hashlib.sha256(together).hexdigest()[:16]
 
 
 def fingerprint_of_rows(x):
