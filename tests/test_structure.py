@@ -1,4 +1,5 @@
-"""The structure of both packages, read from their source: imports, `__all__`, maps, lengths, annotations, tests of every page.
+"""The structure of both packages, read from their source: imports, `__all__`, maps, lengths, annotations,
+tests of every page.
 
 The checks themselves are tried below on a small package that breaks each of them.
 """
@@ -46,10 +47,12 @@ def test_imports_point_down(package, name):
 
 @pytest.mark.parametrize("folder", ["accel", "reference", "tests", "experiments"])
 def test_lines_are_short(folder):
-    check([line for path in SOURCES if path.is_relative_to(ROOT / folder) for line in structure.long_lines(path)])
+    check([line for path in SOURCES if path.is_relative_to(ROOT / folder)
+           for line in structure.long_lines(path)])
 
 
-@pytest.mark.parametrize("page", [page for page in PUBLIC if page.name.startswith("reference.")], ids=lambda page: page.name)
+@pytest.mark.parametrize("page", [page for page in PUBLIC if page.name.startswith("reference.")],
+                         ids=lambda page: page.name)
 def test_a_reference_page_is_short(page):
     assert len(page.text.splitlines()) <= structure.LINES
 
@@ -73,7 +76,8 @@ def test_a_page_has_its_test_and_its_cases(page):
     check([path for path in expected if not (ROOT / path).is_file()])
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "tests" / "kernels").glob("test_*.py")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", sorted((ROOT / "tests" / "kernels").glob("test_*.py")),
+                         ids=lambda path: path.stem)
 def test_tests_of_kernels_are_marked(path):
     assert "pytestmark" in path.read_text("utf-8") and "pytest.mark.kernels" in path.read_text("utf-8")
 
@@ -83,26 +87,25 @@ def test_tests_of_kernels_are_marked(path):
 
 RIGHT = {
     "__init__.py": '"""Map.\n\n    density   one\n    priors    two\n"""\nfrom small import density, priors\n'
-                   '__all__ = ["density", "priors"]\n',
+    '__all__ = ["density", "priors"]\n',
     "density/__init__.py": '"""Map.\n\n    maf\n    flows\n"""\nfrom small.density import flows, maf\n__all__ = ["flows", "maf"]\n',
     "density/flows.py": '"""Page.\n\n    >>> 1 + 1\n    2\n"""\n__all__ = ["check"]\nSHARED = ["shared"]\n__all__ += SHARED\n'
-                        'def check(x: int) -> int:\n    return x\ndef shared(x):\n    return x\ndef hidden(x):\n    return x\n',
+    'def check(x: int) -> int:\n    return x\ndef shared(x):\n    return x\ndef hidden(x):\n    return x\n',
     "density/maf.py": '"""Page."""\nfrom small import priors\nfrom small.density import flows\nfrom small.priors.normal import Normal\n'
-                      '__all__ = ["Fit"]\nclass Fit:\n    """Fit."""\n    def __init__(self, x: int):\n        self.x = flows.check(x)\n'
-                      '    def sample(self, n: int) -> int:\n        return flows.shared(n)\nNormal, priors.Normal\n',
+    '__all__ = ["Fit"]\nclass Fit:\n    """Fit."""\n    def __init__(self, x: int):\n        self.x = flows.check(x)\n'
+    '    def sample(self, n: int) -> int:\n        return flows.shared(n)\nNormal, priors.Normal\n',
     "priors/__init__.py": '"""Map.\n\n    normal\n"""\nfrom small.priors import normal\nfrom small.priors.normal import Normal\n'
-                          '__all__ = ["normal", "Normal"]\n',
+    '__all__ = ["normal", "Normal"]\n',
     "priors/normal.py": '"""Page."""\n__all__ = ["Normal"]\nclass Normal:\n    """Normal."""\nsecret = 3\n',
-    "kernels/__init__.py": '"""Map: maf"""\n',
-    "kernels/maf/__init__.py": '"""Map: launch"""\n',
+    "kernels/__init__.py": '"""Map: maf"""\n', "kernels/maf/__init__.py": '"""Map: launch"""\n',
     "kernels/maf/launch.py": '"""Page."""\nfrom small import runtime\n__all__ = []\n',
-    "runtime/__init__.py": '"""Map."""\n__all__ = []\n',
-}
+    "runtime/__init__.py": '"""Map."""\n__all__ = []\n'}
 
 
 @pytest.fixture
 def small(tmp_path):
-    """A function that writes the package with some text replaced, {file: (old, new)}, and returns what all checks say of it."""
+    """A function that writes the package with some text replaced, {file: (old, new)}, and returns what all
+    checks say of it."""
     def write(changes):
         texts = RIGHT | {path: RIGHT.get(path, old).replace(old, new) for path, (old, new) in changes.items()}
         texts["__init__.py"] = texts["__init__.py"].replace("two", "two\n    kernels runtime")
@@ -111,10 +114,13 @@ def small(tmp_path):
             (tmp_path / "small" / path).write_text(text)
         files = pages(tmp_path, "small")
         broken = {"cycles": structure.cycles(tmp_path, "small")}
-        broken["names"] = [line for name in files for line in structure.unlisted_names(tmp_path, "small", name)]
-        broken["upward"] = [line for name in files for line in structure.upward_imports(tmp_path, "small", name)]
+        broken["names"] = [line for name in files
+                           for line in structure.unlisted_names(tmp_path, "small", name)]
+        broken["upward"] = [line for name in files
+                            for line in structure.upward_imports(tmp_path, "small", name)]
         broken["lines"] = [line for page in files.values() for line in structure.long_lines(page.path)]
-        broken["annotations"] = [line for page in files.values() if not page.is_map for line in structure.annotations_missing(page)]
+        broken["annotations"] = [line for page in files.values() if not page.is_map
+                                 for line in structure.annotations_missing(page)]
         broken["maps"] = [line for name, page in files.items() if page.is_map and name != "small"
                           for line in structure.entries_missing(tmp_path, "small", name)]
         return {check: lines for check, lines in broken.items() if lines}
@@ -152,6 +158,7 @@ def test_a_wrong_package_is_caught(small, changes, broken):
 
 
 def test_a_variable_hides_a_module(small):
-    hiding = ("def check(x: int) -> int:", "from small.priors import normal\ndef check(normal: int) -> int:\n    normal.secret\n"
+    hiding = ("def check(x: int) -> int:",
+              "from small.priors import normal\ndef check(normal: int) -> int:\n    normal.secret\n"
               "    return [normal.secret for normal in [0]]\ndef other(x: int) -> int:")
     assert small({"density/flows.py": hiding}) == {}

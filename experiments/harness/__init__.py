@@ -1,4 +1,5 @@
-"""What runs experiments, keeps their records and shows them; the experiments themselves are the modules beside this folder.
+"""What runs experiments, keeps their records and shows them; the experiments themselves are the modules
+beside this folder.
 
     framework   what an experiment is given and returns, its record, and how it is run
     figures     the style of every figure

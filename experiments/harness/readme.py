@@ -1,7 +1,8 @@
 """The tables in the README, written between their markers by `python -m experiments.harness.readme`.
 
     algorithms, pieces   a row for each page: its source, the worst disagreement of its twins as `make audit` measured it, and how
-                         many times faster accel is in float32 on one core than the reference, as the benchmark `pages` measured it
+                         many times faster accel is in float32 on one core than the reference, as the
+                         benchmark `pages` measured it
     results              a row for each metric with a target, from the records of the last full run
 """
 import ast
@@ -22,14 +23,18 @@ BEGIN, END = "<!-- {name}: written by python -m experiments.harness.readme -->",
 
 
 def table(rooms, root=ROOT, audit=AUDIT, speed=PAGES):
-    """The pages of some rooms as Markdown; a dash stands where there is no source and where nothing was measured."""
-    rows, timed = (json.loads(path.read_text("utf-8"))["rows"] if path.is_file() else [] for path in (audit, speed))
-    lines = ["| page | reference | accel | source | worst disagreement | speed-up |", "|---|---|---|---|---|---|"]
+    """The pages of some rooms as Markdown; a dash stands where there is no source and where nothing was
+    measured."""
+    rows, timed = (json.loads(path.read_text("utf-8"))["rows"] if path.is_file() else []
+                   for path in (audit, speed))
+    lines = ["| page | reference | accel | source | worst disagreement | speed-up |",
+             "|---|---|---|---|---|---|"]
     for room in rooms:
         for page in sorted((root / "reference" / room).glob("[!_]*.py")):
             name, source = _title_and_source(page)
             module = f"{room}.{page.stem}"
-            faster = next((f"× {row['reference / accel float32']:.2g}" for row in timed if row["page"] == module), "–")
+            faster = next(
+                (f"× {row['reference / accel float32']:.2g}" for row in timed if row["page"] == module), "–")
             links = [f"[{page.name}]({package}/{room}/{page.name})" for package in ("reference", "accel")]
             lines.append(f"| {' | '.join([name, *links, source or '–', _worst(rows, module), faster])} |")
     return "\n".join(lines)
@@ -49,7 +54,8 @@ def results(folder=RECORDS):
 
 def filled(text):
     """The README with the tables between their markers."""
-    for name, content in (("algorithms", table(ALGORITHMS)), ("pieces", table(PIECES)), ("results", results())):
+    for name, content in (("algorithms", table(ALGORITHMS)), ("pieces", table(PIECES)),
+                          ("results", results())):
         begin, end = BEGIN.format(name=name), END.format(name=name)
         before, found, rest = text.partition(begin)
         if not found or end not in rest:
@@ -63,18 +69,23 @@ def _cell(words):
 
 
 def _title_and_source(page):
-    """The title of a page, and the authors and year of the first work that its docstring names as a source, "" without one."""
+    """The title of a page, and the authors and year of the first work that its docstring names as a source,
+    "" without one."""
     words = ast.get_docstring(ast.parse(page.read_text("utf-8"))) or page.stem
     section = re.search(r"^Source +(.*(?:\n +.*)*)", words, re.MULTILINE)
-    work = re.search(r"[”\"], ([^;\"]*?\b(?:1[89]|20)\d\d)\b", " ".join(section[1].split())) if section else None
+    work = (re.search(r"[”\"], ([^;\"]*?\b(?:1[89]|20)\d\d)\b", " ".join(section[1].split())) if section
+            else None)
     return _cell(re.split(r"[:.]", words, maxsplit=1)[0]), _cell(work[1] if work else "")
 
 
 def _worst(rows, module):
-    """The worst relative disagreement over a module's functions, accel on NumPy in float64: of values and of gradients."""
-    ours = [row for row in rows if row["function"].startswith(module + ".") and (row["backend"], row["dtype"]) == ("numpy", "float64")]
+    """The worst relative disagreement over a module's functions, accel on NumPy in float64: of values and of
+    gradients."""
+    ours = [row for row in rows if row["function"].startswith(module + ".")
+            and (row["backend"], row["dtype"]) == ("numpy", "float64")]
     found = {kind: [row[kind] for row in ours if row.get(kind) is not None] for kind in ("value", "gradient")}
-    return ", ".join(f"{kind} {max(values) and f'{max(values):.0e}'}" for kind, values in found.items() if values) or "–"
+    return ", ".join(f"{kind} {max(values) and f'{max(values):.0e}'}"
+                     for kind, values in found.items() if values) or "–"
 
 
 def main():

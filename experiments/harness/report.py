@@ -1,7 +1,8 @@
-"""One page that gathers the records of a folder: it opens without a network, needs no script, and holds every figure.
+"""One page that gathers the records of a folder: it opens without a network, needs no script, and holds every
+figure.
 
-What misses its target comes first, then one section for each experiment: its words, its figure, its metrics with their
-targets, and all that is needed to run it again.
+What misses its target comes first, then one section for each experiment: its words, its figure, its metrics
+with their targets, and all that is needed to run it again.
 """
 import base64
 import os
@@ -13,7 +14,7 @@ from experiments.harness import framework
 __all__ = ["write", "page", "misses"]
 
 VERDICTS = {"met": "✓ met", "missed": "✗ missed", "report": "reported"}
-SCREEN_PIXELS = 0.75              # of the page for each pixel of a figure: its letters then are as large as the text
+SCREEN_PIXELS = 0.75  # of the page for each pixel of a figure: its letters then are as large as the text
 
 STYLE = """
 :root { color-scheme: light dark; --ink: #1b1b1b; --quiet: #5c5c5c; --paper: #fbfaf7; --card: #ffffff; --line: #dcd8cf;
@@ -65,10 +66,13 @@ def write(folder):
     folder = Path(folder)
     records = [record for path in sorted(folder.glob("*.json")) if (record := framework.read(path))]
     if not records:
-        raise FileNotFoundError(f"no records in {folder}; make some with: python -m experiments run all --out {folder}")
+        raise FileNotFoundError(
+            f"no records in {folder}; make some with: python -m experiments run all --out {folder}")
     path, beside = folder / "report.html", folder / "report.html.part"
     figures = {record["name"]: folder / f"{record['name']}.png" for record in records}
-    beside.write_text(page(records, {name: file.read_bytes() for name, file in figures.items() if file.is_file()}), "utf-8")
+    beside.write_text(page(records,
+                           {name: file.read_bytes() for name, file in figures.items() if file.is_file()}),
+                      "utf-8")
     os.replace(beside, path)
     return path.resolve(), [miss for record in records for miss in misses(record)]
 
@@ -77,14 +81,17 @@ def misses(record):
     """What the record's run did not reach, a line for each."""
     if "error" in record:
         return [f"{record['name']} failed: {record['error']}"]
-    return [f"{record['name']}: {key} = {framework.shown(metric.value)} (target {framework.FORMS[metric.at]} {metric.target:g})"
-            for key, metric in record["metrics"].items() if framework.verdict(metric, record["quick"]) == "missed"]
+    return [
+        f"{record['name']}: {key} = {framework.shown(metric.value)} (target {framework.FORMS[metric.at]} {metric.target:g})"
+        for key, metric in record["metrics"].items()
+        if framework.verdict(metric, record["quick"]) == "missed"]
 
 
 def page(records, figures):
     """The HTML of records, with figures {name: bytes of a PNG}."""
     missed = [(record["name"], miss) for record in records for miss in misses(record)]
-    judged = [framework.verdict(metric, record["quick"]) for record in records for metric in record["metrics"].values()]
+    judged = [framework.verdict(metric, record["quick"]) for record in records
+              for metric in record["metrics"].values()]
     met = judged.count("met")
     head = f"{len(records)} experiment{'s' * (len(records) != 1)}, {met} of {met + judged.count('missed')} targets met"
     if any(record["quick"] for record in records):
@@ -128,25 +135,31 @@ def _row(record):
         targets = '<span class="quiet">reported</span>'
     else:
         targets = f'<span class="{"bad" if missed else "good"}">{"✗" if missed else "✓"} {met} of {met + missed} met</span>'
-    return (f'<tr><td><a href="#{escape(record["name"])}">{escape(record["title"])}</a></td><td class="wide">{escape(_place(record))}</td>'
-            f'<td class="number wide">{_duration(record["seconds"])}</td><td>{targets}</td></tr>\n')
+    return (
+        f'<tr><td><a href="#{escape(record["name"])}">{escape(record["title"])}</a></td><td class="wide">{escape(_place(record))}</td>'
+        f'<td class="number wide">{_duration(record["seconds"])}</td><td>{targets}</td></tr>\n')
 
 
 def _section(record, figure):
     name, title = escape(record["name"]), escape(record["title"])
-    words = "".join(f"<p>{escape(paragraph)}</p>\n" for paragraph in record["text"].split("\n\n") if paragraph.strip())
+    words = "".join(f"<p>{escape(paragraph)}</p>\n"
+                    for paragraph in record["text"].split("\n\n") if paragraph.strip())
     image, quick = "", " · quick run" * record["quick"]
     if "error" in record:
         words = f'<p class="bad" style="white-space: normal">✗ failed: {escape(record["error"])}</p>\n'
     elif figure is not None:
         width = round(int.from_bytes(figure[16:20], "big") * SCREEN_PIXELS)     # a PNG opens with its width
-        image = (f'<div class="figure" tabindex="0" role="group" aria-label="Figure: {title}"><img alt="{title}" width="{width}" '
-                 f'src="data:image/png;base64,{base64.b64encode(figure).decode()}"></div>\n'
-                 '<p class="quiet narrow">The figure is wider than this screen: swipe it sideways.</p>\n')
+        image = (
+            f'<div class="figure" tabindex="0" role="group" aria-label="Figure: {title}"><img alt="{title}" width="{width}" '
+            f'src="data:image/png;base64,{base64.b64encode(figure).decode()}"></div>\n'
+            '<p class="quiet narrow">The figure is wider than this screen: swipe it sideways.</p>\n')
     rows = "".join(_metric(key, metric, record["quick"]) for key, metric in record["metrics"].items())
-    table = ('<table>\n<thead><tr><th scope="col">Metric</th><th scope="col" class="number">Value</th><th scope="col" class="number">Target'
-             f'</th><th scope="col">Verdict</th></tr></thead>\n<tbody>\n{rows}</tbody>\n</table>\n') if rows else ""
-    facts = "".join(f"<dt>{escape(key)}</dt><dd>{escape(value)}</dd>\n" for key, value in _facts(record).items())
+    table = ((
+        '<table>\n<thead><tr><th scope="col">Metric</th><th scope="col" class="number">Value</th><th scope="col" class="number">Target'
+        f'</th><th scope="col">Verdict</th></tr></thead>\n<tbody>\n{rows}</tbody>\n</table>\n') if rows
+             else "")
+    facts = "".join(f"<dt>{escape(key)}</dt><dd>{escape(value)}</dd>\n"
+                    for key, value in _facts(record).items())
     return f"""<section id="{name}">
 <h2>{title}</h2>
 <p class="quiet">{name} · {escape(_place(record))} · seed {record["seed"]} · {_duration(record["seconds"])}{quick}</p>
@@ -165,8 +178,9 @@ def _metric(key, metric, quick):
     note = f'<br><span class="quiet">{escape(metric.note)}</span>' if metric.note else ""
     target = f"{framework.FORMS[metric.at]} {metric.target:g}" if metric.at in framework.FORMS else ""
     look = {"met": "good", "missed": "bad", "report": "quiet"}[verdict]
-    return (f'<tr><td>{escape(key)}{note}</td><td class="number">{framework.shown(metric.value)}</td>'
-            f'<td class="number">{target}</td><td><span class="{look}">{VERDICTS[verdict]}</span></td></tr>\n')
+    return (
+        f'<tr><td>{escape(key)}{note}</td><td class="number">{framework.shown(metric.value)}</td>'
+        f'<td class="number">{target}</td><td><span class="{look}">{VERDICTS[verdict]}</span></td></tr>\n')
 
 
 def _place(record):
@@ -180,14 +194,19 @@ def _duration(seconds):
 def _command(record):
     """The words that run the experiment with the same settings."""
     where = f" --device {record['device']}" if record["backend"] == "accel" else ""
-    return (f"python -m experiments run {record['name']} --backend {record['backend']}{where} --dtype {record['dtype']}"
-            f" --seed {record['seed']}{' --quick' * record['quick']}{' --data DIR' * record['data']}")
+    return (
+        f"python -m experiments run {record['name']} --backend {record['backend']}{where} --dtype {record['dtype']}"
+        f" --seed {record['seed']}{' --quick' * record['quick']}{' --data DIR' * record['data']}")
 
 
 def _facts(record):
     """Where the numbers come from, as pairs of words; a record without one of them leaves it out."""
-    blas = [f"{b['library']} {b['version']}, kernel {b['kernel']}, threads {b['threads']}" for b in record.get("blas", [])]
-    facts = {"Date": record.get("date"), "Commit": (record.get("commit") or "unknown").replace("+", ", with changes"),
-             "Versions": ", ".join(f"{name} {version}" for name, version in record.get("versions", {}).items()),
-             "Machine": ", ".join(f"{key} {value}" for key, value in record.get("machine", {}).items()), "BLAS": "; ".join(blas)}
+    blas = [f"{b['library']} {b['version']}, kernel {b['kernel']}, threads {b['threads']}"
+            for b in record.get("blas", [])]
+    facts = {"Date": record.get("date"),
+             "Commit": (record.get("commit") or "unknown").replace("+", ", with changes"),
+             "Versions": ", ".join(f"{name} {version}"
+                                   for name, version in record.get("versions", {}).items()),
+             "Machine": ", ".join(f"{key} {value}" for key, value in record.get("machine", {}).items()),
+             "BLAS": "; ".join(blas)}
     return {key: value for key, value in facts.items() if value}

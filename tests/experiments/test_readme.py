@@ -25,7 +25,7 @@ def test_an_example_prints_what_the_readme_says(code, expected):
     with contextlib.redirect_stdout(printed):
         exec(compile(code, "README.md", "exec"), {})
     for line, wanted in zip(printed.getvalue().splitlines(), expected.splitlines(), strict=True):
-        if "gap" not in wanted:                                # a gap at the level of rounding differs from machine to machine
+        if "gap" not in wanted:  # a gap at the level of rounding differs from machine to machine
             assert line == wanted
         assert all(float(gap) < 1e-12 for gap in re.findall(r"\d+e[-+]\d+", line)), line
 
@@ -66,20 +66,24 @@ def test_every_target_that_is_named_is_in_the_makefile():
 def test_the_worst_of_a_module_is_found(tmp_path):
     page = tmp_path / "reference" / "density" / "maf.py"
     page.parent.mkdir(parents=True)
-    page.write_text('"""A flow: words.\n\nSource        "On flows, 2017", Doe and Roe, 2016, eq. 3; others, 1999.\n"""\n')
+    page.write_text(
+        '"""A flow: words.\n\nSource        "On flows, 2017", Doe and Roe, 2016, eq. 3; others, 1999.\n"""\n')
     audit = tmp_path / "audit.json"
-    audit.write_text('{"rows": [{"function": "density.maf.loss", "backend": "numpy", "dtype": "float64", "value": 1e-16, "gradient": null},'
-                     '{"function": "density.maf.loss_and_grad", "backend": "numpy", "dtype": "float64", "value": 0.0, "gradient": 3e-15},'
-                     '{"function": "density.maf.loss", "backend": "numpy", "dtype": "float32", "value": 1e-3, "gradient": null},'
-                     '{"function": "density.mafia.loss", "backend": "numpy", "dtype": "float64", "value": 1.0, "gradient": 1.0}]}')
+    audit.write_text(
+        '{"rows": [{"function": "density.maf.loss", "backend": "numpy", "dtype": "float64", "value": 1e-16, "gradient": null},'
+        '{"function": "density.maf.loss_and_grad", "backend": "numpy", "dtype": "float64", "value": 0.0, "gradient": 3e-15},'
+        '{"function": "density.maf.loss", "backend": "numpy", "dtype": "float32", "value": 1e-3, "gradient": null},'
+        '{"function": "density.mafia.loss", "backend": "numpy", "dtype": "float64", "value": 1.0, "gradient": 1.0}]}')
     speed = tmp_path / "speed.json"
     rooms = ("density",)
-    assert readme.table(rooms, tmp_path, audit, speed).splitlines()[2].endswith("| value 1e-16, gradient 3e-15 | – |")
+    assert readme.table(rooms, tmp_path, audit, speed).splitlines()[2].endswith(
+        "| value 1e-16, gradient 3e-15 | – |")
     speed.write_text('{"rows": [{"page": "density.mafia", "reference / accel float32": 2.0}, '
                      '{"page": "density.maf", "reference / accel float32": 9.13}]}')
     row = readme.table(rooms, tmp_path, audit, speed).splitlines()[2]
-    assert row == ("| A flow | [maf.py](reference/density/maf.py) | [maf.py](accel/density/maf.py) | Doe and Roe, 2016 "
-                   "| value 1e-16, gradient 3e-15 | × 9.1 |")
+    assert row == (
+        "| A flow | [maf.py](reference/density/maf.py) | [maf.py](accel/density/maf.py) | Doe and Roe, 2016 "
+        "| value 1e-16, gradient 3e-15 | × 9.1 |")
 
 
 @pytest.mark.parametrize(("text", "source"), [

@@ -1,4 +1,5 @@
-"""The smallest model with a fused step: least squares, with which the engine that drives such steps is tested alone.
+"""The smallest model with a fused step: least squares, with which the engine that drives such steps is tested
+alone.
 
     loss = mean ½ (w·x − y)²;   with noise drawn for each sample, w·(x + noise) takes the place of w·x
 """
@@ -42,7 +43,8 @@ class Step:
     def __init__(self, params, x, y, *, noisy):
         import cupy
         self.x, self.y, dtype = x, y, x.dtype
-        options = ("--std=c++17", f"-DREAL={cuda.NAMES[dtype.name]}", f"-DROWS={ROWS}", f"-DNOISY={int(noisy)}")
+        options = ("--std=c++17", f"-DREAL={cuda.NAMES[dtype.name]}", f"-DROWS={ROWS}",
+                   f"-DNOISY={int(noisy)}")
         module = cupy.RawModule(code=cuda.source("kernels/common/real.cuh") + SOURCE, options=options)
         self.kernels, self.noisy = cuda.Kernels(module, dtype), noisy
 
@@ -57,8 +59,9 @@ class Step:
 
     def _launch(self, flat, rows, cursor, noise, partial, losses, with_gradient):
         (n_models, n), (_, n_steps, size) = flat.shape, rows.shape
-        self.kernels("gradient", (self.n_blocks(size), n_models), n, flat, rows, cursor, noise[0] if self.noisy else flat, self.x, self.y,
-                     partial, losses, n, n_steps, size, with_gradient)
+        self.kernels("gradient", (self.n_blocks(size), n_models), n, flat, rows, cursor,
+                     noise[0] if self.noisy else flat, self.x, self.y, partial, losses, n, n_steps, size,
+                     with_gradient)
 
 
 def model(*, noisy=False):

@@ -25,7 +25,8 @@ def files(page):
     pytest.UsageError
         If neither package has it.
     """
-    found = [path for package in ("reference", "accel") if (path := ROOT / package / f"{page.replace('.', '/')}.py").is_file()]
+    found = [path for package in ("reference", "accel")
+             if (path := ROOT / package / f"{page.replace('.', '/')}.py").is_file()]
     if not found:
         raise pytest.UsageError(f"--page: expected the name of a page such as density.maf, got {page!r}")
     return found
@@ -45,7 +46,9 @@ def kernels(page):
 
 def chosen(page, items):
     """The items that belong to the page."""
-    truth = [f"tests/{page.replace('.', '/').rpartition('/')[0]}/test_{page.rpartition('.')[2]}.py".replace("//", "/")]
+    truth = [
+        f"tests/{page.replace('.', '/').rpartition('/')[0]}/test_{page.rpartition('.')[2]}.py".replace("//",
+                                                                                                       "/")]
     truth += [f"tests/kernels/test_{name}.py" for name in kernels(page)]
     named = re.compile(rf"[\[\-](?:reference\.|accel\.)?{re.escape(page)}(?![\w])")
     return {item for item in items if item.nodeid.partition("::")[0] in truth or named.search(item.name)}
