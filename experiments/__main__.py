@@ -101,13 +101,14 @@ def _run(parser, arguments):
         path = settings.out / f"{name}.json"
         record = framework.read(path)
         if arguments.resume and framework.same_settings(record, settings):
-            print(f"  skipped: {path} has these settings (of {record.get('date')}, commit {record.get('commit')})")
+            print(f"  skipped: {path} has these settings (of {record.get('date')}, commit "
+                  f"{record.get('commit')})")
             continue
         try:
             record = framework.execute(name, settings, resume=arguments.resume)
         except KeyboardInterrupt:
-            print(f"interrupted in {name}; finished before it: {', '.join(names[:i]) or 'nothing'}. Go on with --resume.",
-                  file=sys.stderr)
+            print(f"interrupted in {name}; finished before it: {', '.join(names[:i]) or 'nothing'}. Go on "
+                  "with --resume.", file=sys.stderr)
             return 130
         except Exception:
             traceback.print_exc()
@@ -155,8 +156,8 @@ def _side_by_side(names, known, arguments):
             pool.shutdown(wait=False, cancel_futures=True)
             for process in processes:  # what they have reached is in their checkpoints
                 process.terminate()
-            print(f"interrupted; finished before it: {', '.join(finished) or 'nothing'}. Go on with --resume.",
-                  file=sys.stderr)
+            print(f"interrupted; finished before it: {', '.join(finished) or 'nothing'}. Go on with "
+                  "--resume.", file=sys.stderr)
             return 130
     if failed:
         print(f"experiments: failed: {', '.join(failed)}", file=sys.stderr)
@@ -167,8 +168,8 @@ def line(key, metric, quick):
     """One metric as one line: its mark, name, value and target."""
     target = (f" (target {framework.FORMS[metric.at]} {metric.target:g})" if metric.at in framework.FORMS
               else "")
-    return (
-        f"{framework.MARKS[framework.verdict(metric, quick)]} {key} = {framework.shown(metric.value)}{target}")
+    return (f"{framework.MARKS[framework.verdict(metric, quick)]} {key} = "
+            f"{framework.shown(metric.value)}{target}")
 
 
 def _report(parser, arguments):

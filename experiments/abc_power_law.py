@@ -102,7 +102,8 @@ def text(kept, metrics, n):
     far, near = (metrics[f"distance to the exact posterior at ε = {epsilon}"].value for epsilon in (20, 5))
     wide, narrow = (metrics[f"width at ε = {epsilon}"].value for epsilon in (20, 5))
     return (
-        f"Of {n:,} simulations {len(kept[20].theta):,} are kept at ε = 20 and {len(kept[5].theta):,} at ε = 5. The posterior is "
-        f"{wide:.2f} times as wide as the exact one at ε = 20 and {narrow:.2f} times at ε = 5; its largest error in probability "
-        f"falls from {far:.3f} to {near:.3f}. The coloured line is what a tolerance of that size samples in theory, and the "
-        "histogram follows it: what is left of the error is the tolerance's, not the sampler's.")
+        f"Of {n:,} simulations {len(kept[20].theta):,} are kept at ε = 20 and {len(kept[5].theta):,} at ε "
+        f"= 5. The posterior is {wide:.2f} times as wide as the exact one at ε = 20 and {narrow:.2f} times "
+        f"at ε = 5; its largest error in probability falls from {far:.3f} to {near:.3f}. The coloured line "
+        "is what a tolerance of that size samples in theory, and the histogram follows it: what is left "
+        "of the error is the tolerance's, not the sampler's.")

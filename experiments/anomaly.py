@@ -61,9 +61,10 @@ def run(settings):
     hardest = min(KINDS, key=lambda kind: areas[best][kind].value)
     told = ", ".join(f"{areas[name]['all'].value:.2f} ({name})" for name in curves)
     text = (
-        f"Trained on ordinary galaxies alone, all three scores put anomalies that are just as bright above ordinary galaxies: the "
-        f"areas under the ROC curves are {told}, where ½ is chance, and the flux alone gives {areas['flux']['all'].value:.2f}. For the "
-        f"best of them, the {best}, {hardest}s are the hardest, with {areas[best][hardest].value:.2f}.")
+        "Trained on ordinary galaxies alone, all three scores put anomalies that are just as bright above "
+        f"ordinary galaxies: the areas under the ROC curves are {told}, where ½ is chance, and the flux "
+        f"alone gives {areas['flux']['all'].value:.2f}. For the best of them, the {best}, {hardest}s are "
+        f"the hardest, with {areas[best][hardest].value:.2f}.")
     return Outcome(draw(galaxies, rebuilt, sigma, curves, areas), metrics, text)
 
 
@@ -159,7 +160,8 @@ def draw(galaxies, rebuilt, sigma, curves, areas):
     draw_areas(panels[1].subplots(), areas)
     draw_histograms(panels[2].subplots(len(sigma), 1, sharex=True), sigma)
     title = (
-        "Learnt from ordinary galaxies alone, three scores tell anomalies from galaxies that are just as bright")
+        "Learnt from ordinary galaxies alone, three scores tell anomalies from galaxies that are just as "
+        "bright")
     above.suptitle(title, x=0.01, ha="left")
     return figure
 

@@ -80,9 +80,9 @@ def run(settings):
     floor = rarest(read, x[N_HELD_OUT:]), told_apart(settings, held_out[:n], training[:n])
 
     nearest = min(rows, key=lambda name: rows[name].c2st)
-    text = (
-        "Three wishes, and no network grants them all: one pass, an exact likelihood, a free Jacobian. A classifier tells the samples "
-        f"of {ROWS[nearest]} from held-out digits least well ({rows[nearest].c2st:.2f}, where real digits have {floor[1]:.2f}).")
+    text = ("Three wishes, and no network grants them all: one pass, an exact likelihood, a free Jacobian. A "
+            f"classifier tells the samples of {ROWS[nearest]} from held-out digits least well "
+            f"({rows[nearest].c2st:.2f}, where real digits have {floor[1]:.2f}).")
     return Outcome(draw(rows, floor, to_host(held_out), n, text), reported(rows, floor, n), text)
 
 

@@ -48,9 +48,10 @@ def run(settings):
         **{f"variance lost, {name}": Metric(losses[at], note="fraction, 2 latents, digits held out")
            for name, losses in lost.items()}}
     text = (
-        f"Without activation functions an autoencoder is PCA: its plane is {angle:.2g}° from the principal one, its error PCA's to "
-        f"{100 * excess:.1g} %. With them, two numbers restore held-out digits with an error {100 * below['dense']:.0f} % below PCA's "
-        f"(dense) and {100 * below['convolutional']:.0f} % (convolutional).")
+        f"Without activation functions an autoencoder is PCA: its plane is {angle:.2g}° from the principal "
+        f"one, its error PCA's to {100 * excess:.1g} %. With them, two numbers restore held-out digits "
+        f"with an error {100 * below['dense']:.0f} % below PCA's (dense) and "
+        f"{100 * below['convolutional']:.0f} % (convolutional).")
     return Outcome(draw(fits[SHOWN], held_out, labels, latents, lost, text), metrics, text)
 
 

@@ -60,9 +60,10 @@ def run(settings):
         float(np.mean(read(held_out[labels[:N_HELD_OUT] == 0]) == 0)))
     bits = first["bits"]
     text = (
-        f"Given the centre of a digit, a conditional flow draws the rest of it better than a Gaussian can. Held-out digits cost "
-        f"{bits['flow']:.2f} bits per pixel given their centre, {bits['alone']:.2f} without it, and {bits['gaussian']:.2f} with the "
-        f"Gaussian. Of the completions of a zero {100 * zeros['flow']:.0f} % are read as a zero.")
+        "Given the centre of a digit, a conditional flow draws the rest of it better than a Gaussian can. "
+        f"Held-out digits cost {bits['flow']:.2f} bits per pixel given their centre, {bits['alone']:.2f} "
+        f"without it, and {bits['gaussian']:.2f} with the Gaussian. Of the completions of a zero "
+        f"{100 * zeros['flow']:.0f} % are read as a zero.")
     return Outcome(draw(held_out, labels[:N_HELD_OUT], found, transforms, text), metrics, text)
 
 

@@ -72,10 +72,11 @@ def run(settings):
                "Metropolis, wide start: error of the weight": Metric(error["Metropolis"], note=others),
                "Metropolis: share of proposals taken": Metric(float(walks["Metropolis"].acceptance.mean()))}
     text = (
-        "Plain Langevin keeps the weights of its start; annealed finds 80 : 20. "
-        f"The weight of the left mode is off by {error['plain']:.2f} after {total:,} plain steps from a wide start, and by "
-        f"{error['plain, from the left']:.2f} from one on the left. Annealed it is off by {error['annealed, exact score']:.3f} with "
-        f"the exact score and by {error['annealed, learnt score']:.3f} with a learnt one.")
+        "Plain Langevin keeps the weights of its start; annealed finds 80 : 20. The weight of the left mode "
+        f"is off by {error['plain']:.2f} after {total:,} plain steps from a wide start, and by "
+        f"{error['plain, from the left']:.2f} from one on the left. Annealed it is off by "
+        f"{error['annealed, exact score']:.3f} with the exact score and by "
+        f"{error['annealed, learnt score']:.3f} with a learnt one.")
     return Outcome(draw(settings, mixture, data, walks, shares, sigmas, every, text), metrics, text)
 
 

@@ -56,11 +56,12 @@ def run(settings):
                 for name in plane}
     percent = {name: [f"{100 * purity:.0f} %" for purity in values] for name, values in by_latents.items()}
     text = (
-        f"Two numbers from a network set digits apart that PCA's two numbers mix: of {SHOWN} clusters, found without labels and each "
-        f"called by its most frequent digit, {percent['autoencoder'][0]} of the held-out digits are called rightly in the plane of "
-        f"an autoencoder, {percent['VAE'][0]} in that of a variational one, {percent['PCA'][0]} in PCA's. With {latents[-1]} numbers "
-        f"it is {percent['autoencoder'][-1]}, {percent['VAE'][-1]} and {percent['PCA'][-1]}. BIC, on two numbers, chooses "
-        f"{chosen['autoencoder']}, {chosen['VAE']} and {chosen['PCA']} clusters.")
+        f"Two numbers from a network set digits apart that PCA's two numbers mix: of {SHOWN} clusters, "
+        f"found without labels and each called by its most frequent digit, {percent['autoencoder'][0]} of "
+        f"the held-out digits are called rightly in the plane of an autoencoder, {percent['VAE'][0]} in "
+        f"that of a variational one, {percent['PCA'][0]} in PCA's. With {latents[-1]} numbers it is "
+        f"{percent['autoencoder'][-1]}, {percent['VAE'][-1]} and {percent['PCA'][-1]}. BIC, on two "
+        f"numbers, chooses {chosen['autoencoder']}, {chosen['VAE']} and {chosen['PCA']} clusters.")
     shown = {name: (to_host(z), mixtures[name][SHOWN], tables[name][SHOWN]) for name, (_, z) in plane.items()}
     figure = draw(shown, labels, numbers, bic,
                   {name: [tables[name][n].purity for n in numbers] for name in plane}, latents, by_latents)

@@ -33,17 +33,17 @@ def run(settings):
     for offset, (name, task) in enumerate(TASKS.items()):
         results[name] = _run_task(settings, name, task, 100 * offset)
         c2st, gap, gap_error, seconds, _, _ = results[name]
-        note = (
-            f"mean of {len(c2st)} observations, {min(c2st):.3f} to {max(c2st):.3f}; published NPE: {task.published}; "
-            f"flow: {task.density}")
+        note = (f"mean of {len(c2st)} observations, {min(c2st):.3f} to {max(c2st):.3f}; published NPE: "
+                f"{task.published}; flow: {task.density}")
         metrics[f"{name}: C2ST"] = Metric(float(np.mean(c2st)), task.target,
                                           "most" if task.target else "report", note)
         metrics[f"{name}: exact minus NPE, mean test log q [nats]"] = Metric(
             gap, note=f"± {gap_error:.3f}, {N_TESTS} test pairs")
         metrics[f"{name}: training [s]"] = Metric(seconds)
     text = (
-        "Each dot is one observation: 0.5 means that a neural network cannot tell our samples from exact ones, 1 that it always "
-        "can. The bar is the published mean for neural posterior estimation with as many simulations.")
+        "Each dot is one observation: 0.5 means that a neural network cannot tell our samples from exact "
+        "ones, 1 that it always can. The bar is the published mean for neural posterior estimation with as "
+        "many simulations.")
     return Outcome(_figure(results), metrics, text)
 
 

@@ -63,8 +63,9 @@ def run(settings):
     metrics["training [s]"] = Metric(
         training_seconds, note=f"{len(posterior.members)} members, side by side where there are cores")
     text = (
-        "Filled: what the networks answer; black: the exact posterior, from a grid. The same networks gave both, and the "
-        "P–P curves are over a thousand more signals: a curve inside the grey band is calibrated.")
+        "Filled: what the networks answer; black: the exact posterior, from a grid. The same networks gave "
+        "both, and the P–P curves are over a thousand more signals: a curve inside the grey band is "
+        "calibrated.")
     return Outcome(_figure(package, settings, ours, exact, pit), metrics, text)
 
 

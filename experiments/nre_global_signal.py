@@ -68,9 +68,10 @@ def run(settings):
     metrics["training [s]"] = Metric(training_seconds, note=f"{len(posterior.history['train_loss'])} epochs")
     metrics["sampling [s]"] = Metric(sampling_seconds, note=f"{n_samples} draws, slice sampler")
     text = (
-        "Left: the posterior that the ratio implies, and the exact one from a grid. Middle: what the classifier says of pairs that it "
-        "never saw; it is sure of most, since a wrong signal is easily told. Right: whether it may be believed: of pairs that it gives "
-        "the same odds, the matched should outnumber the mismatched by just these.")
+        "Left: the posterior that the ratio implies, and the exact one from a grid. Middle: what the "
+        "classifier says of pairs that it never saw; it is sure of most, since a wrong signal is easily "
+        "told. Right: whether it may be believed: of pairs that it gives the same odds, the matched should "
+        "outnumber the mismatched by just these.")
     return Outcome(_figure(package, ours, exact, matched, mismatched), metrics, text)
 
 

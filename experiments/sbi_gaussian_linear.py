@@ -65,8 +65,9 @@ def run(settings):
         metrics[f"{name}: {n_samples:,} draws [s]"] = Metric(drawn_at - trained)
     draws = {"exact": to_host(exact), **{name: to_host(samples) for name, samples in draws.items()}}
     text = (
-        "Left and middle: mean and width of each of the ten parameters, in units of the exact posterior's width; zero and one are "
-        "right. The mean errs where a coefficient of the regression does. Right: the C2ST, in which all ten dimensions count together.")
+        "Left and middle: mean and width of each of the ten parameters, in units of the exact posterior's "
+        "width; zero and one are right. The mean errs where a coefficient of the regression does. Right: the "
+        "C2ST, in which all ten dimensions count together.")
     return Outcome(_figure(draws, to_host(observation),
                            {name: metrics[f"{name}: C2ST"].value for name in TARGETS}), metrics, text)
 

@@ -101,11 +101,13 @@ def run(settings):
                                                                    note="training and draws")
         for name in TASKS for method in METHODS}
     text = (
-        f"Every C2ST is over {n:,} draws a side, which leaves it uncertain by about {0.5 / np.sqrt(2 * n):.2f}: 0.5 means that a "
-        "classifier cannot tell a method's draws from exact ones, 1 that it always can. Seconds are those of one question, from the "
-        "simulations to the draws; NPE answers the next question at once, NLE and NRE by another walk or another resampling, ABC only "
-        "where the next observation is near simulations already made. R-hat above 1.01 for NLE on two moons says that its chains stay "
-        "in the moon where they start; the start, weighted draws of the prior, decides how many walk in each.")
+        f"Every C2ST is over {n:,} draws a side, which leaves it uncertain by about "
+        f"{0.5 / np.sqrt(2 * n):.2f}: 0.5 means that a classifier cannot tell a method's draws from exact "
+        "ones, 1 that it always can. Seconds are those of one question, from the simulations to the draws; "
+        "NPE answers the next question at once, NLE and NRE by another walk or another resampling, ABC "
+        "only where the next observation is near simulations already made. R-hat above 1.01 for NLE on two "
+        "moons says that its chains stay in the moon where they start; the start, weighted draws of the "
+        "prior, decides how many walk in each.")
     return Outcome(draw(answers, exact, list(sizes)), metrics, text)
 
 

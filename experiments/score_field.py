@@ -41,11 +41,11 @@ def run(settings):
                                                                         note="over 12 levels"),
                **{f"two moons: relative error of the score at σ = {fits['moons'].sigmas[level]:.2g}": Metric(
         errors["moons"][level]) for level in SHOWN}}
-    text = (
-        "The learnt field points where the exact one does, and is least sure where the noise is least. "
-        f"For Gaussian data its relative error is at most {100 * worst['normal']:.1f} % at every level. For two moons it grows from "
-        f"{100 * best:.1f} % to {100 * worst['moons']:.0f} % as the noise falls below the width of the moons, and the samples say "
-        "less and less about the slope between them.")
+    text = ("The learnt field points where the exact one does, and is least sure where the noise is least. "
+            f"For Gaussian data its relative error is at most {100 * worst['normal']:.1f} % at every level. "
+            f"For two moons it grows from {100 * best:.1f} % to {100 * worst['moons']:.0f} % as the noise "
+            "falls below the width of the moons, and the samples say less and less about the slope between "
+            "them.")
     return Outcome(draw(settings, fits, moons, errors, text), metrics, text)
 
 

@@ -99,9 +99,8 @@ def test_without_cupy_the_cpu_computes_and_cuda_says_what_to_install(no_cupy, mo
 
 @pytest.mark.parametrize(("driver", "reason"),
                          [(0, r"CuPy 14\.2\.0 finds no NVIDIA driver$"),
-                          (
-    12040,
-    r"is built for CUDA 13, and the driver knows CUDA 12\.4 at most: install diptych\[cuda12\] in its place, or a newer driver"),
+                          (12040, r"is built for CUDA 13, and the driver knows CUDA 12\.4 at most: "
+                                  r"install diptych\[cuda12\] in its place, or a newer driver"),
                           (13010, r"sees no usable GPU \(driver for CUDA 13\.1\)$"),
                           (13000, r"driver for CUDA 13\.0"),
                           (RuntimeError("cudaErrorUnknown"), r"cannot ask the driver \(cudaErrorUnknown\)")])
@@ -123,9 +122,8 @@ def test_a_gpu_that_is_hidden_is_named(fake, monkeypatch):
 def test_a_gpu_without_a_compiler_is_no_use(fake):
     fake(nvrtc=RuntimeError("Failure finding libnvrtc.so.13"), built_for=13000)
     assert device.module() is np
-    with pytest.raises(
-            RuntimeError,
-            match=r"cannot load NVRTC, .* \(Failure finding libnvrtc.so.13\); install .* diptych\[cuda13-ctk\]"):
+    with pytest.raises(RuntimeError, match=r"cannot load NVRTC, .* \(Failure finding libnvrtc.so.13\); "
+                                           r"install .* diptych\[cuda13-ctk\]"):
         device.module("cuda")
 
 
@@ -142,9 +140,8 @@ def test_two_wheels_are_named_where_cupy_does_not_work(fake, monkeypatch, availa
     if available:
         assert device.module("cuda") is cupy
         return
-    with pytest.raises(
-            RuntimeError,
-            match=r"; cupy-cuda12x 14\.2\.0 and cupy-cuda13x 14\.1\.1 break each other: uninstall them all, then"):
+    both = r"; cupy-cuda12x 14\.2\.0 and cupy-cuda13x 14\.1\.1 break each other: uninstall them all, then"
+    with pytest.raises(RuntimeError, match=both):
         device.module("cuda")
     monkeypatch.setitem(sys.modules, "cupy", None)
     with pytest.raises(
@@ -187,9 +184,9 @@ def test_arrays_on_two_devices_are_refused_by_name(cp):
     host, there = np.ones(2), cp.ones(2)
     device.check_together(params=there, x=there, context=None)
     device.check_together(params=host, x=host, context=None)
-    with pytest.raises(
-            ValueError,
-            match="^x: expected an array on the device, where params is, got one on the host; accel.device.put "):
+    with pytest.raises(ValueError,
+                       match="^x: expected an array on the device, where params is, got one on the host; "
+                       "accel.device.put "):
         device.check_together(params=there, x=host)
     with pytest.raises(
             ValueError,

@@ -34,7 +34,8 @@ def python(*words, **environment):
 
 @pytest.mark.parametrize("package", ["reference", "accel"])
 def test_an_import_brings_only_what_it_needs(package, record_property, capsys):
-    code = f"import sys, time; t = time.perf_counter(); import {package}; print(time.perf_counter() - t, *sys.modules)"
+    code = (f"import sys, time; t = time.perf_counter(); import {package}; print(time.perf_counter() - t, "
+            "*sys.modules)")
     runs = [python("-c", code).stdout.split() for _ in range(5)]
     seconds = statistics.median(float(run[0]) for run in runs)
     record_property("seconds", seconds)
@@ -87,7 +88,8 @@ def test_nothing_is_pickled():
     for path, text in tracked().items():
         if path.endswith(".py") and not path.startswith("tests/"):
             code = "\n".join(line.split("#")[0] for line in text.splitlines())
-            used = r"\b(?:import|from) (?:c?pickle|dill|shelve|marshal)\b|allow_pickle\s*=\s*True|joblib\.(?:dump|load)"
+            used = (r"\b(?:import|from) (?:c?pickle|dill|shelve|marshal)\b|allow_pickle\s*=\s*True"
+                    r"|joblib\.(?:dump|load)")
             assert not re.search(used, code), path
         assert not path.endswith((".pkl", ".pickle", ".joblib")), path
 

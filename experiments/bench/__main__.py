@@ -42,9 +42,8 @@ def main(words=None):
         print("\n".join(f"{name:24} {title}" for name, title in known.items()) or "no benchmark yet")
         return 0
     if unknown := [name for name in arguments.names if name not in (*known, "all")] or not arguments.names:
-        parser.error(
-            f"expected benchmarks for --device {arguments.device}, got {unknown if arguments.names else 'none'} "
-            f"(choose from {', '.join((*known, 'all'))})")
+        parser.error(f"expected benchmarks for --device {arguments.device}, got "
+                     f"{unknown if arguments.names else 'none'} (choose from {', '.join((*known, 'all'))})")
     try:
         xp = device.module(arguments.device)
     except RuntimeError as error:

@@ -47,7 +47,8 @@ def run(xp, quick):
     return timing.against(f"NRE training step, {CONTEXT} data, batch {BATCH}", taken, rounds,
                           targets={"sbi": 5},
                           compared={
-        "sbi": f"{peers.torch_size(net):,} parameters, ours {ravel(params).size:,}; {ATOMS} pairs for each x"})
+        "sbi": f"{peers.torch_size(net):,} parameters, ours {ravel(params).size:,}; {ATOMS} pairs for "
+        "each x"})
 
 
 def sbi_loss(theta, x):

@@ -64,7 +64,8 @@ def measure(xp, name, work, prepare, quick):
         gap = np.abs(flat(steps[key]()) - expected).max() / np.abs(expected).max()
         if not gap <= TOLERANCE[dtype]:
             raise AssertionError(
-                f"{name}: {key} differs from the reference by {gap:.1e} of the scale, {TOLERANCE[dtype]:.0e} is allowed")
+                f"{name}: {key} differs from the reference by {gap:.1e} of the scale, {TOLERANCE[dtype]:.0e} "
+                "is allowed")
     wait = (lambda: None) if xp is np else xp.cuda.get_current_stream().synchronize
     taken, rounds = timing.interleaved(steps, quick=quick, wait=wait, seconds=0.5)
     row = {"page": name, "work": work, "rounds": rounds}

@@ -47,9 +47,10 @@ def markdown(records):
                for entry in record["blas"]}
     lines = [
         "# Speed on a CPU", "",
-        "The peer's time over ours, so that more is better; both measured in one run, in turn, medians. One BLAS thread, float32.",
-        "What the sides compute was compared first: see the last column. `make bench` writes this page from its records.",
-        "", f"{records[0]['machine']['processor']}; {'; '.join(sorted(kernels))}; "
+        "The peer's time over ours, so that more is better; both measured in one run, in turn, medians. One "
+        "BLAS thread, float32.",
+        "What the sides compute was compared first: see the last column. `make bench` writes this page from "
+        "its records.", "", f"{records[0]['machine']['processor']}; {'; '.join(sorted(kernels))}; "
         + ", ".join(f"{name} {version}" for name, version in versions.items()) + ".", "",
         "| work | peer | ours | peer's | ratio | target | | compared |", "|---|---|---|---|---|---|---|---|"]
     for row in rows(records):
@@ -70,14 +71,16 @@ def limits(records):
         return ""
     lines = [
         "", "## The limit", "",
-        "Operations of the matrix products as computed, over the time and over the rate of this machine's best product; then the",
-        "shares of the time that the same products take alone in a warm cache, that tanh takes, and that is left for the rest.",
-        "", "| work | Mflop | ours | Gflop/s | of the limit | products alone | tanh | rest |",
+        "Operations of the matrix products as computed, over the time and over the rate of this machine's "
+        "best product; then the",
+        "shares of the time that the same products take alone in a warm cache, that tanh takes, and that "
+        "is left for the rest.", "",
+        "| work | Mflop | ours | Gflop/s | of the limit | products alone | tanh | rest |",
         "|---|---|---|---|---|---|---|---|"]
     for row in found:
         cells = [row["work"], _or_dash(row.get("Mflop")), _amount(row, "ours"), shown(row["Gflop/s"])]
-        lines.append(
-            f"| {' | '.join(cells + [_or_dash(row.get(key)) for key in ('fraction', 'products alone', 'tanh', 'rest')])} |")
+        cells += [_or_dash(row.get(key)) for key in ("fraction", "products alone", "tanh", "rest")]
+        lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 
 

@@ -86,7 +86,8 @@ def _row(xp, work, steps, results, quick):
         allowed = TOLERANCE[key.rpartition(" ")[2]] if key != "reference" else 0
         if gap > allowed:
             raise AssertionError(
-                f"{work}: {key} differs from the reference by {gap:.1e} of the scale, {allowed:.0e} is allowed")
+                f"{work}: {key} differs from the reference by {gap:.1e} of the scale, {allowed:.0e} is "
+                "allowed")
     taken, rounds = timing.interleaved(steps, quick=quick, wait=wait)
     row = {"work": work, "rounds": rounds}
     for key, seconds in taken.items():

@@ -144,7 +144,8 @@ def settings(*, backend="accel", where=None, dtype=None, seed=0, quick=False, pr
     package = experiments.backend(backend)
     if backend == "reference" and (where == "cuda" or dtype == "float32"):
         raise ValueError(
-            "backend: reference computes on the cpu in float64, by definition; choose accel for anything else")
+            "backend: reference computes on the cpu in float64, by definition; choose accel for anything "
+            "else")
     dtype = dtype or ("float64" if backend == "reference" else "float32")
     if dtype not in ("float64", "float32"):
         raise ValueError(f"dtype: expected float64 or float32, got {dtype!r}")

@@ -112,7 +112,8 @@ def found():
         cupy = device.module("cuda")
         has = machine(cupy)
         cuda = f"CUDA {has['cuda_runtime'] // 1000}.{has['cuda_runtime'] % 1000 // 10}"
-        gpu = f"✓ {has['gpu']}, driver {has['driver']}, CuPy {cupy.__version__} for {cuda}, NVRTC {has['nvrtc']}"
+        gpu = (f"✓ {has['gpu']}, driver {has['driver']}, CuPy {cupy.__version__} for {cuda}, NVRTC "
+               f"{has['nvrtc']}")
     except RuntimeError as error:
         gpu = f"✗ no GPU: {str(error).partition(', but ')[2] or error}"
     return [*lines, gpu]

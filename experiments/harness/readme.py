@@ -1,8 +1,8 @@
 """The tables in the README, written between their markers by `python -m experiments.harness.readme`.
 
-    algorithms, pieces   a row for each page: its source, the worst disagreement of its twins as `make audit` measured it, and how
-                         many times faster accel is in float32 on one core than the reference, as the
-                         benchmark `pages` measured it
+    algorithms, pieces   a row for each page: its source, the worst disagreement of its twins as `make audit`
+                         measured it, and how many times faster than the reference accel is in float32 on one
+                         core, as the benchmark `pages` measured it
     results              a row for each metric with a target, from the records of the last full run
 """
 import ast

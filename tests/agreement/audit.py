@@ -71,20 +71,21 @@ def markdown(rows, n_functions, versions):
                 for text in row["failures"]]
     lines = [
         "# How far accel is from the reference", "",
-        f"{len({row['function'] for row in rows})} of {n_functions} public functions compared, "
-        f"on {', '.join(sorted({row['backend'] for row in rows}))}; {len(failures)} failures. "
+        f"{len({row['function'] for row in rows})} of {n_functions} public functions compared, on "
+        f"{', '.join(sorted({row['backend'] for row in rows}))}; {len(failures)} failures. "
         f"{', '.join(f'{name} {number}' for name, number in versions.items())}.", "",
-        "Disagreement is relative to the largest magnitude of the leaf; the last column is its worst share of what the tests allow. "
-        "A dash stands where nothing is compared to rounding: such results are equal.", "", *failures]
+        "Disagreement is relative to the largest magnitude of the leaf; the last column is its worst share "
+        "of what the tests allow. A dash stands where nothing is compared to rounding: such results are "
+        "equal.", "", *failures]
     for dtype in ("float64", "float32"):
         lines += ["", f"## {dtype}", "", "| function | on | value | at n | gradient | at n | of allowed |",
                   "|---|---|---|---|---|---|---|"]
         for row in rows:
             if row["dtype"] == dtype:
                 share = max(row["value_of_allowed"] or 0, row["gradient_of_allowed"] or 0)
-                lines.append(
-                    f"| {row['function']} | {row['backend']} | {_shown(row['value'])} | {row['value_size'] or '–'} "
-                    f"| {_shown(row['gradient'])} | {row['gradient_size'] or '–'} | {share:.1%} |")
+                lines.append(f"| {row['function']} | {row['backend']} | {_shown(row['value'])} | "
+                             f"{row['value_size'] or '–'} | {_shown(row['gradient'])} | "
+                             f"{row['gradient_size'] or '–'} | {share:.1%} |")
     return "\n".join(lines) + "\n"
 
 
@@ -110,9 +111,8 @@ def main(arguments=None):
     (out / "audit.json").write_text(json.dumps(record, indent=1) + "\n", "utf-8")
     (out / "audit.md").write_text(markdown(rows, len(functions), versions), "utf-8")
     failures = [f"{row['backend']} {row['dtype']} {text}" for row in rows for text in row["failures"]]
-    print(*failures,
-          f"{len(covered)} of {len(functions)} functions compared, {len(failures)} failures: {out / 'audit.md'}",
-          sep="\n")
+    print(*failures, f"{len(covered)} of {len(functions)} functions compared, {len(failures)} failures: "
+          f"{out / 'audit.md'}", sep="\n")
     return 1 if failures or len(covered) < len(functions) else 0
 
 

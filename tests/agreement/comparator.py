@@ -1,7 +1,7 @@
 """How close two results must be: one rule, and no tolerance at a call site.
 
     float64   |actual − expected| ≤ 32 · terms · ε · scale
-    float32   at most 3 times as far from the float64 reference as the reference itself when fed float32, plus 8 ulp
+    float32   at most 3 times as far from the float64 reference as the reference fed float32, plus 8 ulp
 
 `scale` is the largest magnitude of the expected leaf (1 where it is all zeros) and `terms` the length of the
 longest sum or chain of operations behind it. NaN matches only NaN, inf only the same inf.
@@ -31,7 +31,8 @@ class Gap(NamedTuple):
     def check(self, what):
         """Raise AssertionError, with where and by how much, unless the gap is allowed."""
         assert self.absolute <= self.allowed, (
-            f"{what}: differs by {self.absolute:.3g}, allowed {self.allowed:.3g} on a scale of {self.scale:.3g}")
+            f"{what}: differs by {self.absolute:.3g}, allowed {self.allowed:.3g} on a scale of "
+            f"{self.scale:.3g}")
 
 
 def flatten(result, path=""):

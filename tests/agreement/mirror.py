@@ -60,7 +60,8 @@ def check_documented(package, name):
         f"{package.__name__}.{name}: section Parameters does not describe {', '.join(missing)}")
     unknown = [parameter for parameter in documented if parameter not in expected]
     assert not unknown, (
-        f"{package.__name__}.{name}: section Parameters describes {', '.join(unknown)}, which it does not take")
+        f"{package.__name__}.{name}: section Parameters describes {', '.join(unknown)}, which it does not "
+        "take")
 
 
 def check_same_documentation(left, right, name):

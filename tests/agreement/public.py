@@ -10,7 +10,7 @@ import pkgutil
 
 __all__ = ["modules", "public_functions", "public_names", "signature"]
 
-ONLY_IN_ACCEL = ("device", "memory", "kernels")
+ONLY_IN_ACCEL = ("device", "generators", "memory", "kernels")
 
 
 @functools.lru_cache(maxsize=4)

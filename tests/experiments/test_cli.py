@@ -144,7 +144,8 @@ def test_report_prints_the_page_and_what_misses(toy, tmp_path, capsys):
 
 
 def test_the_module_runs_as_a_program_and_lists_without_matplotlib():
-    code = "import sys; from experiments.__main__ import main; main(['list']); print('matplotlib' in sys.modules, 'sklearn' in sys.modules)"
+    code = ("import sys; from experiments.__main__ import main; main(['list']); print('matplotlib' in "
+            "sys.modules, 'sklearn' in sys.modules)")
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
     assert done.returncode == 0 and done.stdout.splitlines()[-1] == "False False", done.stderr
     done = subprocess.run([sys.executable, "-m", "experiments", "run", "nothing"], capture_output=True,

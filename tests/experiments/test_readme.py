@@ -70,10 +70,11 @@ def test_the_worst_of_a_module_is_found(tmp_path):
         '"""A flow: words.\n\nSource        "On flows, 2017", Doe and Roe, 2016, eq. 3; others, 1999.\n"""\n')
     audit = tmp_path / "audit.json"
     audit.write_text(
-        '{"rows": [{"function": "density.maf.loss", "backend": "numpy", "dtype": "float64", "value": 1e-16, "gradient": null},'
-        '{"function": "density.maf.loss_and_grad", "backend": "numpy", "dtype": "float64", "value": 0.0, "gradient": 3e-15},'
-        '{"function": "density.maf.loss", "backend": "numpy", "dtype": "float32", "value": 1e-3, "gradient": null},'
-        '{"function": "density.mafia.loss", "backend": "numpy", "dtype": "float64", "value": 1.0, "gradient": 1.0}]}')
+        '{"rows": [{"function": "density.maf.loss", "backend": "numpy", "dtype": "float64", "value": 1e-16, '
+        '"gradient": null},{"function": "density.maf.loss_and_grad", "backend": "numpy", "dtype": "float64", '
+        '"value": 0.0, "gradient": 3e-15},{"function": "density.maf.loss", "backend": "numpy", "dtype": '
+        '"float32", "value": 1e-3, "gradient": null},{"function": "density.mafia.loss", "backend": "numpy", '
+        '"dtype": "float64", "value": 1.0, "gradient": 1.0}]}')
     speed = tmp_path / "speed.json"
     rooms = ("density",)
     assert readme.table(rooms, tmp_path, audit, speed).splitlines()[2].endswith(

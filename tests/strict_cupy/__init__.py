@@ -1,9 +1,8 @@
-"""A strict stand-in for CuPy that runs on a laptop: same names, same types, same refusals, CUDA-graph
-semantics.
+"""A strict stand-in for CuPy that runs on a laptop: same names, types and refusals, CUDA-graph semantics.
 
     xp = strict_cupy.install()          in sys.modules as cupy and cupyx from here on; xp is the module cupy
     with strict_cupy.counted() as spent:
-        …                               spent: {"launch": …, "sync": …, "upload": …, "kernel": …, "bytes": …} of the block
+        …                               then {"launch": …, "sync": …, "upload": …, "kernel": …, "bytes": …}
 
 Its names and signatures are frozen from the real wheel (manifest.json, written by make_manifest.py). What
 CuPy does differently from NumPy without a word, or leaves undefined, is refused (StrictError) rather than

@@ -63,7 +63,8 @@ class Device:
         if self.capturing:
             if self.capturing not in self.streams[-1:]:
                 raise StrictError(
-                    "a kernel launched on another stream than the capturing one runs at once and is not in the graph")
+                    "a kernel launched on another stream than the capturing one runs at once and is not in "
+                    "the graph")
             outputs = [leaf for leaf, is_fresh in zip(leaves(result), fresh) if is_fresh]
             self.undo.extend(functools.partial(poison, output) for output in outputs)
             self.tape.append(lambda: _refill(result, fresh, _run(compute)))

@@ -17,7 +17,8 @@ __all__ = ["Ufunc", "call_method", "flat", "function"]
 
 # Parameters that must be device arrays, and functions that take a number in the first of them
 ARRAYS = frozenset(
-    "A a a1 a2 ar ar1 ar2 arr arr1 arr2 array arrays ary b c condition dst element m p prototype tup v val x x1 x2 y z".split())
+    "A a a1 a2 ar ar1 ar2 arr arr1 arr2 array arrays ary b c condition dst element m p prototype tup v val x "
+    "x1 x2 y z".split())
 TAKE_NUMBERS = {"where", "isclose", "allclose", "searchsorted"}
 # Parameters that CuPy uploads in silence, and those that it needs on the host
 UPLOADED = {"indices", "ind", "repeats", "q", "operands"}
@@ -172,9 +173,8 @@ class Ufunc:
         if wrong:
             raise TypeError(f"Wrong arguments {wrong}")
         if not self.nin <= len(args) <= self.nin + self.nout:
-            raise TypeError(
-                f"Wrong number of arguments for {self.__name__!r}: between {self.nin} and {self.nin + self.nout}, "
-                f"got {len(args)}")
+            raise TypeError(f"Wrong number of arguments for {self.__name__!r}: between {self.nin} and "
+                            f"{self.nin + self.nout}, got {len(args)}")
         inputs = args[:self.nin]
         outs = args[self.nin:] or (out if isinstance(out, tuple) else (out,) if out is not None else ())
         for x in inputs:
@@ -193,7 +193,8 @@ class Ufunc:
             for target, r in zip(targets, results):
                 if target.shape != np.broadcast_shapes(target.shape, r.shape):
                     raise ValueError(
-                        f"non-broadcastable output operand with shape {target.shape}, result of shape {r.shape}")
+                        f"non-broadcastable output operand with shape {target.shape}, result of shape "
+                        f"{r.shape}")
                 np.copyto(target, r, casting=casting)
             return tuple(targets or results)
 
@@ -214,7 +215,8 @@ class Ufunc:
                        for loop in loops if all(_fits(x, np.dtype(t), weak) for x, t in zip(inputs, loop[0]))]
         if not fitting:
             raise TypeError(
-                f"Wrong type ({dtype or [getattr(x, 'dtype', type(x)) for x in inputs]}) of arguments for {self.__name__}")
+                f"Wrong type ({dtype or [getattr(x, 'dtype', type(x)) for x in inputs]}) of arguments for "
+                f"{self.__name__}")
         return fitting[0]
 
     def outer(self, a, b, **kwargs):

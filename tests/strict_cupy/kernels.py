@@ -142,7 +142,8 @@ class Function:
             raise RuntimeError(f"CUDA_ERROR_INVALID_VALUE: {self.name}: grid {grid}, block {block}")
         if shared > self._shared:
             raise RuntimeError(
-                f"CUDA_ERROR_INVALID_VALUE: {self.name}: {shared} bytes of shared memory, {self._shared} were asked for")
+                f"CUDA_ERROR_INVALID_VALUE: {self.name}: {shared} bytes of shared memory, {self._shared} "
+                "were asked for")
 
     def _check(self, place, dtype, pointer, const, value):
         what = f"{self.name}: argument {place}"
@@ -151,8 +152,8 @@ class Function:
             if not isinstance(value, ndarray):
                 raise StrictError(f"{what}: expected a device array, got {type(value).__name__}")
             if value.dtype != code or not value.flags.c_contiguous:
-                raise StrictError(
-                    f"{what}: the kernel reads {dtype}, contiguous; got {value.dtype}, strides {value.strides}")
+                raise StrictError(f"{what}: the kernel reads {dtype}, contiguous; got {value.dtype}, strides "
+                                  f"{value.strides}")
             return ctypes.c_void_p(value._buffer.ctypes.data)
         if not isinstance(value, np.generic) or value.dtype != code:
             raise StrictError(

@@ -39,7 +39,8 @@ def check_call(name, entry, args, kwargs):
         if len(args) > entry["positional"]:
             place = entry["positional"]
             raise StrictError(
-                f"{name}(): argument {place + 1} is {params[place]!r} in CuPy and another in NumPy; pass it by name")
+                f"{name}(): argument {place + 1} is {params[place]!r} in CuPy and another in NumPy; pass "
+                "it by name")
     missing = set(entry["required"]) - set(params[:len(args)]) - set(kwargs)
     if missing:
         raise TypeError(f"{name}() missing a required argument: {sorted(missing)[0]!r}")

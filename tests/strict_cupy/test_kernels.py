@@ -37,7 +37,9 @@ extern "C" __global__ void reversed(const int* x, int* y) {
   __syncthreads();
   y[blockIdx.x * 64 + threadIdx.x] = tile[63 - threadIdx.x];
 }
-extern "C" __global__ void votes(unsigned* out) { out[threadIdx.x] = __ballot_sync(0xffffffffu, threadIdx.x % 3 == 0); }
+extern "C" __global__ void votes(unsigned* out) {
+  out[threadIdx.x] = __ballot_sync(0xffffffffu, threadIdx.x % 3 == 0);
+}
 extern "C" __global__ void poisoned(real* out) { DYN_SHARED(real, s); out[threadIdx.x] = s[threadIdx.x]; }
 extern "C" __global__ void racing(const int* x, int* y) {
   __shared__ int tile[64];
@@ -163,6 +165,8 @@ def test_launches_and_bytes_are_counted():
      ("t.kernel('beyond_shared')((1,), (32,), (t.cp.zeros(32, np.float32),), shared_mem=64)",
       "Segmentation fault")])
 def test_a_missed_barrier_and_a_step_too_far_end_the_process(launch, message):
-    code = f"import faulthandler; faulthandler.enable(); from tests.strict_cupy import test_kernels as t; import numpy as np\n{launch}"
+    code = (
+        "import faulthandler; faulthandler.enable(); from tests.strict_cupy import test_kernels as t; import "
+        f"numpy as np\n{launch}")
     finished = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     assert finished.returncode and message in finished.stderr

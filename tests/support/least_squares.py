@@ -14,13 +14,16 @@ __all__ = ["Step", "model"]
 ROWS = 8                                                              # of a block
 SOURCE = r'''
 // Rows of a batch in blocks of ROWS, a thread for each parameter; blockIdx.y is the model.
-__device__ real residual(const real* w, const real* x, const real* y, const real* noise, int row, long long drawn, int n) {
+__device__ real residual(const real* w, const real* x, const real* y, const real* noise, int row,
+    long long drawn, int n) {
   real sum = -y[row];
-  for (int k = 0; k < n; k++) sum += w[k] * (x[(long long)row * n + k] + (NOISY ? noise[drawn * n + k] : real(0)));
+  for (int k = 0; k < n; k++)
+    sum += w[k] * (x[(long long)row * n + k] + (NOISY ? noise[drawn * n + k] : real(0)));
   return sum;
 }
-extern "C" __global__ void gradient(const real* flat, const int* rows, const int* cursor, const real* noise, const real* x, const real* y,
-    real* partial, real* losses, int n, int n_steps, int size, int with_gradient) {
+extern "C" __global__ void gradient(const real* flat, const int* rows, const int* cursor, const real* noise,
+    const real* x, const real* y, real* partial, real* losses, int n, int n_steps, int size,
+    int with_gradient) {
   long long batch = ((long long)blockIdx.y * n_steps + cursor[0]) * size;
   int first = blockIdx.x * ROWS, last = min(first + ROWS, size), k = threadIdx.x;
   real d = 0, loss = 0;

@@ -3,8 +3,9 @@
 A page is a module that both packages have, by its dotted name without the package's. Its tests are
 
     truth        tests/density/test_maf.py
-    kernels      tests/kernels/test_<kernel>.py for every kernel that the page of accel imports, by the kernel's folder
-    the rest     every test with a parameter of that name, or of a name in it: agreement, mirror, conformance, structure, examples
+    kernels      tests/kernels/test_<kernel>.py for every kernel that the page of accel imports, by its folder
+    the rest     every test with a parameter of that name, or of a name in it: agreement, mirror, conformance,
+                 structure, examples
 """
 import ast
 import re

@@ -14,11 +14,15 @@ __all__ = ["COLUMNS", "LINES", "RANKS", "Page", "pages", "public_pages", "import
            "examples", "has_functions"]
 
 COLUMNS, LINES = 110, 200
-RANKS = {name: rank for rank, names in enumerate([("device", "memory", "numerics", "runtime"),
-                                                  ("preprocessing",), ("nets", "training", "priors"),
-                                                  ("density", "representation", "simulators", "validation"),
-                                                  ("inference", "generative")]) for name in names}
-BELOW_KERNELS = ("device", "memory", "runtime")
+FLOORS = (                                                     # from the ground up
+    ("device", "generators", "memory", "numerics", "runtime"),
+    ("preprocessing",),
+    ("nets", "priors", "training"),
+    ("density", "representation", "simulators", "validation"),
+    ("generative", "inference"),
+)
+RANKS = {room: rank for rank, rooms in enumerate(FLOORS) for room in rooms}
+BELOW_KERNELS = ("device", "generators", "memory", "runtime")
 
 
 class Page(NamedTuple):

@@ -76,7 +76,8 @@ def compare(accepted, n):
         error = (of_cpu * (1 / n[side] + 1 / n[ours.CPU]))**0.5
         if not (count and abs(share - of_cpu) < 4 * error):
             raise AssertionError(
-                f"{side}: expected to accept {of_cpu:.5f} within four standard errors, {error:.1e} each, got {share:.5f}")
+                f"{side}: expected to accept {of_cpu:.5f} within four standard errors, {error:.1e} each, got "
+                f"{share:.5f}")
         said[side] = f"accepted {share:.5f}"
     return said
 

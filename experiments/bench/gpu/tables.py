@@ -68,20 +68,27 @@ def targets(found):
     many, one = (of(f"{step} of all models", engine, n) for n in (32, 1))
     whole, each = of("Catalogue: 10,000,000", ours.KERNELS), of("Catalogue: an object", ours.KERNELS)
     abc = of("Rejection ABC", ours.KERNELS)
+
+    def extrapolated(s):
+        return f"{catalogue.WHOLE * s:.3g} s, extrapolated from {catalogue.OBJECTS[ours.KERNELS]:,} galaxies"
     return [
-        ("MAF training step, batch 200, float32", "at most 60 µs", said(of(step, engine, 200), lambda s: f"{1e6 * s:.3g} µs")),
+        ("MAF training step, batch 200, float32", "at most 60 µs",
+         said(of(step, engine, 200), lambda s: f"{1e6 * s:.3g} µs")),
         ("the same, batch 5,000", "20 times PyTorch eager, ahead of JAX's compiled scan",
          said(ratio(of(step, "torch", 5000), five), lambda r: f"{r:.3g} times PyTorch eager, "
               + said(ratio(of(step, "JAX", 5000), five), lambda j: f"{j:.3g} times JAX, ")
               + said(ratio(of(step, "JAX, TF32", 5000), five), lambda j: f"{j:.3g} times JAX in TF32"))),
-        ("32 such models side by side", "at most twice the time of one", said(ratio(many, one), lambda r: f"{r:.3g} times")),
+        ("32 such models side by side", "at most twice the time of one",
+         said(ratio(many, one), lambda r: f"{r:.3g} times")),
         ("summaries of 1,000 samples of 12 parameters for each of 10,000,000 galaxies", "under 60 s",
-         f"{whole:.3g} s" if whole else said(each, lambda s: f"{catalogue.WHOLE * s:.3g} s, extrapolated from "
-                                             f"{catalogue.OBJECTS[ours.KERNELS]:,} galaxies")),
-        ("rejection ABC of the power law", "10¹⁰ simulations per second", said(abc, lambda s: f"{1 / s:.3g} per second")),
+         f"{whole:.3g} s" if whole else said(each, extrapolated)),
+        ("rejection ABC of the power law", "10¹⁰ simulations per second",
+         said(abc, lambda s: f"{1 / s:.3g} per second")),
         ("annealed Langevin, 10 × 100 steps × 10⁶ particles", "20 times PyTorch eager",
-         said(ratio(of("Annealed Langevin", "torch"), walk), lambda r: f"{r:.3g} times, {particle_steps * walk:.3g} s")),
-        ("agreement on the device, every public function", "float64 within 32·n·ε, float32 within its budget", agreement(found["audit"]))]
+         said(ratio(of("Annealed Langevin", "torch"), walk),
+              lambda r: f"{r:.3g} times, {particle_steps * walk:.3g} s")),
+        ("agreement on the device, every public function", "float64 within 32·n·ε, float32 within its budget",
+         agreement(found["audit"]))]
 
 
 def ratio(theirs, ours):
@@ -97,8 +104,9 @@ def agreement(audit):
     if not rows:
         return NOT_MEASURED
     return (
-        f"{len({row['function'] for row in rows})} functions on {', '.join(sorted({row['backend'] for row in rows}))}: "
-        f"{sum(len(row['failures']) for row in rows)} failures")
+        f"{len({row['function'] for row in rows})} functions on "
+        f"{', '.join(sorted({row['backend'] for row in rows}))}: {sum(len(row['failures']) for row in rows)} "
+        "failures")
 
 
 def markdown(found):
@@ -110,9 +118,9 @@ def markdown(found):
                 + ", ".join(f"{name} {number}" for name, number in all_versions(records).items())
                 + f"; commit {first['commit']}.")
     else:
-        head = (
-            "**Nothing here about the speed of a GPU is measured**: no record of a run on one is in the repository. `make bench-gpu` "
-            "writes such records, `make records` keeps them and renews this page.")
+        head = ("**Nothing here about the speed of a GPU is measured**: no record of a run on one is in the "
+                "repository. `make bench-gpu` writes such records, `make records` keeps them and renews this "
+                "page.")
     lines = ["# Speed on a GPU", "", head, "", "| work | asked | measured |", "|---|---|---|"]
     lines += [f"| {' | '.join(row)} |" for row in targets(found)]
     if records:
@@ -122,8 +130,8 @@ def markdown(found):
     if found["kernels"]:
         lines += [
             "",
-            "Registers, static shared memory and spills of every kernel, as the compiler says for sm_80 and sm_90: "
-            "[kernels.md](../results/gpu/kernels.md)."]
+            "Registers, static shared memory and spills of every kernel, as the compiler says for sm_80 and "
+            "sm_90: [kernels.md](../results/gpu/kernels.md)."]
     return "\n".join(lines) + "\n"
 
 
@@ -136,10 +144,10 @@ def sides(records):
     lines = [
         "## What each side takes", "",
         "Wall clock from an idle device to an idle device, medians; cold is the first call. The last "
-        "shares: the operations and bytes that are counted, over the time, against the measured rates of a product and of a copy.",
-        "",
-        "| work | size | side | time | min–max | by events | cold [s] | of the product rate | of the copy rate | compared | |",
-        "|---|---|---|---|---|---|---|---|---|---|---|"]
+        "shares: the operations and bytes that are counted, over the time, against the measured rates of a "
+        "product and of a copy.", "",
+        "| work | size | side | time | min–max | by events | cold [s] | of the product rate | of the copy "
+        "rate | compared | |", "|---|---|---|---|---|---|---|---|---|---|---|"]
     for record in records:
         for row in record["rows"]:
             if "side" not in row:
@@ -149,9 +157,9 @@ def sides(records):
             events = f"{shown(row[f'events [{unit}]'])} {unit}" if f"events [{unit}]" in row else ""
             shares = [shown(row[key]) if key in row else ""
                       for key in ("of the product rate", "of the copy rate")]
-            lines.append(
-                f"| {row['work']} | {at} | {row['side']} | {shown(row[f'time [{unit}]'])} {unit} | {row['min–max']} | {events} | "
-                f"{shown(row['cold [s]'])} | {' | '.join(shares)} | {row.get('compared', '')} | {row.get('note', '')} |")
+            lines.append(f"| {row['work']} | {at} | {row['side']} | {shown(row[f'time [{unit}]'])} {unit} | "
+                         f"{row['min–max']} | {events} | {shown(row['cold [s]'])} | {' | '.join(shares)} | "
+                         f"{row.get('compared', '')} | {row.get('note', '')} |")
     best = [row for record in records if record["name"] == "ceilings" for row in record["rows"]]
     if best:
         lines += ["", "The device at its best:", "", "| | |", "|---|---|"]
@@ -170,16 +178,19 @@ def bounds():
                langevin.counted()[1], langevin.PARTICLES),
               ("10¹⁰ simulations of the power law", *rejection_abc.counted(), 10**10)]
     lines = [
-        "Operations of the products (for the power law: of the random numbers and the curve) and the bytes that must move at "
-        "least, and what these alone would take at the rates of an H200's data sheet, 67 Tflop/s in float32 and 4.8 TB/s: bounds, "
-        "not forecasts. A step of a small batch is bound by neither, but by the latency of its kernels, one after another. The "
-        "operations of the Langevin chains are the same for every side: 20 times PyTorch eager in float32 needs it to be slower than "
-        f"20 times {duration(langevin.PARTICLES * langevin.LEVELS * langevin.STEPS * langevin.counted()[0] / PEAK)} there.",
-        "", "| work | operations | bytes | operations alone | bytes alone |", "|---|---|---|---|---|"]
+        "Operations of the products (for the power law: of the random numbers and the curve) and the bytes "
+        "that must move at least, and what these alone would take at the rates of an H200's data sheet, 67 "
+        "Tflop/s in float32 and 4.8 TB/s: bounds, not forecasts. A step of a small batch is bound by "
+        "neither, but by the latency of its kernels, one after another. The operations of the Langevin "
+        "chains are the same for every side: 20 times PyTorch eager in float32 needs it to be slower than "
+        "20 times "
+        f"{duration(langevin.PARTICLES * langevin.LEVELS * langevin.STEPS * langevin.counted()[0] / PEAK)} "
+        "there.", "", "| work | operations | bytes | operations alone | bytes alone |",
+        "|---|---|---|---|---|"]
     for work, operations, n_bytes, times in works:
         operations, n_bytes = operations * times, n_bytes * times
-        lines.append(
-            f"| {work} | {operations:.3g} | {n_bytes:.3g} | {duration(operations / PEAK)} | {duration(n_bytes / BANDWIDTH)} |")
+        lines.append(f"| {work} | {operations:.3g} | {n_bytes:.3g} | {duration(operations / PEAK)} | "
+                     f"{duration(n_bytes / BANDWIDTH)} |")
     return lines
 
 
@@ -196,16 +207,17 @@ def counted(counts):
                                                                                           "per", "shapes")))
     lines = [
         "",
-        "Counted on the stand-in for CuPy, where kernels run on the CPU: launches of any kernel (a graph is one), of our own, the "
-        "bytes of the arrays these were given, uploads, and how often the host waits.", "",
-        f"| work | side | per | {' | '.join(keys)} |", "|---|---|---|" + "---|" * len(keys)]
-    lines += [
-        f"| {row['work']} | {row['side']} | {row['per']} | {' | '.join(shown(row[key]) if key in row else '' for key in keys)} |"
-        for row in counts["rows"]]
+        "Counted on the stand-in for CuPy, where kernels run on the CPU: launches of any kernel (a graph is "
+        "one), of our own, the bytes of the arrays these were given, uploads, and how often the host waits.",
+        "", f"| work | side | per | {' | '.join(keys)} |", "|---|---|---|" + "---|" * len(keys)]
+    lines += [f"| {row['work']} | {row['side']} | {row['per']} | "
+              f"{' | '.join(shown(row[key]) if key in row else '' for key in keys)} |"
+              for row in counts["rows"]]
     lines += [
         "",
-        "How kernels are launched there, on a device with the multiprocessors and the shared memory of an H200, in float32:",
-        "", "| work | kernel | blocks | threads | dynamic shared memory [B] |", "|---|---|---|---|---|"]
+        "How kernels are launched there, on a device with the multiprocessors and the shared memory of an "
+        "H200, in float32:", "", "| work | kernel | blocks | threads | dynamic shared memory [B] |",
+        "|---|---|---|---|---|"]
     lines += [f"| {row['work']} | {name} | {' | '.join(map(shown, shape))} |" for row in counts["rows"]
               for name, shape in row.get("shapes", {}).items()]
     return lines

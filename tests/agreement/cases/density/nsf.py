@@ -6,7 +6,8 @@ from tests.agreement.registry import case, error_of, painted, random_tree
 DIM, CONTEXT = 3, 2
 SEVERAL = {"sizes": (2, 7, 31, 153)}
 ONE = {"sizes": (1,), "dtypes": ("float64",),
-       "note": "the log-determinant of a single row is a sum of terms that may cancel, so that its own size is no scale for float32"}
+       "note": "the log-determinant of a single row is a sum of terms that may cancel, so that its own size "
+       "is no scale for float32"}
 SETTINGS = {"n_transforms": 2, "hidden": (7, 5), "n_bins": 4}
 # sums along one pass through the flow; the inverse and gradient walk it again
 CHAIN = 2 * 2 * (7 + 5 + 13 * DIM)
