@@ -26,7 +26,6 @@ The gradient of f in a row of θ is du = W_u da, ds = W_v da − v, dg = 1; in u
 """
 import math
 
-import numpy as np
 
 from accel import memory
 from accel.device import array_module
