@@ -154,7 +154,7 @@ def check_images(x, context, order, levels, density):
                                                                           checks.as_array("context",
                                                                                           context,
                                                                                           (len(x), "C")))
-    order = np.arange(x.shape[1]) if order is None else np.asarray(to_host(order))
+    order = np.arange(x.shape[1]) if order is None else np.array(to_host(order))
     if order.shape != x.shape[1:] or not np.array_equal(np.sort(order), np.arange(x.shape[1])):
         raise ValueError(f"order: expected each of 0 … {x.shape[1] - 1} once, got {order.tolist()}")
     return x, context, order

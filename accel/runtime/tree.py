@@ -23,7 +23,9 @@ from accel.device import array_module
 from accel.runtime._vector import views
 from accel.runtime.protocols import Array, Params
 
-__all__ = ["Tree", "leaves", "tree_map", "ravel", "unravel", "frozen"]
+__all__ = ["Tree", "tree_map", "ravel", "unravel", "frozen"]
+SHARED = ["leaves"]
+__all__ += SHARED
 
 
 class Tree(dict):

@@ -21,8 +21,8 @@ from autograd import make_vjp
 from reference.runtime import checks
 from reference.runtime.protocols import Array, Rng
 
-__all__ = ["check_inputs", "draw_base"]
-SHARED = ["value_and_row_gradients"]
+__all__ = []
+SHARED = ["check_inputs", "draw_base", "value_and_row_gradients"]
 __all__ += SHARED
 
 UNASKED = "context: expected none, since the density is unconditional, got one"

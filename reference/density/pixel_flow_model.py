@@ -128,7 +128,7 @@ def check_images(x, context, order, levels, density):
     checks.check_count("x: number of rows", len(x), least=2)
     context = np.zeros((len(x), 0), x.dtype) if context is None else checks.as_array("context",
                                                                                      context, (len(x), "C"))
-    order = np.arange(x.shape[1]) if order is None else np.asarray(order)
+    order = np.arange(x.shape[1]) if order is None else np.array(order)
     if order.shape != x.shape[1:] or not np.array_equal(np.sort(order), np.arange(x.shape[1])):
         raise ValueError(f"order: expected each of 0 … {x.shape[1] - 1} once, got {order.tolist()}")
     return x, context, order

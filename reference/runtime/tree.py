@@ -29,7 +29,9 @@ from autograd.builtins import DictBox, DictVSpace
 
 from reference.runtime.protocols import Array, Params
 
-__all__ = ["Tree", "leaves", "tree_map", "ravel", "unravel", "frozen"]
+__all__ = ["Tree", "tree_map", "ravel", "unravel", "frozen"]
+SHARED = ["leaves"]
+__all__ += SHARED
 
 
 class Tree(dict):
