@@ -31,7 +31,8 @@ from accel.runtime._vector import empty_like, plain
 from accel.runtime.protocols import Array, Rng
 
 __all__ = []
-SHARED = ["check_inputs", "draw_base", "COLUMNS", "COLUMNS_ON_DEVICE", "Flow", "InKernels", "draw", "inputs", "check_place",
+SHARED = ["check_inputs", "draw_base", "COLUMNS", "COLUMNS_ON_DEVICE", "Flow", "InKernels",
+          "draw", "inputs", "check_place",
           "base_loss", "base_log_prob"]
 __all__ += SHARED
 

@@ -57,7 +57,7 @@ class Trained(NamedTuple):
     history : dict of list of float
         "train_loss" (mean over an epoch's batches) and "validation_loss", one number per finished epoch.
     best_epoch : int
-        The epoch of params, counted from 1; 0 if none was better than the start.
+        The epoch of params, from 1; 0 if none was better than the start.
     stopped : str
         "patience", "max_epochs" or "interrupted".
     """

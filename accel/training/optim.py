@@ -125,12 +125,15 @@ def clip(flat, max_norm):
 
 
 def constant(fraction: float) -> float:
+    """The factor 1."""
     return 1.0
 
 
 def cosine(fraction: float) -> float:
+    """½ (1 + cos πf): from 1 down to 0."""
     return 0.5 * (1 + math.cos(math.pi * fraction))
 
 
 def one_cycle(fraction: float) -> float:
+    """A rise from 0 over the first tenth, then cosine."""
     return fraction / 0.1 if fraction < 0.1 else cosine((fraction - 0.1) / 0.9)

@@ -55,8 +55,24 @@ __all__ = ["PixelFlow", "loss", "loss_and_grad", "fit", "load"]
 
 def loss(params: Params, x: Array, context: Array, noise: Array, *, density: Density, levels: int,
          alpha: float, scaling: Scaling) -> Array:
-    """(6) in nats, for pixels x (N, D) already in the order π, standardised context (N, C), C = 0 for
-    none, and noise (N, D).
+    """(6) in nats.
+
+    Parameters
+    ----------
+    params : tree
+        Of the flow.
+    x : (N, D) float
+        Pixels already in the order π, whole numbers 0 … Q−1.
+    context : (N, C) float
+        Standardised; C = 0 for none.
+    noise : (N, D) float
+        ε, in [0, 1).
+    density : module
+        The flow: `density.realnvp`, `density.maf` or `density.nsf`.
+    levels, alpha : int, float
+        Q and α.
+    scaling : Scaling
+        m and s of (3).
     """
     y, log_det = pixels.to_real(pixels.dequantise(x, noise, levels=levels), alpha=alpha)          # (1), (2)
     log_det = np.mean(log_det) + scaling.log_det - x.shape[1] * np.log(levels)
@@ -65,7 +81,25 @@ def loss(params: Params, x: Array, context: Array, noise: Array, *, density: Den
 
 def loss_and_grad(params: Params, x: Array, context: Array, noise: Array, *, density: Density,
                   levels: int, alpha: float, scaling: Scaling) -> tuple[Array, Params]:
-    """The loss and its gradient, in the tree of params."""
+    """The loss and its gradient, in the tree of params.
+
+    Parameters
+    ----------
+    params : tree
+        Of the flow.
+    x : (N, D) float
+        Pixels already in the order π, whole numbers 0 … Q−1.
+    context : (N, C) float
+        Standardised; C = 0 for none.
+    noise : (N, D) float
+        ε, in [0, 1).
+    density : module
+        The flow: `density.realnvp`, `density.maf` or `density.nsf`.
+    levels, alpha : int, float
+        Q and α.
+    scaling : Scaling
+        m and s of (3).
+    """
     own = partial(loss, density=density, levels=levels, alpha=alpha, scaling=scaling)
     return value_and_grad(own)(params, x, context, noise)
 
@@ -99,8 +133,9 @@ def fit(x: Array, *, rng: Rng, levels: int, context: Array | None = None, order:
         By default the density's own number.
     hidden : tuple of int
         The hidden sizes of each transform.
-    learning_rate, batch_size, max_epochs, patience, validation_fraction, clip_norm, schedule, checkpoint,
-    progress
+    learning_rate, batch_size, max_epochs, patience, validation_fraction, clip_norm : number
+        As in `training.minibatch.train`.
+    schedule, checkpoint, progress
         As in `training.minibatch.train`.
 
     Raises

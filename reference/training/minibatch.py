@@ -7,8 +7,8 @@
                   without a better one stop the run
 
 `train_literal` is (2) and (3) alone. `train` adds a validation set and a checkpoint, and loses nothing: an
-interruption returns the best parameters so far, a loss that is not finite raises an error that holds them, and
-a run goes on from its checkpoint to the same numbers as one that was not stopped.
+interruption returns the best parameters so far, a loss that is not finite raises an error that holds them,
+and a run goes on from its checkpoint to the same numbers as one that was not stopped.
 
 Conventions   a model has `loss(params, *batch)` and `loss_and_grad(params, *batch)`. If it also has
               `draw_noise(rng, n)`, what that returns is passed after the batch: drawn anew at each step, once

@@ -95,12 +95,15 @@ def clip_by_norm(grads: Params, max_norm: float) -> tuple[Params, Array]:
 
 
 def constant(fraction: float) -> float:
+    """The factor 1."""
     return 1.0                                                                                # (6)
 
 
 def cosine(fraction: float) -> float:
+    """½ (1 + cos πf): from 1 down to 0."""
     return 0.5 * (1 + np.cos(np.pi * fraction))                                               # (7)
 
 
 def one_cycle(fraction: float) -> float:
+    """A rise from 0 over the first tenth, then cosine."""
     return fraction / 0.1 if fraction < 0.1 else cosine((fraction - 0.1) / 0.9)               # (8)
