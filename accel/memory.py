@@ -1,12 +1,15 @@
 """Work arrays: borrowed for one call by one thread, given back, bounded.
 
-    with memory.borrow(Work, xp, dtype, shapes, n) as work:       Work(xp, dtype, shapes, n), or one that was given back
-        ...                                                       ours alone until the block ends; its numbers are unset
+    with memory.borrow(Work, xp, dtype, shapes, n) as work:
+        ...
 
-What a block borrows is described by the function that makes it and by its arguments, which are hashable. No other call can
-have the same object meanwhile: each thread has a pool of its own (on a device: each thread and stream), and an object leaves
-the pool while it is borrowed, so that a nested call with the same description gets another one. A pool keeps what was used
-last, LIMIT bytes at most; what is larger is freed at once. A thread's pool goes with the thread.
+`work` is Work(xp, dtype, shapes, n), new or given back. It is ours alone until the block ends; its numbers are unset.
+
+What a block borrows is described by the function that makes it and by its arguments, which are hashable. No
+other call can have the same object meanwhile: each thread has a pool of its own (on a device: each thread and
+stream), and an object leaves the pool while it is borrowed, so that a nested call with the same description
+gets another one. A pool keeps what was used last, LIMIT bytes at most; what is larger is freed at once. A
+thread's pool goes with the thread.
 
 Nothing that a public function returns may be a view of a work array.
 """
@@ -67,7 +70,9 @@ def clear():
 
 
 def _bytes_of(made, seen):
-    """The bytes of all arrays that an object holds, each counted once; a view counts nothing beside what it is a view of."""
+    """The bytes of all arrays that an object holds, each counted once; a view counts nothing beside what
+    it is a view of.
+    """
     if id(made) in seen:
         return 0
     seen.add(id(made))

@@ -1,8 +1,9 @@
-"""Input checks and base draws shared by all flows, and how a flow in array code takes its arguments through its transforms.
+"""Input checks and base draws shared by all flows, and how a flow in array code takes its arguments through
+its transforms.
 
-The mathematics is in `reference.density.flows`. Same values. `Flow` holds what every flow's functions have in common: blocks of
-points that fit the cache, work arrays that are borrowed for a block, and loss and gradients from one walk through the transforms
-and one back. A page's subclass has the walks, feature-major:
+The mathematics is in `reference.density.flows`. Same values. `Flow` holds what every flow's functions have in
+common: blocks of points that fit the cache, work arrays that are borrowed for a block, and loss and gradients
+from one walk through the transforms and one back. A page's subclass has the walks, feature-major:
 
     walk          x (D, n) → z (D, n); what the way back needs stays in the work arrays
     log_det_of    log|det ∂z/∂x| (n,) of the last walk, there or back again
@@ -29,8 +30,9 @@ from accel.runtime import checks
 from accel.runtime._vector import empty_like, plain
 from accel.runtime.protocols import Array, Rng
 
-__all__ = ["check_inputs", "draw_base"]
-SHARED = ["COLUMNS", "COLUMNS_ON_DEVICE", "Flow", "InKernels", "draw", "inputs", "check_place", "base_loss", "base_log_prob"]
+__all__ = []
+SHARED = ["check_inputs", "draw_base", "COLUMNS", "COLUMNS_ON_DEVICE", "Flow", "InKernels", "draw", "inputs", "check_place",
+          "base_loss", "base_log_prob"]
 __all__ += SHARED
 
 UNASKED = "context: expected none, since the density is unconditional, got one"
@@ -118,9 +120,10 @@ def draw(rng, n, dim, context_dim, context):
 class Flow:
     """A flow of given sizes, dtype and place, in array code. It holds no parameters: one serves all threads.
 
-    A page's subclass has `make_works(xp, n)`, which makes the work arrays of all transforms (each with `context`,
-    the rows of its network's input that hold it, and `each`; the last with `dx`, room for (D, n)), `chain(params)`, a context
-    manager that gives the layers to compute with, and walk, log_det_of, walk_back and walk_inverse.
+    A page's subclass has `make_works(xp, n)`, which makes the work arrays of all transforms (each with
+    `context`, the rows of its network's input that hold it, and `each`; the last with `dx`, room for (D, n)),
+    `chain(params)`, a context manager that gives the layers to compute with, and walk, log_det_of, walk_back
+    and walk_inverse.
     """
 
     def __init__(self, xp, dtype, shapes, dim, context_dim):
@@ -152,7 +155,9 @@ class Flow:
         return self.invert(params, z, context, n)[0].reshape(shape)
 
     def log_prob_and_grad(self, params, x, context):
-        """log p(x|c) (N,), and its gradients with respect to x (N, D) and c (N, C), None where there is no context."""
+        """log p(x|c) (N,), and its gradients with respect to x (N, D) and c (N, C), None where there is no
+        context.
+        """
         x, context = inputs(params, x, context, self.dim, self.context_dim)
         with self.chain(params) as chain, self.works(len(x), context) as works:
             z = self.walk(chain, works, x.T)
@@ -167,7 +172,9 @@ class Flow:
         return self.write_grads(params, grads, x, context), plain(grads)
 
     def write_grads(self, params, grads, x, context, dcontext=None):
-        """The loss; its gradient goes into grads and, where it is given, the context's into dcontext, (C, N)."""
+        """The loss; its gradient goes into grads and, where it is given, the context's into dcontext, (C,
+        N).
+        """
         x, context = inputs(params, x, context, self.dim, self.context_dim)
         n = len(x)
         with self.chain(params) as chain, self.works(n, context) as works:
@@ -175,7 +182,8 @@ class Flow:
             value = base_loss(z, -self.sum_log_det(works))
             if dcontext is not None:
                 dcontext[...] = 0
-            self.walk_back(chain, works, self.xp.multiply(z, 1 / n, out=works[-1].dx), -1 / n, grads, dcontext)
+            self.walk_back(chain, works, self.xp.multiply(z, 1 / n, out=works[-1].dx),
+                           -1 / n, grads, dcontext)
         return value
 
     def sum_log_det(self, works):
@@ -183,10 +191,12 @@ class Flow:
         return self.log_det_of(works).sum()
 
     def _in_blocks(self, function, sign, x, context, each=1):
-        """function(works, columns (D, n)) → (D, n), applied to a block of rows of x at a time: (N, D), and sign · log_det, (N,).
+        """function(works, columns (D, n)) → (D, n), applied to a block of rows of x at a time: (N, D), and
+        sign · log_det, (N,).
 
-        The context has N / each rows, each of which stands for `each` rows of x in a row; every work.each says for how many
-        columns of a block one stands, so that what depends on the context alone can be computed once.
+        The context has N / each rows, each of which stands for `each` rows of x in a row; every work.each
+        says for how many columns of a block one stands, so that what depends on the context alone can be
+        computed once.
         """
         xp, n = self.xp, len(x)
         x = xp.asarray(x, dtype=self.dtype)
@@ -204,7 +214,9 @@ class Flow:
 
 
 class InKernels:
-    """A flow whose walks a kernel takes: arguments are checked here. The kernel's functions take a vector of parameters."""
+    """A flow whose walks a kernel takes: arguments are checked here. The kernel's functions take a vector
+    of parameters.
+    """
 
     def __init__(self, kernel):
         self.kernel, self.dim, self.context_dim = kernel, kernel.dim, kernel.context_dim
@@ -223,14 +235,19 @@ class InKernels:
         return self.kernel.log_prob(params.flat, *inputs(params, x, context, self.dim, self.context_dim))
 
     def sample(self, params, rng, n, context):
-        """n draws, (n, D), or for each row of the context, (M, n, D); drawn inside the kernel where it can draw rng's numbers."""
+        """n draws, (n, D), or for each row of the context, (M, n, D); drawn inside the kernel where it can
+        draw rng's numbers.
+        """
         check_place(params, context=context)
         z, context, shape = draw(self.kernel.source_of(rng), n, self.dim, self.context_dim, context)
         return self.kernel.inverse(params.flat, z, context, n)[0].reshape(shape)
 
     def log_prob_and_grad(self, params, x, context):
-        """log p(x|c) (N,), and its gradients with respect to x (N, D) and c (N, C), None where there is no context."""
-        return self.kernel.log_prob_and_grad(params.flat, *inputs(params, x, context, self.dim, self.context_dim))
+        """log p(x|c) (N,), and its gradients with respect to x (N, D) and c (N, C), None where there is no
+        context.
+        """
+        return self.kernel.log_prob_and_grad(params.flat,
+                                             *inputs(params, x, context, self.dim, self.context_dim))
 
     def loss_and_grad(self, params, x, context):
         """The loss, and its gradient as a plain tree."""
@@ -238,12 +255,16 @@ class InKernels:
         return self.write_grads(params, grads, x, context), plain(grads)
 
     def write_grads(self, params, grads, x, context, dcontext=None):
-        """The loss; its gradient goes into grads and, where it is given, the context's into dcontext, (C, N)."""
+        """The loss; its gradient goes into grads and, where it is given, the context's into dcontext, (C,
+        N).
+        """
         step = self.step(*inputs(params, x, context, self.dim, self.context_dim))
         return one_batch.write_grads(params.flat, grads.flat, step, len(x), dcontext=dcontext)
 
     def step(self, x, context=None):
-        """What trains models of this shape side by side, on rows of x and, where there is one, of the context."""
+        """What trains models of this shape side by side, on rows of x and, where there is one, of the
+        context.
+        """
         return self.kernel.step(*check_inputs(x, context, self.dim, self.context_dim))
 
 
@@ -269,7 +290,9 @@ class _Works:
 
 
 def blocks(n, each, most):
-    """Slices that cut n rows, which come in groups of `each`, into blocks of whole groups, or of a part of one; `most` rows at most."""
+    """Slices that cut n rows, which come in groups of `each`, into blocks of whole groups, or of a part of
+    one; `most` rows at most.
+    """
     step, group = (most, each) if each > most else (most - most % max(each, 1), max(n, 1))
     starts = [(first, start) for first in range(0, n, group) for start in range(first, first + group, step)]
     return [slice(start, min(start + step, first + group)) for first, start in starts]

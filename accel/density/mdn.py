@@ -1,21 +1,30 @@
 """Mixture density network: a network of the context that answers with a whole mixture of normal densities.
 
-The mathematics is in `reference.density.mdn`. Same values; the heads are gathered in one matrix, so that network and heads are
-one chain of products, and everything behind it is feature-major, (D, K, N), in borrowed work arrays. A sample asks the network
-once for each row of the context, however many draws are wanted.
+The mathematics is in `reference.density.mdn`. Same values; the heads are gathered in one matrix, so that
+network and heads are one chain of products, and everything behind it is feature-major, (D, K, N), in borrowed
+work arrays. A sample asks the network once for each row of the context, however many draws are wanted.
 
-Backward, from loss = −mean(log ∑ₖ exp ℓₖ), ℓₖ = log πₖ − ½ ‖rₖ‖² − ∑ sₖ − …, with the responsibilities ρₖ = exp(ℓₖ − log p):
+Backward, from loss = −mean(log ∑ₖ exp ℓₖ), ℓₖ = log πₖ − ½ ‖rₖ‖² − ∑ sₖ − …, with the responsibilities ρₖ =
+exp(ℓₖ − log p):
 
     dℓ  = −ρ/N
     dα  = (π − ρ)/N                             through log π = α − log ∑ exp α, since ∑ ρ = 1
     dr  = ρ r/N                                 from −½ ‖r‖²
     ds  = (ρ/N) (1 − r²)                        from −∑ s, and from r = e^{−s} w
     da  = ds ⊙ (1 − tanh²(a/S))                 from s = S tanh(a/S)
-    dw  = dr ⊙ e^{−s}                           w = (I + L) d,  d = y − μ
+    dw  = dr ⊙ e^{−s}                           w = (I + L) d,  d = x − μ
     dLᵢⱼ = dwᵢ dⱼ
     dd  = dw + Lᵀ dw,   dμ = −dd
 
 and (dα, dμ, da, dL) go back through heads and network, to the context where it is asked for.
+
+Example
+-------
+>>> import numpy as np
+>>> from accel.density import mdn
+>>> params = mdn.init_params(np.random.default_rng(0), dim=2, context_dim=1, n_components=3, hidden=(8,))
+>>> mdn.components(params, np.array([[0.5]])).weights.round(4)              # starts with equal weights
+array([[0.3333, 0.3333, 0.3333]])
 """
 import contextlib
 import math
@@ -29,6 +38,7 @@ from accel.runtime import checks
 from accel.runtime._vector import bound, empty_like, plain
 from accel.runtime.protocols import Array, Params, Rng
 from accel.density import flows
+from accel.density._help import documented
 from accel import memory
 from accel.device import array_module
 
@@ -51,22 +61,49 @@ DIAGONAL = Covariance("diagonal", lambda dim: 0)
 
 
 class Components(NamedTuple):
-    """The mixture for each row of the context: weights (N, K), means (N, K, D), covariances (N, K, D, D)."""
+    """The mixture for each row of the context: weights (N, K), means (N, K, D), covariances (N, K, D, D).
+
+    Attributes
+    ----------
+    weights : (N, K) float
+    means : (N, K, D) float
+    covariances : (N, K, D, D) float
+    """
     weights: np.ndarray
     means: np.ndarray
     covariances: np.ndarray
 
 
-def init_params(rng, *, dim, context_dim=0, n_components=8, hidden=(50, 50), covariance=FULL):
-    """Network weights N(0, 1/n_in); heads of zeros, but for means that start as N(0, I) so that no two components are alike."""
-    for name, value, least in (("dim", dim, 1), ("context_dim", context_dim, 0), ("n_components", n_components, 1)):
+def init_params(rng: Rng, *, dim: int, context_dim: int = 0, n_components: int = 8,
+                hidden: tuple = (50, 50), covariance: Covariance = FULL) -> Params:
+    """Network weights N(0, 1/n_in); heads of zeros, but for means that start as N(0, I) so that no two
+    components are alike.
+
+    Parameters
+    ----------
+    rng : Generator
+    dim, context_dim, n_components : int
+        D, C and K.
+    hidden : tuple of int
+        Units of each hidden layer; empty for heads that are affine in the context.
+    covariance : Covariance
+        FULL or DIAGONAL.
+
+    Raises
+    ------
+    ValueError
+        If a number is no count, or the covariance neither of the two.
+    """
+    for name, value, least in (("dim", dim, 1), ("context_dim", context_dim, 0),
+                               ("n_components", n_components, 1)):
         checks.check_count(name, value, least=least)
     if covariance not in (FULL, DIAGONAL):
         raise ValueError(f"covariance: expected FULL or DIAGONAL, got {covariance!r}")
     sizes = (context_dim, *hidden) if context_dim else (0,)
     layers, n_couplings, n_in = dense.init_mlp(rng, sizes), covariance.n_couplings(dim), sizes[-1] + 1
     start = rng.standard_normal((dim, n_components))
-    shapes = {"weights": (n_in, n_components), "means": (n_in, dim, n_components), "widths": (n_in, dim, n_components)}
+    shapes = {"weights": (n_in, n_components), "means": (n_in, dim, n_components),
+              "widths": (n_in, dim, n_components)}
     shapes |= {"couplings": (n_in, n_couplings, n_components)} if n_couplings else {}
     heads = {name: array_module(start).zeros(shape, dtype=start.dtype) for name, shape in shapes.items()}
     heads["means"][0] = start
@@ -87,7 +124,8 @@ def below(i):
 class Work:
     """The work arrays for n columns: the tape of network and heads, and what (3) to (7) make of its outputs.
 
-    layers and heads are the shapes of the network's layers and of the heads; heads is also the matrix that holds all of them.
+    layers and heads are the shapes of the network's layers and of the heads; heads is also the matrix that
+    holds all of them.
     """
 
     def __init__(self, xp, layers, heads, n, dtype):
@@ -100,7 +138,8 @@ class Work:
             [rows.T.reshape(*shape[1:], n) for rows, shape in zip(split(out.T, self.sizes), heads)]
             for out in (self.tape.out, self.dout))
         self.coupling, self.dcoupling = (coupling[0], dcoupling[0]) if coupling else (None, None)
-        self.bound, self.s, self.shrink, self.d, self.r, self.room = (xp.empty((dim, n_components, n), dtype) for _ in range(6))
+        self.bound, self.s, self.shrink, self.d, self.r, self.room = (xp.empty((dim, n_components, n), dtype)
+                                                                      for _ in range(6))
         self.log_pi, self.joint = (xp.empty((n_components, n), dtype) for _ in range(2))
 
 
@@ -114,7 +153,8 @@ def split(matrix, sizes):
 def work_for(params, n, context):
     """Borrowed work for n columns, with the layers, the heads in one matrix and the context in place."""
     xp, layers, heads = array_module(params.flat), params["layers"], list(params["heads"].values())
-    with memory.borrow(Work, xp, dense.shapes_of(layers), dense.shapes_of(heads), n, params.flat.dtype) as work:
+    with memory.borrow(Work, xp, dense.shapes_of(layers), dense.shapes_of(heads), n,
+                       params.flat.dtype) as work:
         xp.concatenate([head.reshape(len(head), -1) for head in heads], axis=1, out=work.heads)
         if context is not None:
             work.tape.inputs[0][1:] = context.T
@@ -133,7 +173,7 @@ def mixture(layers, work):
 
 
 def evaluate(layers, work, x):
-    """log p(y|c), (n,), for x (D, n); the responsibilities stay in work.joint."""
+    """log p(x|c), (n,), for x (D, n); the responsibilities stay in work.joint."""
     xp = array_module(work.s)
     mixture(layers, work)
     xp.subtract(x[:, None], work.mu, out=work.d)
@@ -158,8 +198,9 @@ def evaluate(layers, work, x):
     return top + xp.log(total) - 0.5 * len(x) * math.log(2 * math.pi)
 
 
+@documented
 def log_prob(params: Params, x: Array, context: Array | None = None) -> Array:
-    """log p(y|c) in nats, (N,)."""
+    """log p(x|c) in nats, (N,)."""
     params = bound(params)
     x, context = flows.inputs(params, x, context, *sizes_of(params))
     xp = array_module(params.flat)
@@ -170,8 +211,10 @@ def log_prob(params: Params, x: Array, context: Array | None = None) -> Array:
     return log_p
 
 
-def log_prob_and_grad(params: Params, x: Array, context: Array | None = None) -> tuple[Array, Array, Array | None]:
-    """log p(y|c) (N,), and its gradients with respect to y (N, D) and c (N, C), None where there is no context."""
+@documented
+def log_prob_and_grad(params: Params, x: Array,
+                      context: Array | None = None) -> tuple[Array, Array, Array | None]:
+    """log p(x|c) (N,), and its gradients with respect to x (N, D) and c (N, C), None without a context."""
     params = bound(params)
     x, context = flows.inputs(params, x, context, *sizes_of(params))
     with work_for(params, len(x), context) as (work, layers):
@@ -181,7 +224,15 @@ def log_prob_and_grad(params: Params, x: Array, context: Array | None = None) ->
 
 
 def components(params: Params, context: Array | None = None) -> Components:
-    """The weights, means and covariances for each row of the context (N, C); one row where there is none."""
+    """The weights, means and covariances for each row of the context (N, C); one row where there is none.
+
+    Parameters
+    ----------
+    params : tree
+        From `init_params`, or trained.
+    context : (N, C) float, optional
+        What it is conditioned on.
+    """
     params = bound(params)
     dim, context_dim = sizes_of(params)
     n = 1 if context is None else len(context)
@@ -196,9 +247,11 @@ def components(params: Params, context: Array | None = None) -> Components:
                 factor[..., i, :i] = work.coupling[below(i)].transpose(1, 2, 0)
         spread = xp.linalg.inv(factor) * xp.exp(work.s).transpose(1, 2, 0)[..., None, :]
         covariances = spread @ spread.transpose(0, 1, 3, 2)
-        return Components(xp.exp(work.log_pi.T), work.mu.transpose(2, 1, 0).copy(), covariances.transpose(1, 0, 2, 3).copy())
+        return Components(xp.exp(work.log_pi.T), work.mu.transpose(2, 1, 0).copy(),
+                          covariances.transpose(1, 0, 2, 3).copy())
 
 
+@documented
 def sample(params: Params, rng: Rng, n: int, context: Array | None = None) -> Array:
     """n draws, (n, D); with a context of M rows, n draws for each: (M, n, D)."""
     params = bound(params)
@@ -206,7 +259,8 @@ def sample(params: Params, rng: Rng, n: int, context: Array | None = None) -> Ar
     flows.check_place(params, context=context)
     r, _, shape = flows.draw_base(rng, n, dim, context_dim, context)
     xp, dtype, m = array_module(params.flat), params.flat.dtype, 1 if context is None else len(context)
-    u, r = xp.asarray(rng.random(len(r)), dtype=dtype).reshape(m, n), xp.asarray(r, dtype=dtype).reshape(m, n, dim)
+    u, r = (xp.asarray(a, dtype=dtype) for a in (rng.random(len(r)), r))
+    u, r = u.reshape(m, n), r.reshape(m, n, dim)
     with work_for(params, m, context) as (work, layers):
         mixture(layers, work)
         rows, k = xp.arange(m)[:, None], xp.zeros((m, n), dtype=np.int64)
@@ -220,11 +274,13 @@ def sample(params: Params, rng: Rng, n: int, context: Array | None = None) -> Ar
         return d.transpose(1, 2, 0).reshape(shape)
 
 
+@documented
 def loss(params: Params, x: Array, context: Array | None = None) -> Array:
     """The mean negative log-density, in nats."""
     return -log_prob(params, x, context).mean()
 
 
+@documented
 def loss_and_grad(params: Params, x: Array, context: Array | None = None) -> tuple[Array, Params]:
     """The loss and its gradient, in the tree of params."""
     grads = empty_like(params)
@@ -237,7 +293,8 @@ def write_grads(params, grads, x, context=None, dcontext=None):
     x, context = flows.inputs(params, x, context, *sizes_of(params))
     with work_for(params, len(x), context) as (work, layers):
         value, n = -evaluate(layers, work, x.T).mean(), len(x)
-        dinput = walk_back(layers, work, 1 / n, [*grads["layers"], work.dheads], need_dinput=dcontext is not None)
+        dinput = walk_back(layers, work, 1 / n, [*grads["layers"], work.dheads],
+                           need_dinput=dcontext is not None)
         for head, columns in zip(grads["heads"].values(), split(work.dheads, work.sizes)):
             head[...] = columns.reshape(head.shape)
         if dcontext is not None:
@@ -246,7 +303,9 @@ def write_grads(params, grads, x, context=None, dcontext=None):
 
 
 def walk_back(layers, work, scale, dlayers, *, need_dinput):
-    """The gradients of −scale ∑ₙ log p, from what evaluate left: into dlayers, unless that is None; returns the context's, (C, n)."""
+    """The gradients of −scale ∑ₙ log p, from what evaluate left: into dlayers, unless that is None;
+    returns the context's, (C, n).
+    """
     xp = array_module(work.s)
     work.joint *= scale
     xp.exp(work.log_pi, out=work.dalpha)

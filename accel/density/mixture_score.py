@@ -1,7 +1,9 @@
-"""Score of a Gaussian mixture: the gradient of its log-density in closed form, also after noise has smoothed it.
+"""Score of a Gaussian mixture: the gradient of its log-density in closed form, also after noise has smoothed
+it.
 
-The mathematics is in `reference.density.mixture_score`. Same values; rows are taken in blocks that stay in cache, all components
-of a block at once, and one product serves both the responsibilities and the pulls. With dₖₙ = μₖ − xₙ, (K, D, B) for B rows,
+The mathematics is in `reference.density.mixture_score`. Same values; rows are taken in blocks that stay in
+cache, all components of a block at once, and one product serves both the responsibilities and the pulls. With
+dₖₙ = μₖ − xₙ, (K, D, B) for B rows,
 
     y = P d,  P = (Σ + σ²I)⁻¹        log r = log π + ½ log|P| − ½ ⟨d, y⟩ + …        ∇ log q = ∑ₖ rₖ yₖ
 """
@@ -12,22 +14,34 @@ from accel.device import array_module
 
 __all__ = ["smoothed", "score"]
 
-CACHE, LAUNCH = 2**15, 2**24                                          # numbers in one work array: on the CPU, on a device
+CACHE, LAUNCH = 2**15, 2**24  # numbers in one work array: on the CPU, on a device
 
 
 def smoothed(mixture, sigma):
-    """The mixture that x + σε has, with ε ~ N(0, I)."""
+    """The mixture that x + σε has, with ε ~ N(0, I).
+
+    Parameters
+    ----------
+    mixture : GaussianMixture
+    sigma : float
+        σ ≥ 0, in the units of x.
+    """
+    return mixture._replace(weights=mixture.weights.copy(), means=mixture.means.copy(),
+                            covariances=_smoothed(mixture.covariances, sigma))
+
+
+def _smoothed(covariances, sigma):
     if sigma:
         checks.check_positive("sigma", sigma)
-    covariances = mixture.covariances.copy()
+    dim, covariances = covariances.shape[1], covariances.copy()
     variances = covariances.reshape(len(covariances), -1)
-    variances[:, ::covariances.shape[1] + 1 if covariances.ndim == 3 else 1] += float(sigma)**2
-    return mixture._replace(covariances=covariances)
+    variances[:, ::dim + 1 if covariances.ndim == 3 else 1] += float(sigma)**2
+    return covariances
 
 
 def score(mixture, x, sigma=0.0):
     """∇ₓ log q_σ(x), (N, D); with σ = 0 the mixture's own score."""
-    weights, means, covariances, *_ = smoothed(mixture, sigma)
+    weights, means, covariances = *mixture[:2], _smoothed(mixture.covariances, sigma)
     x = checks.as_array("x", x, ("N", means.shape[1]))
     xp, (n_components, dim) = array_module(x), means.shape
     full = covariances.ndim == 3

@@ -1,11 +1,14 @@
-"""Neural spline flow: a masked autoregressive flow whose every transform bends each dimension by a monotonic spline.
+"""Neural spline flow: a masked autoregressive flow whose every transform bends each dimension by a monotonic
+spline.
 
-The mathematics is in `reference.density.nsf`. Same values; work arrays are feature-major and allocated once (see
-`accel.density.made`, whose affine map and network are used as they are), the bin of a value is found by comparison with all knots
-at once and only what that bin needs is gathered: slopes pass through (4) after that, two for each value instead of K − 1.
+The mathematics is in `reference.density.nsf`. Same values; work arrays are feature-major and allocated once
+(see `accel.density.made`, whose affine map and network are used as they are), the bin of a value is found by
+comparison with all knots at once and only what that bin needs is gathered: slopes pass through (4) after
+that, two for each value instead of K − 1.
 
-Backward through (3) to (7), with dz the gradient of the loss with respect to z = g(u) and dℓ that with respect to log g′. With
-q = ξ(1−ξ), t = δₖ₊₁ + δₖ − 2s, p = s ξ² + δₖ q, v = s + t q and m = δₖ₊₁ ξ² + 2s q + δₖ (1−ξ)²,
+Backward through (3) to (7), with dz the gradient of the loss with respect to z = g(u) and dℓ that with
+respect to log g′. With q = ξ(1−ξ), t = δₖ₊₁ + δₖ − 2s, p = s ξ² + δₖ q, v = s + t q and m = δₖ₊₁ ξ² + 2s q +
+δₖ (1−ξ)²,
 
     z = zₖ + h p/v,   log g′ = 2 log s + log m − 2 log v
 
@@ -13,27 +16,37 @@ q = ξ(1−ξ), t = δₖ₊₁ + δₖ − 2s, p = s ξ² + δₖ q, v = s + t 
     dq = δₖ dp + t dv + 2s dm
     dξ = 2s ξ dp + (1 − 2ξ) dq + 2 [δₖ₊₁ ξ − δₖ (1−ξ)] dm
     ds = ξ² dp + (1 − 2q) dv + 2q dm + 2dℓ/s
-    dδₖ = q dp + q dv + (1−ξ)² dm,   dδₖ₊₁ = q dv + ξ² dm                both ⊙ (1 − e^{m−δ}), the slope of (4)
+    dδₖ = q dp + q dv + (1−ξ)² dm,   dδₖ₊₁ = q dv + ξ² dm               both ⊙ (1 − e^{m−δ}), the slope of (4)
     du = dξ/w,   duₖ = −du                                               from ξ = (u − uₖ)/w
     dw = −ξ du − s ds/w,   dh = p/v dz + ds/w,   dzₖ = dz                from s = h/w
     dwⱼ = duₖ for j < k, dw for j = k, 0 beyond;   heights alike         uₖ = −B + ∑_{j<k} wⱼ
     da = 2B(1 − mK) σ ⊙ (dwⱼ − ∑ⱼ σⱼ dwⱼ)                                σ = softmax(a)
 
-and du goes on into the affine map. Outside [−B, B], du = dz and all else is zero. The gradients of log p itself,
-row by row, are the same walk from dz = −z, dℓ = 1, which leaves the parameters alone.
+and du goes on into the affine map. Outside [−B, B], du = dz and all else is zero. The gradients of log p
+itself, row by row, are the same walk from dz = −z, dℓ = 1, which leaves the parameters alone.
+
+Example
+-------
+>>> import numpy as np
+>>> from accel.density import nsf
+>>> params = nsf.init_params(np.random.default_rng(0), dim=2, n_transforms=1, hidden=(8,))
+>>> nsf.log_prob(params, np.zeros((1, 2))).round(4)         # starts as the standard normal: −log 2π
+array([-1.8379])
 """
 import math
 from functools import lru_cache
 from typing import Any, NamedTuple
 
 from accel.density import made
+from accel.density._help import documented
 from accel.device import array_module
 from accel.nets import dense
 from accel.runtime import checks
 from accel.runtime._vector import bound
 from accel.runtime.protocols import Array, Params, Rng
 
-__all__ = ["init_params", "forward", "inverse", "log_prob", "log_prob_and_grad", "sample", "loss", "loss_and_grad"]
+__all__ = ["init_params", "forward", "inverse", "log_prob", "log_prob_and_grad", "sample",
+           "loss", "loss_and_grad"]
 SHARED = ["flow_of", "write_grads"]
 __all__ += SHARED
 
@@ -43,49 +56,69 @@ OFFSET = math.log(math.expm1(1 - M))
 
 def init_params(rng: Rng, *, dim: int, context_dim: int = 0, n_transforms: int = 3, hidden: tuple = (50, 50),
                 n_bins: int = 8) -> Params:
-    """T transforms that all start as the identity."""
+    """T transforms that all start as the identity.
+
+    Parameters
+    ----------
+    rng : Generator
+        Where the weights come from.
+    dim, context_dim, n_transforms, n_bins : int
+        D, C, T and K; K at least 2.
+    hidden : tuple of int
+        Units of each hidden layer of every transform.
+    """
     checks.check_count("n_transforms", n_transforms)
     checks.check_count("n_bins", n_bins, least=2)
-    chain = [made.init_params(rng, dim=dim, context_dim=context_dim, hidden=hidden)["layers"] for _ in range(n_transforms)]
+    chain = [made.init_params(rng, dim=dim, context_dim=context_dim, hidden=hidden)["layers"]
+             for _ in range(n_transforms)]
     xp, dtype = array_module(chain[0][0]), chain[0][0].dtype
-    return {"mades": [[*layers[:-1], xp.zeros((len(layers[-1]), 3 * n_bins + 1, dim), dtype=dtype)] for layers in chain]}
+    return {"mades": [[*layers[:-1], xp.zeros((len(layers[-1]), 3 * n_bins + 1, dim), dtype=dtype)]
+                      for layers in chain]}
 
 
+@documented
 def forward(params: Params, x: Array, context: Array | None = None) -> tuple[Array, Array]:
     """Data to Gaussian: z (N, D) and log|det ∂z/∂x| (N,)."""
     flow, params = flow_of(params)
     return flow.forward(params, x, context)
 
 
+@documented
 def inverse(params: Params, z: Array, context: Array | None = None) -> tuple[Array, Array]:
     """Gaussian to data: x (N, D) and log|det ∂x/∂z| (N,)."""
     flow, params = flow_of(params)
     return flow.invert(params, z, context)
 
 
+@documented
 def log_prob(params: Params, x: Array, context: Array | None = None) -> Array:
     """log p(x|c) in nats, (N,)."""
     flow, params = flow_of(params)
     return flow.log_prob(params, x, context)
 
 
-def log_prob_and_grad(params: Params, x: Array, context: Array | None = None) -> tuple[Array, Array, Array | None]:
-    """log p(x|c) (N,), and its gradients with respect to x (N, D) and c (N, C), None where there is no context."""
+@documented
+def log_prob_and_grad(params: Params, x: Array,
+                      context: Array | None = None) -> tuple[Array, Array, Array | None]:
+    """log p(x|c) (N,), and its gradients with respect to x (N, D) and c (N, C), None without a context."""
     flow, params = flow_of(params)
     return flow.log_prob_and_grad(params, x, context)
 
 
+@documented
 def sample(params: Params, rng: Rng, n: int, context: Array | None = None) -> Array:
     """n draws, (n, D); with a context of M rows, n draws for each: (M, n, D)."""
     flow, params = flow_of(params)
     return flow.sample(params, rng, n, context)
 
 
+@documented
 def loss(params: Params, x: Array, context: Array | None = None) -> Array:
     """The mean negative log-density, in nats."""
     return -log_prob(params, x, context).mean()
 
 
+@documented
 def loss_and_grad(params: Params, x: Array, context: Array | None = None) -> tuple[Array, Params]:
     """The loss and its gradient, in the tree of params."""
     flow, params = flow_of(params)
@@ -116,11 +149,15 @@ class Flow(made.Flow):
         return self.log_det_of(works).sum()
 
     def walk_back(self, chain, works, dz, dlog_det, grads, dcontext):
-        """dx comes with dcontext alone; gradients go into grads and dcontext (C, n), unless these are None."""
+        """dx comes with dcontext alone; gradients go into grads and dcontext (C, n), unless these are
+        None.
+        """
         for k in range(len(works) - 1, -1, -1):
             du = spline_backward(works[k], dz, dlog_det)
-            dlayers = None if grads is None else [layer.reshape(len(layer), -1) for layer in grads["mades"][k]]
-            dx, dc = made.to_gaussian_backward(chain[k], works[k], du, dlog_det, dlayers, need_dx=k > 0 or dcontext is not None,
+            dlayers = None if grads is None else [layer.reshape(len(layer), -1)
+                                                  for layer in grads["mades"][k]]
+            dx, dc = made.to_gaussian_backward(chain[k], works[k], du, dlog_det, dlayers,
+                                               need_dx=k > 0 or dcontext is not None,
                                                need_dcontext=dcontext is not None)
             if dcontext is not None:
                 dcontext += dc
@@ -147,7 +184,9 @@ def flow_of(params):
 
 
 class Knots:
-    """Work arrays for the knots of one spline in each of (D, n) cells; axis 0 of the first three tells u from z."""
+    """Work arrays for the knots of one spline in each of (D, n) cells; axis 0 of the first three tells u
+    from z.
+    """
 
     def __init__(self, xp, n_bins, dim, n, dtype):
         self.share, self.size, self.left = (xp.empty((2, n_bins, dim, n), dtype) for _ in range(3))
@@ -186,7 +225,9 @@ class Knots:
 
 
 class Bin(NamedTuple):
-    """What (5) and (6) need, (D, n) each: where, which knots were passed (K − 1, D, n), edges and sizes in (u, z), δₖ and δₖ₊₁, s, t."""
+    """What (5) and (6) need, (D, n) each: where, which knots were passed (K − 1, D, n), edges and sizes in
+    (u, z), δₖ and δₖ₊₁, s, t.
+    """
     inside: Any
     value: Any
     passed: Any

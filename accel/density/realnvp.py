@@ -1,9 +1,10 @@
 """RealNVP: an exact, invertible density built from affine coupling layers.
 
-The mathematics is in `reference.density.realnvp`. Same values; the whole chain, there and back, walks over one feature-major
-array of columns that each coupling changes in place, beside borrowed work arrays.
+The mathematics is in `reference.density.realnvp`. Same values; the whole chain, there and back, walks over
+one feature-major array of columns that each coupling changes in place, beside borrowed work arrays.
 
-Backward through one coupling, with dy the gradient of the loss with respect to y and dℓ that with respect to log_det:
+Backward through one coupling, with dy the gradient of the loss with respect to y and dℓ that with respect to
+log_det:
 
     dt  = dy₂                                   from y₂ = x₂ ⊙ eˢ + t
     ds  = dy₂ ⊙ (x₂ ⊙ eˢ) + dℓ                  from y₂, and from log_det = ∑ s
@@ -11,14 +12,23 @@ Backward through one coupling, with dy the gradient of the loss with respect to 
     dx₂ = dy₂ ⊙ eˢ
     dx₁ = dy₁ + (network)ᵀ(dt, da)              the network's input holds c above x₁
 
-so that only x₂ ⊙ eˢ, eˢ and the tape of the network are kept, never x; and at the top dz = z/N, dℓ = −1/N, since
-loss = mean(½‖z‖² + …) − mean(log_det). The gradients of log p itself, row by row, are the same walk from dz = −z, dℓ = 1, which
-leaves the parameters alone.
+so that only x₂ ⊙ eˢ, eˢ and the tape of the network are kept, never x; and at the top dz = z/N, dℓ = −1/N,
+since loss = mean(½‖z‖² + …) − mean(log_det). The gradients of log p itself, row by row, are the same walk
+from dz = −z, dℓ = 1, which leaves the parameters alone.
+
+Example
+-------
+>>> import numpy as np
+>>> from accel.density import realnvp
+>>> params = realnvp.init_params(np.random.default_rng(0), dim=2, n_transforms=2, hidden=(8,))
+>>> realnvp.log_prob(params, np.zeros((1, 2))).round(4)     # starts as the standard normal: −log 2π
+array([-1.8379])
 """
 import contextlib
 import functools
 
 from accel.density import flows
+from accel.density._help import documented
 from accel.device import array_module
 from accel.kernels.realnvp import launch as realnvp_kernel
 from accel.nets import dense
@@ -26,23 +36,41 @@ from accel.runtime import checks
 from accel.runtime._vector import bound
 from accel.runtime.protocols import Array, Params, Rng
 
-__all__ = ["init_params", "forward", "inverse", "log_prob", "log_prob_and_grad", "sample", "loss", "loss_and_grad"]
+__all__ = ["init_params", "forward", "inverse", "log_prob", "log_prob_and_grad", "sample",
+           "loss", "loss_and_grad"]
 SHARED = ["flow_of", "fused", "write_grads"]
 __all__ += SHARED
 
 S = 5.0
 
 
-def init_params(rng: Rng, *, dim: int, context_dim: int = 0, n_transforms: int = 6, hidden: tuple = (64, 64)) -> Params:
-    """Weights N(0, 1/n_in); the last layer of each network is zero, so that the flow starts as the identity."""
+def init_params(rng: Rng, *, dim: int, context_dim: int = 0, n_transforms: int = 6,
+                hidden: tuple = (64, 64)) -> Params:
+    """Weights N(0, 1/n_in); the last layer of each network is zero, so that the flow starts as the
+    identity.
+
+    Parameters
+    ----------
+    rng : Generator
+        Where the weights come from.
+    dim, context_dim : int
+        D and C. One dimension needs a context.
+    n_transforms : int
+        K: a transform is a coupling, and it takes two to move every dimension. With D = 1 there is one,
+        whatever K.
+    hidden : tuple of int
+        Units of each hidden layer of every network; at least one layer.
+    """
     check_architecture(dim, context_dim, n_transforms, hidden)
-    return {"couplings": [init_coupling(rng, dim, context_dim, hidden, k) for k in range(n_transforms if dim > 1 else 1)]}
+    return {"couplings": [init_coupling(rng, dim, context_dim, hidden, k)
+                          for k in range(n_transforms if dim > 1 else 1)]}
 
 
 def check_architecture(dim, context_dim, n_transforms, hidden):
     checks.check_count("context_dim", context_dim, least=0)
     if checks.check_count("dim", dim) == 1 and context_dim == 0:
-        raise ValueError("dim: expected at least 2 without a context, since a coupling needs something to keep, got 1")
+        raise ValueError("dim: expected at least 2 without a context, since a coupling needs something to "
+                         "keep, got 1")
     checks.check_count("n_transforms", n_transforms, least=min(dim, 2))
     checks.check_count("hidden: number of layers", len(hidden))
 
@@ -50,7 +78,8 @@ def check_architecture(dim, context_dim, n_transforms, hidden):
 def init_coupling(rng, dim, context_dim, hidden, k):
     n_kept = (dim + k % 2) // 2
     layers = dense.init_mlp(rng, (context_dim + n_kept, *hidden))
-    return [*layers, array_module(layers[0]).zeros((hidden[-1] + 1, 2 * (dim - n_kept)), dtype=layers[0].dtype)]
+    return [*layers,
+            array_module(layers[0]).zeros((hidden[-1] + 1, 2 * (dim - n_kept)), dtype=layers[0].dtype)]
 
 
 def sizes_of(shapes):
@@ -65,41 +94,49 @@ def halves(x, k):
     return (x[:d], x[d:]) if k % 2 == 0 else (x[d:], x[:d])                                           # (1)
 
 
+@documented
 def forward(params: Params, x: Array, context: Array | None = None) -> tuple[Array, Array]:
     """Data to Gaussian: z (N, D) and log|det ∂z/∂x| (N,)."""
     flow, params = flow_of(params)
     return flow.forward(params, x, context)
 
 
+@documented
 def inverse(params: Params, z: Array, context: Array | None = None) -> tuple[Array, Array]:
     """Gaussian to data: x (N, D) and log|det ∂x/∂z| (N,)."""
     flow, params = flow_of(params)
     return flow.invert(params, z, context)
 
 
+@documented
 def log_prob(params: Params, x: Array, context: Array | None = None) -> Array:
     """log p(x|c) in nats, (N,)."""
     flow, params = flow_of(params)
     return flow.log_prob(params, x, context)
 
 
-def log_prob_and_grad(params: Params, x: Array, context: Array | None = None) -> tuple[Array, Array, Array | None]:
-    """log p(x|c) (N,), and its gradients with respect to x (N, D) and c (N, C), None where there is no context."""
+@documented
+def log_prob_and_grad(params: Params, x: Array,
+                      context: Array | None = None) -> tuple[Array, Array, Array | None]:
+    """log p(x|c) (N,), and its gradients with respect to x (N, D) and c (N, C), None without a context."""
     flow, params = flow_of(params)
     return flow.log_prob_and_grad(params, x, context)
 
 
+@documented
 def sample(params: Params, rng: Rng, n: int, context: Array | None = None) -> Array:
     """n draws, (n, D); with a context of M rows, n draws for each: (M, n, D)."""
     flow, params = flow_of(params)
     return flow.sample(params, rng, n, context)
 
 
+@documented
 def loss(params: Params, x: Array, context: Array | None = None) -> Array:
     """The mean negative log-density, in nats."""
     return -log_prob(params, x, context).mean()
 
 
+@documented
 def loss_and_grad(params: Params, x: Array, context: Array | None = None) -> tuple[Array, Params]:
     """The loss and its gradient, in the tree of params."""
     flow, params = flow_of(params)
@@ -119,7 +156,9 @@ def fused(params, data, batch_size):
 
 
 def flow_of(params):
-    """The flow that these parameters have, in kernels or in array code, and the parameters with their vector."""
+    """The flow that these parameters have, in kernels or in array code, and the parameters with their
+    vector.
+    """
     params = bound(params)
     shapes, xp = tuple([dense.shapes_of(layers) for layers in params["couplings"]]), array_module(params.flat)
     kernel = realnvp_kernel.flow_of(xp, params.flat.dtype, shapes, bound=S)
@@ -136,7 +175,8 @@ class Flow(flows.Flow):
         works = [Work(xp, network, n, self.dtype, context_dim=self.context_dim) for network in self.shapes]
         for work in works[1:]:
             work.tape.use(works[0].tape.room)
-        works[-1].dx = xp.empty((self.dim, n), self.dtype)            # the columns, which become z, and dz on the way back
+        # the columns, which become z, and dz on the way back
+        works[-1].dx = xp.empty((self.dim, n), self.dtype)
         return works
 
     def chain(self, params):
@@ -153,10 +193,13 @@ class Flow(flows.Flow):
         return sum(work.s.sum(axis=0) for work in works)                                              # (4)
 
     def walk_back(self, chain, works, d, dlog_det, grads, dcontext):
-        """From dz to dx in place; gradients go into grads and dcontext, unless these are None. dx comes with dcontext alone."""
+        """From dz to dx in place; gradients go into grads and dcontext, unless these are None. dx comes
+        with dcontext alone.
+        """
         for k in range(len(works) - 1, -1, -1):
             dlayers = None if grads is None else grads["couplings"][k]
-            dc = to_gaussian_backward(chain[k], works[k], d, dlog_det, k, dlayers, need_dinput=k > 0 or dcontext is not None)
+            dc = to_gaussian_backward(chain[k], works[k], d, dlog_det, k, dlayers,
+                                      need_dinput=k > 0 or dcontext is not None)
             if dcontext is not None:
                 dcontext += dc
         return d
@@ -177,10 +220,12 @@ class Work:
 
     def __init__(self, xp, shapes, n, dtype, *, context_dim):
         self.tape = dense.Tape(xp, shapes, n, dtype)
-        self.context, self.kept = self.tape.inputs[0][1:1 + context_dim], self.tape.inputs[0][1 + context_dim:]
+        self.context, self.kept = self.tape.inputs[0][1:1 + context_dim], self.tape.inputs[0][1
+                                                                                              + context_dim:]
         n_moved = len(self.tape.out) // 2
         self.t, self.a = self.tape.out[:n_moved], self.tape.out[n_moved:]
-        self.bound, self.s, self.scale, self.scaled, self.slope = (xp.empty((n_moved, n), dtype) for _ in range(5))
+        self.bound, self.s, self.scale, self.scaled, self.slope = (xp.empty((n_moved, n), dtype)
+                                                                   for _ in range(5))
         self.dout = xp.empty_like(self.tape.out)
 
 
@@ -204,7 +249,9 @@ def to_gaussian(layers, work, x, k):
 
 
 def to_gaussian_backward(layers, work, d, dlog_det, k, dlayers, *, need_dinput):
-    """From dy to dx in place, on d (D, n); write dlayers, and return the context's gradient, (C, n), where asked for."""
+    """From dy to dx in place, on d (D, n); write dlayers, and return the context's gradient, (C, n), where
+    asked for.
+    """
     xp, (dkept, dmoved) = array_module(d), halves(d, k)
     dt, da = work.dout[:len(dmoved)], work.dout[len(dmoved):]
     dt[...] = dmoved

@@ -14,11 +14,13 @@ from typing import NamedTuple
 
 import numpy as np
 
+from accel import memory
 from accel.kernels import cuda
 from accel.nets import dense
 from accel.runtime import checks, persistence
 from accel.training import minibatch, optim
-from accel.runtime.tree import empty_like, packed, tree_map
+from accel.runtime._vector import empty_like, plain
+from accel.runtime.tree import frozen, tree_map
 from accel.device import array_module, check_together
 from accel.generative import langevin
 from accel.kernels.dsm import launch as dsm_kernel
@@ -60,6 +62,10 @@ class ScoreModel(NamedTuple):
         return langevin.annealed(rng, self.score, start, sigmas=self.sigmas, step_size=step_size, n_steps=n_steps, denoise=denoise,
                                  progress=progress).x
 
+    def _moved(self, move):
+        """The same where `move` takes arrays; the ladder stays on the host."""
+        return self._replace(params=frozen(move(self.params)), axes=move(self.axes))
+
     def save(self, path):
         """Write to a .npz file that either package loads."""
         persistence.save(path, "score_matching", {**self._asdict(), "axes": self.axes._asdict()})
@@ -68,7 +74,7 @@ class ScoreModel(NamedTuple):
 def load(path):
     """The score that `ScoreModel.save` wrote."""
     saved = persistence.load(path, "score_matching")
-    return ScoreModel(**{**saved, "axes": pca.PCA(**saved["axes"])})
+    return ScoreModel(**{**saved, "params": frozen(saved["params"]), "axes": pca.PCA(**saved["axes"])})
 
 
 def ladder(sigma_max, sigma_min, n_levels):
@@ -95,13 +101,14 @@ def draw_noise(rng, n, *, dim):
 
 
 class Work:
-    """The work arrays for n columns of each sign; a, g and e(σ) have n columns too, or one where all share one σ, and then the
-    network is fed a x alone."""
+    """The work arrays of a network of these shapes for n columns of each sign. a, g and e(σ) have n columns too, or one where all
+    share one σ; the network is then fed a x alone, through a first layer of its own."""
 
-    def __init__(self, xp, layers, dtype, n, *, n_signs, shared):
-        dim, n_levels, self.shared = layers[-1].shape[1], 1 if shared else n, shared
-        self.layers = [xp.empty((1 + dim, layers[0].shape[1]), dtype), *layers[1:]] if shared else layers
-        self.tape = dense.Tape(xp, self.layers, n_signs * n, dtype)
+    def __init__(self, xp, shapes, n, n_signs, shared, dtype):
+        (_, first), dim = shapes[0], shapes[-1][1]
+        n_levels, self.shared = 1 if shared else n, shared
+        self.first = xp.empty((1 + dim, first), dtype)
+        self.tape = dense.Tape(xp, ((1 + dim, first), *shapes[1:]) if shared else shapes, n_signs * n, dtype)
         rows = self.tape.inputs[0][1:].reshape(-1, n_signs, n)
         self.ax, self.told, self.network = rows[:dim], rows[dim:], self.tape.out.reshape(dim, n_signs, n)
         self.x, self.r = (xp.empty((dim, n_signs, n), dtype) for _ in range(2))
@@ -110,13 +117,9 @@ class Work:
         self.tau2 = xp.asarray(TAU**2, dtype=dtype).reshape(-1, 1, 1)
 
 
-def work_arrays(params, role, n, n_signs, shared):
-    return params.scratch(role, lambda: Work(array_module(params.flat), params["layers"], params.flat.dtype, n, n_signs=n_signs,
-                                             shared=shared), size=(n, shared))
-
-
-def set_levels(params, work, sigma, spread):
-    """σ, a, g and e(σ) into work; e(σ) goes to the network's input, or into its first bias where all share one σ."""
+def set_levels(layers, work, sigma, spread):
+    """σ, a, g and e(σ) into work; e(σ) goes to the network's input, or into its first bias where all share one σ. Returns the
+    layers that the network then has."""
     xp = array_module(work.a)
     spread = xp.asarray(spread, dtype=work.a.dtype).reshape(-1, 1, 1)
     work.sigma[...] = sigma
@@ -131,19 +134,20 @@ def set_levels(params, work, sigma, spread):
     xp.add(work.squared, work.tau2, out=work.step)
     xp.divide(-2 * work.tau2, work.step, out=work.step)
     work.step += 1                                                    # (σ² − τ²)/(σ² + τ²) = 1 − 2τ²/(σ² + τ²)
-    if work.shared:
-        first, dim = params["layers"][0], len(work.ax)
-        work.layers[0][...] = first[:1 + dim]
-        work.layers[0][0] += work.step[:, 0, 0] @ first[1 + dim:]
-    else:
+    if not work.shared:
         work.told[...] = work.step
+        return layers
+    first, dim = layers[0], len(work.ax)
+    work.first[...] = first[:1 + dim]
+    work.first[0] += work.step[:, 0, 0] @ first[1 + dim:]
+    return work.first, *layers[1:]
 
 
-def forward(work):
+def forward(layers, work):
     """The score at work.x, (D, signs, n), in work.r."""
     xp = array_module(work.r)
     xp.multiply(work.a, work.x, out=work.ax)
-    dense.forward(work.layers, work.tape)
+    dense.forward(layers, work.tape)
     xp.multiply(work.a, work.ax, out=work.x)
     xp.multiply(work.gain, work.network, out=work.r)
     work.r -= work.x
@@ -152,21 +156,24 @@ def forward(work):
 
 def score(params, x, sigma, *, spread=1.0):
     """s_θ(x, σ), (N, D)."""
-    params = packed(params)
-    x = checks.as_array("x", x, ("N", params["layers"][-1].shape[1]))
-    check_together(params=params.flat, x=x)
-    xp, sigma = array_module(params.flat), as_levels(sigma, x)
+    layers = params["layers"]
+    x = checks.as_array("x", x, ("N", layers[-1].shape[1]))
+    check_together(params=layers[0], x=x)
+    xp, sigma, dtype = array_module(x), as_levels(sigma, x), layers[0].dtype
     if cuda.wanted(xp) and (found := score_kernel.score(params, x, sigma, spread, TAU)) is not None:
         return found
-    out, step, shared, levelled = xp.empty_like(x), BLOCK if xp is np else BLOCK_ON_DEVICE, len(sigma) == 1, None
-    for rows in (slice(start, start + step) for start in range(0, len(x), step)):
-        columns = x[rows].T
-        work = work_arrays(params, "block" if columns.shape[1] == step else "rest", columns.shape[1], 1, shared)
-        if not (shared and work is levelled):
-            set_levels(params, work, sigma if shared else sigma[rows], spread)
-            levelled = work
-        work.x[:, 0] = columns
-        out[rows] = forward(work)[:, 0].T
+    out, n, block, shared = xp.empty_like(x), len(x), BLOCK if xp is np else BLOCK_ON_DEVICE, len(sigma) == 1
+    whole = n - n % block
+    for begin, end, size in ((0, whole, block), (whole, n, n - whole)):
+        if begin == end:
+            continue
+        with memory.borrow(Work, xp, dense.shapes_of(layers), size, 1, shared, dtype) as work:
+            fed = set_levels(layers, work, sigma, spread) if shared else layers
+            for rows in (slice(start, start + size) for start in range(begin, end, size)):
+                if not shared:
+                    set_levels(layers, work, sigma[rows], spread)
+                work.x[:, 0] = x[rows].T
+                out[rows] = forward(fed, work)[:, 0].T
     return out
 
 
@@ -186,48 +193,54 @@ def dsm(params, x, epsilon, *, sigma, spread=1.0):
 
 def loss(params, x, u, epsilon, *, sigmas, spread=1.0):
     """L(θ), estimated with one level and one pair of ±ε for each sample."""
-    return matched(packed(params), None, x, u, epsilon, sigmas, spread)
+    return matched(params, None, x, u, epsilon, sigmas, spread)
 
 
 def loss_and_grad(params, x, u, epsilon, *, sigmas, spread=1.0):
     """The loss and its gradient, in the tree of params."""
-    params = packed(params)
-    grads = params.scratch("grads", lambda: empty_like(params))
-    return matched(params, grads, x, u, epsilon, sigmas, spread), grads
+    grads = empty_like(params)
+    return matched(params, grads, x, u, epsilon, sigmas, spread), plain(grads)
+
+
+def write_grads(params, grads, x, u, epsilon, *, sigmas, spread=1.0):
+    """The loss; its gradient goes into grads, a tree over one vector."""
+    return matched(params, grads, x, u, epsilon, sigmas, spread)
 
 
 def matched(params, grads, x, u, epsilon, sigmas, spread):
     """The loss, and its gradient in grads unless that is None."""
-    x = checks.as_array("x", x, ("N", params["layers"][-1].shape[1]))
-    check_together(params=params.flat, x=x)
-    if cuda.wanted(array_module(params.flat)):
+    layers = params["layers"]
+    x = checks.as_array("x", x, ("N", layers[-1].shape[1]))
+    check_together(params=layers[0], x=x)
+    xp, n, dtype = array_module(x), len(x), layers[0].dtype
+    if cuda.wanted(xp):
         value = dsm_kernel.loss_and_grad(params, x, u, epsilon, grads, sigmas=sigmas, spread=spread, tau=TAU)
         if value is not None:
             return value
-    value, work = residuals(params, "held out" if grads is None else "train", x, u, epsilon, sigmas, spread)
-    if grads is not None:
-        work.gain *= work.sigma
-        work.gain *= 1 / (2 * len(x))
-        work.r *= work.gain
-        dense.backward(params["layers"], work.tape, work.r.reshape(work.tape.out.shape), grads["layers"])
-    return value
+    with memory.borrow(Work, xp, dense.shapes_of(layers), n, 2, False, dtype) as work:
+        value = residuals(layers, work, x, u, epsilon, sigmas, spread)
+        if grads is not None:
+            work.gain *= work.sigma
+            work.gain *= 1 / (2 * n)
+            work.r *= work.gain
+            dense.backward(layers, work.tape, work.r.reshape(work.tape.out.shape), grads["layers"])
+        return value
 
 
-def residuals(params, role, x, u, epsilon, sigmas, spread):
-    """The loss, and the work arrays with r in them."""
-    xp, n, dtype = array_module(params.flat), len(x), params.flat.dtype
+def residuals(layers, work, x, u, epsilon, sigmas, spread):
+    """The loss; r is left in work."""
+    xp, n, dtype = array_module(x), len(x), work.r.dtype
     level = xp.minimum((xp.asarray(u) * len(sigmas)).astype(np.int64), len(sigmas) - 1)
     noise = xp.asarray(epsilon, dtype=dtype).T
-    work = work_arrays(params, role, n, 2, False)
-    set_levels(params, work, xp.take(xp.asarray(sigmas, dtype=dtype), level), spread)
+    set_levels(layers, work, xp.take(xp.asarray(sigmas, dtype=dtype), level), spread)
     xp.multiply(noise, work.sigma[:, 0], out=work.x[:, 1])
     xp.add(x.T, work.x[:, 1], out=work.x[:, 0])
     xp.subtract(x.T, work.x[:, 1], out=work.x[:, 1])
-    r = forward(work)
+    r = forward(layers, work)
     r *= work.sigma
     r[:, 0] += noise
     r[:, 1] -= noise
-    return xp.vdot(r, r) / (4 * n), work
+    return xp.vdot(r, r) / (4 * n)
 
 
 def fit(x, *, rng, sigmas=None, hidden=(128, 128), learning_rate=3e-3, batch_size=200, max_epochs=200, patience=100,
@@ -244,7 +257,8 @@ def fit(x, *, rng, sigmas=None, hidden=(128, 128), learning_rate=3e-3, batch_siz
     sigmas = langevin.check_levels(sigmas)
     fixed = {"sigmas": xp.asarray(sigmas / scale, dtype=x.dtype), "spread": xp.sqrt(axes.explained_variance) / scale}
     model = SimpleNamespace(loss=partial(loss, **fixed), loss_and_grad=partial(loss_and_grad, **fixed),
-                            draw_noise=partial(draw_noise, dim=dim), fused=partial(dsm_kernel.step, **fixed, tau2=TAU**2))
+                            write_grads=partial(write_grads, **fixed), draw_noise=partial(draw_noise, dim=dim),
+                            fused=partial(dsm_kernel.step, **fixed, tau2=TAU**2))
     params = tree_map(lambda leaf: xp.asarray(leaf, dtype=x.dtype), init_params(rng, dim=dim, hidden=hidden))
     z = axes.transform(x)
     z /= scale

@@ -195,7 +195,7 @@ def _check_start(start, n_steps, every):
     checks.check_count("n_steps", n_steps)
     if every is not None:
         checks.check_count("every", every)
-    return x
+    return x.copy()
 
 
 def _check_moved(moved, level, step, sigma, x, kept, every):

@@ -29,6 +29,7 @@ from autograd import value_and_grad
 
 from reference.nets import dense
 from reference.runtime import checks, persistence
+from reference.runtime.tree import frozen
 from reference.training import minibatch, optim
 from reference.generative import langevin
 from reference.representation import pca
@@ -94,7 +95,7 @@ class ScoreModel(NamedTuple):
 def load(path):
     """The score that `ScoreModel.save` wrote."""
     saved = persistence.load(path, "score_matching")
-    return ScoreModel(**{**saved, "axes": pca.PCA(**saved["axes"])})
+    return ScoreModel(**{**saved, "params": frozen(saved["params"]), "axes": pca.PCA(**saved["axes"])})
 
 
 def ladder(sigma_max, sigma_min, n_levels):

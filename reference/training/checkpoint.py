@@ -1,7 +1,7 @@
 """Checkpoints: the state of a training run in a file, from which a later call goes on to the same numbers.
 
-A checkpoint belongs to a run: its settings and its data, the `identity`. It holds what the run needs besides, and the state of
-the random generator after the last finished epoch.
+A checkpoint belongs to a run: its settings and its data, the `identity`. It holds what the run needs besides,
+and the state of the random generator after the last finished epoch.
 
 Example
 -------
@@ -75,16 +75,19 @@ def load(path: str | None, kind: str, identity: dict, size: int, rng: Rng) -> di
     if path is None:
         return None
     if rng_state(rng) is None:
-        raise ValueError("rng: expected a NumPy Generator when a checkpoint is asked for, got one that cannot tell its state")
+        raise ValueError("rng: expected a NumPy Generator when a checkpoint is asked for, got one that "
+                         "cannot tell its state")
     if not os.path.exists(path):
         return None
     saved = persistence.load(path, kind)
     for key, value in saved.pop("identity").items():
         if identity[key] != value:
-            raise ValueError(f"checkpoint: expected {key} = {value!r} as in {os.fspath(path)!r}, got {identity[key]!r}; "
+            raise ValueError(f"checkpoint: expected {key} = {value!r} as in {os.fspath(path)!r}, got "
+                             f"{identity[key]!r}; "
                              "remove the file to train anew")
     if saved["params"].shape != (size,):
-        raise ValueError(f"checkpoint: expected parameters of {saved['params'].size} numbers as in {os.fspath(path)!r}, "
+        raise ValueError(f"checkpoint: expected parameters of {saved['params'].size} numbers as in "
+                         f"{os.fspath(path)!r}, "
                          f"got {size}")
     rng.bit_generator.state = saved["rng"]
     return saved

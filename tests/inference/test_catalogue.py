@@ -95,7 +95,7 @@ def test_an_object_draws_what_its_number_says(package, n):
     theta = package.inference.catalogue.sample(posterior, x, seed=11, n_samples=n, first=100).theta
     summaries = package.inference.catalogue.summarise(posterior, x, seed=11, n_samples=n, first=100)
     for i in range(5):
-        rng = package.runtime.philox.CounterGenerator(11)
+        rng = package.runtime.philox.PhiloxGenerator(11)
         rng.block = (100 + i) * 4
         assert_close(theta[i], posterior.sample(rng, n, x[i]), terms=100)
     assert_close(summaries.quantiles, np.moveaxis(np.quantile(theta, (0.16, 0.5, 0.84), axis=1), 0, 1))
@@ -308,7 +308,7 @@ def cp():
     return strict_cupy.install()
 
 
-@pytest.fixture(params=[False, True], ids=["array code", "kernels"])
+@pytest.fixture(params=[False, pytest.param(True, marks=pytest.mark.kernels)], ids=["array code", "kernels"])
 def there(request, cp):
     """A posterior on the stand-in, in array code and with kernels."""
     if request.param and not strict_cupy.COMPILER:
@@ -332,6 +332,7 @@ def test_a_device_gives_what_the_host_gives(there):
             assert_close(a, b, terms=100)
 
 
+@pytest.mark.kernels
 def test_a_posterior_moves_to_a_device_whole(cp):
     ensemble = accel.inference.deep_ensemble.Ensemble((exact(accel, flow=1), exact(accel, flow=2)), np.array([0.5, 0.5]))
     moved = device.put(ensemble, cp, "float32")

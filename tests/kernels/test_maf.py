@@ -6,7 +6,7 @@ import pytest
 
 from accel import device
 from accel.kernels import cuda
-from accel.runtime.philox import CounterGenerator
+from accel.runtime.philox import PhiloxGenerator
 from accel.runtime._vector import bound, empty_like
 from accel.runtime.tree import ravel
 from accel.density import made, maf
@@ -17,7 +17,10 @@ from tests.agreement.registry import painted, random_tree
 
 BACKENDS = [backend for backend in accel_backends().values() if backend.kernels]
 DIM, CONTEXT, SETTINGS = 3, 2, {"n_transforms": 3, "hidden": (7, 5)}
-pytestmark = pytest.mark.skipif(not BACKENDS, reason="kernels run on the CPU through g++")
+pytestmark = [
+    pytest.mark.kernels,
+    pytest.mark.skipif(not BACKENDS, reason="kernels run on the CPU through g++"),
+]
 
 
 @pytest.fixture(params=BACKENDS, ids=lambda backend: backend.name)
@@ -175,7 +178,7 @@ def test_one_launch_for_each_call(on, monkeypatch):
         launched.append(name)
         return launch(self, name, *args, **settings)
     monkeypatch.setattr(cuda.Kernels, "__call__", counted)
-    rng, context = CounterGenerator(7, like=params.flat), inputs(on, 3)[1]
+    rng, context = PhiloxGenerator(7, like=params.flat), inputs(on, 3)[1]
     maf.sample(params, on.rng(), 20, context)
     maf.sample(params, rng, 20, context)
     assert rng.block == 20 * 3 * DIM / 4
@@ -200,7 +203,7 @@ def test_what_is_beyond_the_kernels_runs_in_array_code_and_says_so_once(on, sett
 def test_no_rows(on):
     params, (x, context) = parameters(on), inputs(on, 3)
     assert maf.sample(params, on.rng(), 0, context).shape == (3, 0, DIM)
-    assert maf.sample(params, CounterGenerator(1, like=x), 4, context[:0]).shape == (0, 4, DIM)
+    assert maf.sample(params, PhiloxGenerator(1, like=x), 4, context[:0]).shape == (0, 4, DIM)
     assert maf.log_prob(params, x[:0], context[:0]).shape == (0,)
     for function in (maf.forward, maf.inverse):
         assert [found.shape for found in function(params, x[:0], context[:0])] == [(0, DIM), (0,)]

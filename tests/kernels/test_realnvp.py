@@ -16,7 +16,10 @@ from tests.agreement.registry import painted, random_tree
 
 BACKENDS = [backend for backend in accel_backends().values() if backend.kernels]
 DIM, CONTEXT, SETTINGS = 3, 2, {"n_transforms": 3, "hidden": (7, 5)}
-pytestmark = pytest.mark.skipif(not BACKENDS, reason="kernels run on the CPU through g++")
+pytestmark = [
+    pytest.mark.kernels,
+    pytest.mark.skipif(not BACKENDS, reason="kernels run on the CPU through g++"),
+]
 
 
 @pytest.fixture(params=BACKENDS, ids=lambda backend: backend.name)

@@ -7,8 +7,8 @@ import pytest
 
 from accel import device
 from accel.kernels import cuda
-from accel.runtime.philox import CounterGenerator
-from accel.runtime.tree import packed
+from accel.runtime.philox import PhiloxGenerator
+from accel.runtime.tree import ravel
 from accel.density import gmm, mixture_score
 from accel.generative import langevin, score_matching
 from accel.kernels.dsm import launch as dsm_kernel
@@ -19,7 +19,11 @@ from tests.agreement import harness
 from tests.agreement.backends import accel_backends, uses_cuda
 
 BACKENDS = {backend.dtype: backend for backend in accel_backends().values() if backend.kernels}
-pytestmark = [pytest.mark.skipif(not BACKENDS, reason="kernels run on the CPU through g++"), *([pytest.mark.gpu] if uses_cuda() else [])]
+pytestmark = [
+    pytest.mark.kernels,
+    pytest.mark.skipif(not BACKENDS, reason="kernels run on the CPU through g++"),
+    *([pytest.mark.gpu] if uses_cuda() else []),
+]
 DIM, HIDDEN, SIGMAS = 3, (6, 5), (2.0, 0.8, 0.3)
 
 
@@ -72,7 +76,7 @@ class TestTraining:
 
     def inputs(self, on):
         rng = np.random.default_rng(5)
-        flat = on.xp.stack([packed(params(on, seed)).flat for seed in range(self.E)])
+        flat = on.xp.stack([ravel(params(on, seed)) for seed in range(self.E)])
         rows = on.xp.asarray(rng.integers(0, self.N, (self.E, self.S, self.B)).astype(np.int32))
         noise = on.put((rng.random((self.E, self.S, self.B)), rng.standard_normal((self.E, self.S, self.B, DIM))))
         x = points(on, self.N)
@@ -108,7 +112,7 @@ class TestTraining:
             value, grads = score_matching.loss_and_grad(host, *batch, sigmas=SIGMAS, spread=0.7)
             tolerance = {"rtol": 1e-10, "atol": 1e-12} if on.dtype == "float64" else {"rtol": 1e-4, "atol": 1e-5}
             np.testing.assert_allclose(losses[e].sum(), value, **tolerance)
-            np.testing.assert_allclose(partial[e].sum(axis=0), grads.flat, **tolerance)
+            np.testing.assert_allclose(partial[e].sum(axis=0), ravel(grads), **tolerance)
 
     def test_more_tiles_than_blocks(self, wide, monkeypatch):
         flat, rows, noise, _, step = self.inputs(wide)
@@ -132,7 +136,7 @@ class TestWalks:
         """Three levels and the step that takes the noise away; more where a level has more steps than lie between two looks."""
         x, model = points(on, 50), network(on)
         for n_steps, launches in ((7, 4), (101, 7)):
-            launched = launches_of(langevin.annealed, CounterGenerator(3, like=x), model, x, **self.settings(n_steps))
+            launched = launches_of(langevin.annealed, PhiloxGenerator(3, like=x), model, x, **self.settings(n_steps))
             assert launched == ["walk"] * launches
 
     def test_the_chains_do_not_depend_on_tiles_nor_on_the_others(self, on, monkeypatch):
@@ -140,10 +144,10 @@ class TestWalks:
         x, model, found = points(on, 300), network(on), []
         for n_processors in (132, 3, 1):
             monkeypatch.setattr(cuda, "multiprocessors", lambda xp, n=n_processors: n)
-            found.append(langevin.annealed(CounterGenerator(3, like=x), model, x, **self.settings()).x.get())
-        tiles = {network.fit(on.xp, DIM, HIDDEN, DIM, on.dtype, 300).tile}
+            found.append(langevin.annealed(PhiloxGenerator(3, like=x), model, x, **self.settings()).x.get())
+        tiles = {layout.fit(on.xp, DIM, HIDDEN, DIM, on.dtype, 300).tile}
         monkeypatch.undo()
-        tiles.add(network.fit(on.xp, DIM, HIDDEN, DIM, on.dtype, 300).tile)
+        tiles.add(layout.fit(on.xp, DIM, HIDDEN, DIM, on.dtype, 300).tile)
         assert len(tiles) == 2
         np.testing.assert_array_equal(found[1], found[0])
         np.testing.assert_array_equal(found[2], found[0])
@@ -151,12 +155,12 @@ class TestWalks:
     def test_weights_that_are_not_staged(self, on, monkeypatch):
         """As for networks that are wider than shared memory."""
         x, model = points(on, 40), network(on)
-        expected = langevin.annealed(CounterGenerator(3, like=x), model, x, **self.settings()), model(x, 0.5)
-        whole = network.fit(on.xp, DIM, HIDDEN, DIM, on.dtype, 40)
+        expected = langevin.annealed(PhiloxGenerator(3, like=x), model, x, **self.settings()), model(x, 0.5)
+        whole = layout.fit(on.xp, DIM, HIDDEN, DIM, on.dtype, 40)
         assert whole.constants["STAGED"] == 1
-        unstaged = functools.partial(network.Fit, DIM, HIDDEN, dtype=on.dtype, tile=whole.tile, staged=False)
+        unstaged = functools.partial(layout.Fit, DIM, HIDDEN, dtype=on.dtype, tile=whole.tile, staged=False)
         monkeypatch.setattr(layout, "fit", lambda xp, dim, widths, inputs, dtype, n: unstaged(inputs=inputs))
-        found = langevin.annealed(CounterGenerator(3, like=x), model, x, **self.settings()), model(x, 0.5)
+        found = langevin.annealed(PhiloxGenerator(3, like=x), model, x, **self.settings()), model(x, 0.5)
         np.testing.assert_array_equal(found[0].x.get(), expected[0].x.get())
         np.testing.assert_array_equal(found[1].get(), expected[1].get())
 
@@ -193,7 +197,7 @@ class TestWalks:
         axes = pca.PCA(*wide.put((mean, np.eye(3), variances - 0.01)), False)
         model = score_matching.ScoreModel(silent, axes, 1.3, np.array([0.1]), {})
         start = wide.put(mean) + points(wide, n)
-        x = langevin.unadjusted(CounterGenerator(11, like=start), model.score, start, step_size=epsilon, n_steps=60, sigma=0.1).x.get()
+        x = langevin.unadjusted(PhiloxGenerator(11, like=start), model.score, start, step_size=epsilon, n_steps=60, sigma=0.1).x.get()
         phi = 1 - epsilon / (2 * variances)
 
         def off(expected):
@@ -208,10 +212,10 @@ class TestWalks:
         x, score = points(on, 300), mixture(on, kind)
         settings = {"step_size": 0.1, "n_steps": 5}
         with np.errstate(divide="ignore"):
-            assert launches_of(langevin.unadjusted, CounterGenerator(1, like=x), score, x, **settings) == ["walk"]
-            found = langevin.unadjusted(CounterGenerator(1, like=x), score, x, **settings).x.get()
+            assert launches_of(langevin.unadjusted, PhiloxGenerator(1, like=x), score, x, **settings) == ["walk"]
+            found = langevin.unadjusted(PhiloxGenerator(1, like=x), score, x, **settings).x.get()
             with device.kernels(False):
-                expected = langevin.unadjusted(CounterGenerator(1, like=x), score, x, **settings).x.get()
+                expected = langevin.unadjusted(PhiloxGenerator(1, like=x), score, x, **settings).x.get()
         np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5 if on.dtype == "float32" else 1e-13)
 
     def test_any_other_score_is_walked_in_array_code(self, wide):

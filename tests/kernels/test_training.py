@@ -15,10 +15,14 @@ from accel.training import minibatch, optim
 from tests import strict_cupy
 from tests.agreement.backends import uses_cuda
 from tests.agreement.comparator import assert_close, flatten
-from tests.kernels import least_squares
+from tests.support import least_squares
 
 cp = device.module("cuda") if uses_cuda() else strict_cupy.install()
-pytestmark = pytest.mark.gpu if uses_cuda() else pytest.mark.skipif(strict_cupy.COMPILER is None, reason="kernels run through g++")
+pytestmark = [
+    pytest.mark.kernels,
+    pytest.mark.gpu if uses_cuda() else
+    pytest.mark.skipif(strict_cupy.COMPILER is None, reason="kernels run on the CPU through g++"),
+]
 COUNTS = pytest.mark.skipif(uses_cuda(), reason="it is the stand-in that counts")
 
 SETTINGS = {"learning_rate": 0.05, "batch_size": 10, "max_epochs": 12, "patience": 20, "validation_fraction": 0.1, "clip_norm": 0.5,

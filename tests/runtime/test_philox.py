@@ -32,14 +32,14 @@ def test_the_first_numbers_are_those_of_the_published_words(on):
     """Seed 0 and block 0 are the counter and the key of zeros."""
     words = np.array([0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8])
     with device.kernels(on.kernels):
-        drawn = device.to_host(on.package.runtime.philox.CounterGenerator(0, like=on.put(np.zeros(1))).random(4))
+        drawn = device.to_host(on.package.runtime.philox.PhiloxGenerator(0, like=on.put(np.zeros(1))).random(4))
     assert np.array_equal(drawn, ((words + 0.5) / 2**32).astype(on.dtype))
 
 
 @BOTH
 def test_both_halves_of_seed_and_block_reach_the_words(package):
     def first(seed, block):
-        rng = package.runtime.philox.CounterGenerator(seed)
+        rng = package.runtime.philox.PhiloxGenerator(seed)
         rng.block = block
         return rng.random(4).tobytes()
     seen = {first(seed, block) for seed in (0, 1, 2**32, 2**63) for block in (0, 1, 2**32, 2**63)}
@@ -58,7 +58,7 @@ def control(draw):
 @pytest.mark.parametrize(("name", "law"), [("random", stats.uniform), ("standard_normal", stats.norm)])
 def test_the_law(on, name, law):
     with device.kernels(on.kernels):
-        rng = on.package.runtime.philox.CounterGenerator(20261121, like=on.put(np.zeros(1)))
+        rng = on.package.runtime.philox.PhiloxGenerator(20261121, like=on.put(np.zeros(1)))
         draw = device.to_host(getattr(rng, name)(200_000)).astype(float)
     assert stats.kstest(draw, law.cdf).pvalue > 1e-3
     assert stats.kstest(control(draw), law.cdf).pvalue < 1e-3
@@ -70,7 +70,7 @@ def test_the_law(on, name, law):
 
 @BOTH
 def test_the_tails(package):
-    draw, n = package.runtime.philox.CounterGenerator(5).standard_normal(2_000_000), 2_000_000
+    draw, n = package.runtime.philox.PhiloxGenerator(5).standard_normal(2_000_000), 2_000_000
     for bound in (2, 3, 4):
         for tail, p in ((draw > bound, stats.norm.sf(bound)), (draw < -bound, stats.norm.sf(bound))):
             assert abs(tail.sum() - n * p) < 4 * np.sqrt(n * p), bound
@@ -79,9 +79,9 @@ def test_the_tails(package):
 
 @BOTH
 def test_integers_are_even(package):
-    draw = package.runtime.philox.CounterGenerator(6).integers(-2, 5, size=70_000)
+    draw = package.runtime.philox.PhiloxGenerator(6).integers(-2, 5, size=70_000)
     assert stats.chisquare(np.bincount(draw + 2, minlength=7)).pvalue > 1e-3 and draw.min() == -2 and draw.max() == 4
-    wide = package.runtime.philox.CounterGenerator(7).integers(0, 2**62, size=70_000)
+    wide = package.runtime.philox.PhiloxGenerator(7).integers(0, 2**62, size=70_000)
     assert stats.kstest(wide / 2**62, stats.uniform.cdf).pvalue > 1e-3 and len(set(wide.tolist())) == 70_000
     assert len(set((wide % 2**20).tolist())) > 60_000, "the lowest bits are drawn too"
 
@@ -91,8 +91,8 @@ def test_float32_numbers_at_the_edges(monkeypatch):
     edges = np.array([0, 1, 2**31 - 1, 2**31, 2**32 - 129, 2**32 - 2, 2**32 - 1, 7], np.uint32)
     words = np.stack([a.ravel() for a in np.meshgrid(edges, edges)], axis=1).ravel()
     for package, dtype in ((reference, "float64"), (accel, "float64"), (accel, "float32")):
-        monkeypatch.setattr(package.runtime.philox.CounterGenerator, "_words", lambda self, n: words)
-        rng = package.runtime.philox.CounterGenerator(0, like=np.zeros(1, dtype))
+        monkeypatch.setattr(package.runtime.philox.PhiloxGenerator, "_words", lambda self, n: words)
+        rng = package.runtime.philox.PhiloxGenerator(0, like=np.zeros(1, dtype))
         u, z = rng.random(len(words)), rng.standard_normal(len(words))
         assert u.dtype == z.dtype == dtype and u.min() == dtype_of(u)(2.0**-33) and (u < 1).all() and np.isfinite(z).all()
         u1, u2 = ((words.reshape(-1, 2).astype(np.longdouble) + 0.5) / 2**32).T
@@ -109,7 +109,7 @@ def dtype_of(array):
 @PLACES
 def test_kernels_do_not_reach_the_edges(on):
     with device.kernels(on.kernels):
-        rng = on.package.runtime.philox.CounterGenerator(8, like=on.put(np.zeros(1)))
+        rng = on.package.runtime.philox.PhiloxGenerator(8, like=on.put(np.zeros(1)))
         u = device.to_host(rng.random(3_000_000)) if on.xp is np else device.to_host(rng.random(200_000))
     assert 0 < u.min() and u.max() < 1
 
@@ -121,7 +121,7 @@ def test_kernels_do_not_reach_the_edges(on):
 @pytest.mark.parametrize("name", DRAWS)
 def test_a_number_depends_on_its_place_and_not_on_how_many_are_asked_for(on, name):
     with device.kernels(on.kernels):
-        make = lambda: on.package.runtime.philox.CounterGenerator(9, like=on.put(np.zeros(1)))
+        make = lambda: on.package.runtime.philox.PhiloxGenerator(9, like=on.put(np.zeros(1)))
         whole = device.to_host(getattr(make(), name)(4000))
         assert np.array_equal(device.to_host(getattr(make(), name)(1001)), whole[:1001])
         later = make()
@@ -134,7 +134,7 @@ def test_a_number_depends_on_its_place_and_not_on_how_many_are_asked_for(on, nam
 
 @BOTH
 def test_every_call_starts_a_block(package):
-    rng = package.runtime.philox.CounterGenerator(10)
+    rng = package.runtime.philox.PhiloxGenerator(10)
     for draw, block in ((lambda: rng.random(1), 1), (lambda: rng.random(0), 1), (lambda: rng.standard_normal(5), 3),
                         (lambda: rng.integers(9, size=3), 5), (lambda: rng.random(), 6)):
         draw()
@@ -142,7 +142,7 @@ def test_every_call_starts_a_block(package):
 
 
 def test_both_packages_and_both_dtypes_draw_the_same():
-    ours, theirs = accel.runtime.philox.CounterGenerator(11), reference.runtime.philox.CounterGenerator(11)
+    ours, theirs = accel.runtime.philox.PhiloxGenerator(11), reference.runtime.philox.PhiloxGenerator(11)
     assert np.array_equal(ours.random((5, 3)), theirs.random((5, 3)))
     assert np.array_equal(ours.integers(0, 2**60, size=9), theirs.integers(0, 2**60, size=9))
 
@@ -166,6 +166,7 @@ class Line:
         return Line.loss(params, x, z), {"a": (2 * (params["a"] - x) + 0.2 * z * params["a"]).mean(axis=0)}
 
 
+@pytest.mark.kernels
 @pytest.mark.parametrize("resumed", [0, 1])
 def test_a_checkpoint_resumes_on_a_device_and_in_either_package(tmp_path, resumed):
     """Three epochs at once, and three that were stopped in the third on a device, and went on there or in the reference."""
@@ -181,7 +182,7 @@ def test_a_checkpoint_resumes_on_a_device_and_in_either_package(tmp_path, resume
 
     def train(place, **settings):
         package, put = place
-        rng = package.runtime.philox.CounterGenerator(3, like=put(x))
+        rng = package.runtime.philox.PhiloxGenerator(3, like=put(x))
         trained = package.training.minibatch.train(Line, put(a), (put(x),), rng=rng, batch_size=9, max_epochs=3, learning_rate=0.1,
                                               validation_fraction=0.0, **settings)
         return device.to_host(trained.params["a"]), trained.history["train_loss"]
@@ -197,21 +198,21 @@ def test_a_checkpoint_resumes_on_a_device_and_in_either_package(tmp_path, resume
 
 @BOTH
 def test_the_state_sets_a_generator_back(package):
-    rng = package.runtime.philox.CounterGenerator(12)
+    rng = package.runtime.philox.PhiloxGenerator(12)
     rng.random(7)
     state = rng.bit_generator.state
     expected = rng.standard_normal(9)
-    other = package.runtime.philox.CounterGenerator(0)
+    other = package.runtime.philox.PhiloxGenerator(0)
     other.bit_generator.state = state
     assert np.array_equal(other.standard_normal(9), expected)
 
 
 @BOTH
 def test_a_foreign_state_is_refused_by_either_kind(package):
-    rng, numpys = package.runtime.philox.CounterGenerator(1), np.random.default_rng(1)
-    with pytest.raises(ValueError, match="state: expected that of a CounterGenerator, got 'PCG64'"):
+    rng, numpys = package.runtime.philox.PhiloxGenerator(1), np.random.default_rng(1)
+    with pytest.raises(ValueError, match="state: expected that of a PhiloxGenerator, got 'PCG64'"):
         rng.bit_generator.state = numpys.bit_generator.state
-    with pytest.raises(ValueError, match="state: expected that of a CounterGenerator, got None"):
+    with pytest.raises(ValueError, match="state: expected that of a PhiloxGenerator, got None"):
         rng.bit_generator.state = None
     with pytest.raises(ValueError, match="PCG64"):
         numpys.bit_generator.state = rng.bit_generator.state
@@ -221,7 +222,7 @@ def test_a_foreign_state_is_refused_by_either_kind(package):
 @pytest.mark.parametrize("seed", [-1, 2**64, 1.5, "7", None, True])
 def test_a_seed_is_a_whole_number_of_64_bits(package, seed):
     with pytest.raises(ValueError, match="seed: expected a whole number"):
-        package.runtime.philox.CounterGenerator(seed)
+        package.runtime.philox.PhiloxGenerator(seed)
 
 
 @BOTH
@@ -229,12 +230,12 @@ def test_a_seed_is_a_whole_number_of_64_bits(package, seed):
                                               ((0, "9"), "high")])
 def test_the_limits_of_integers(package, limits, name):
     with pytest.raises(ValueError, match=name):
-        package.runtime.philox.CounterGenerator(1).integers(*limits, size=3)
+        package.runtime.philox.PhiloxGenerator(1).integers(*limits, size=3)
 
 
 @BOTH
 def test_a_size_is_a_count_or_several(package):
-    rng = package.runtime.philox.CounterGenerator(1)
+    rng = package.runtime.philox.PhiloxGenerator(1)
     for size in (-1, 2.5, (3, -1), "3"):
         with pytest.raises(ValueError, match="size"):
             rng.random(size)

@@ -10,6 +10,7 @@ import numpy as np
 from accel.kernels import cuda, one_batch
 from accel.device import array_module
 from accel.kernels.score import network
+from accel.runtime._vector import vector
 
 __all__ = ["Plan", "Step", "loss_and_grad", "plan", "step"]
 
@@ -91,10 +92,11 @@ def step(params, arrays, batch_size=None, *, sigmas, spread, tau2):
 
 def loss_and_grad(params, x, u, epsilon, grads=None, *, sigmas, spread, tau):
     """The loss of one minibatch, and its gradient into grads where given; None where kernels do not serve."""
-    xp, n, dtype = array_module(params.flat), len(x), params.flat.dtype
-    tau2 = params.scratch("tau2", lambda: xp.asarray(tau**2, dtype=dtype))
+    flat, n = vector(params), len(x)
+    xp, dtype = array_module(flat), flat.dtype
+    tau2 = xp.asarray(tau**2, dtype=dtype)
     one = step(params, (xp.asarray(x, dtype=dtype),), sigmas=sigmas, spread=spread, tau2=tau2) if n else None
     if one is None:
         return None
     noise = [xp.ascontiguousarray(xp.asarray(a, dtype=dtype)) for a in (u, epsilon)]
-    return one_batch.loss(params, one, n, noise) if grads is None else one_batch.write_grads(params, grads, one, n, noise)
+    return one_batch.loss(flat, one, n, noise) if grads is None else one_batch.write_grads(flat, vector(grads), one, n, noise)

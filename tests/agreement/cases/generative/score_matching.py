@@ -155,7 +155,7 @@ def _(on, paint, n):
 def _(on, paint, n):
     with tempfile.TemporaryDirectory() as folder:
         known(on, paint).save(folder + "/score.npz")
-        return on.put(on.package.generative.score_matching.load(folder + "/score.npz"))
+        return on_device(on, on.put(on.package.generative.score_matching.load(folder + "/score.npz")))
 
 
 @case("generative.score_matching.load", sizes=(1,))

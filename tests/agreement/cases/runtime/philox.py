@@ -6,7 +6,7 @@ SIZES, SEED = (1, 2, 7, 31, 1500), 2**40 + 7                          # 1500 row
 
 
 def generator(on, paint, n, block=2**32 - 2):
-    rng = on.package.runtime.philox.CounterGenerator(SEED + n, like=on.put(painted(paint, (1,))))
+    rng = on.package.runtime.philox.PhiloxGenerator(SEED + n, like=on.put(painted(paint, (1,))))
     rng.block = block
     return rng
 
@@ -18,19 +18,19 @@ def _(on, paint, n):
     return words.astype(np.int64)
 
 
-@case("runtime.philox.CounterGenerator.random", sizes=SIZES, terms=1, kernels=True)
+@case("runtime.philox.PhiloxGenerator.random", sizes=SIZES, terms=1, kernels=True)
 def _(on, paint, n):
     rng = generator(on, paint, n)
     return rng.random((n, 3)), rng.random(), rng.random(n), rng.random((n, 0)), rng.block, rng.bit_generator.state
 
 
-@case("runtime.philox.CounterGenerator.standard_normal", sizes=SIZES, terms=4, kernels=True)
+@case("runtime.philox.PhiloxGenerator.standard_normal", sizes=SIZES, terms=4, kernels=True)
 def _(on, paint, n):
     rng = generator(on, paint, n)
     return rng.standard_normal((n, 3)), rng.standard_normal(size=n + 3), rng.standard_normal((0, 2)), rng.block
 
 
-@case("runtime.philox.CounterGenerator.integers", sizes=SIZES, kernels=True)
+@case("runtime.philox.PhiloxGenerator.integers", sizes=SIZES, kernels=True)
 def _(on, paint, n):
     rng = generator(on, paint, n)
     drawn = [rng.integers(3, size=n), rng.integers(-5, 6, size=(n, 2)), rng.integers(0, 2**62, size=(n,)),
