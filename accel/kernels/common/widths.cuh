@@ -1,5 +1,6 @@
-// The sizes of a score network, all known to the compiler: LAYERS layers from DIM + 8 inputs (what the network sees of x, and what it is
-// told of σ) through LAYERS − 1 hidden layers of H1, H2, H3, H4 units to DIM outputs; its flat parameters are the layers [b; W] in turn.
+// The sizes of a score network, which are compiled in: LAYERS layers from DIM + TOLD inputs (x scaled, and
+// the embedding of σ) through LAYERS − 1 hidden layers of H1, H2, H3, H4 units to DIM outputs. Its flat
+// parameters are the layers [b; W] in turn.
 #ifndef H2
 #define H2 0
 #endif
@@ -9,9 +10,20 @@
 #ifndef H4
 #define H4 0
 #endif
-constexpr int TOLD = 8;
+constexpr int TOLD = 8;                                               // features of the embedding of σ
 
-__host__ __device__ constexpr int width(int k) { const int w[] = {DIM + TOLD, H1, H2, H3, H4}; return k < LAYERS ? w[k] : DIM; }
-__host__ __device__ constexpr int widest() { int w = 0; for (int k = 1; k < LAYERS; k++) w = width(k) > w ? width(k) : w; return w; }
-// the numbers before layer k in the flat parameters
-__host__ __device__ constexpr int offset(int k) { int p = 0; for (int i = 0; i < k; i++) p += (1 + width(i)) * width(i + 1); return p; }
+__host__ __device__ constexpr int width(int k) {
+  const int w[] = {DIM + TOLD, H1, H2, H3, H4};
+  return k < LAYERS ? w[k] : DIM;
+}
+__host__ __device__ constexpr int widest() {
+  int w = 0;
+  for (int k = 1; k < LAYERS; k++) w = width(k) > w ? width(k) : w;
+  return w;
+}
+// The numbers before layer k in the flat parameters
+__host__ __device__ constexpr int offset(int k) {
+  int p = 0;
+  for (int i = 0; i < k; i++) p += (1 + width(i)) * width(i + 1);
+  return p;
+}

@@ -4,7 +4,7 @@
 //
 //     x ← x + A (x − m) + F(x − m) + b z,    A (D, D), F the folded network, z standard normal, b = √α
 //
-// A block holds TILE chains and the weights in shared memory; z comes as kernels/common/walk.cuh says. The first step after which a chain is
+// A block holds TILE chains and the weights in shared memory; z comes as kernels/common/noise.cuh says. The first step after which a chain is
 // not finite goes into `bad` by an integer minimum; the caller then runs the launch again up to there.
 //
 // Work for each chain and step of D-H-H-D: H (H + 2 D) multiply-adds and 2 H tanh, 16,900 and 256 for 2-128-128-2, in float32 about
@@ -15,7 +15,7 @@
 // Compiled in the tests with DIM=2 LAYERS=3 H1=128 H2=128 TILE=64 STAGED=1
 #define INPUTS DIM
 #include "kernels/score/network.cuh"
-#include "kernels/common/walk.cuh"
+#include "kernels/common/noise.cuh"
 
 __device__ __forceinline__ void walk_all(const real* packed, const real* linear, const real* mean, const real* start, real* end, int* bad,
                                          int n, int n_steps, real width_of_noise, Noise noise) {

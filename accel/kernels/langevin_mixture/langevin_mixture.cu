@@ -4,7 +4,7 @@
 //     x ← x + f Σₖ rₖ yₖ + b z,    yₖ = Pₖ (μₖ − x),    log rₖ = cₖ − ½ ⟨μₖ − x, yₖ⟩ + …
 //
 // The responsibilities are summed as they come, in units of the largest so far. The components are in shared memory, all lanes read
-// the same number of them at once; the chains stay in registers, the noise of a step is in shared memory (kernels/common/walk.cuh). A
+// the same number of them at once; the chains stay in registers, the noise of a step is in shared memory (kernels/common/noise.cuh). A
 // chain that is not finite after a step puts the step's number into `bad` by an integer minimum.
 //
 // Work for each chain, step and component: D (D + 4) multiply-adds (5 D where covariances are diagonal) and two exponentials; besides D
@@ -12,7 +12,7 @@
 // Limits: D ≤ 16, and components that fit in shared memory.
 //
 // Compiled in the tests with DIM=2 COMPONENTS=10 FULL=1
-#include "kernels/common/walk.cuh"
+#include "kernels/common/noise.cuh"
 
 constexpr int TILE = 256, EACH = FULL ? DIM * DIM : DIM;              // chains of a block; numbers of a precision
 // what a kind of move is described by: f, c (K), μ (K, D), P (K, D, D) or (K, D)

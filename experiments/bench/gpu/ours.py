@@ -64,8 +64,8 @@ class Engine:
             step = training_kernel.step_of(model, self.runs[0].params, data, batch_size)
         if kernels and step is None:
             raise AssertionError("expected a model that the engine has kernels for")
-        self.engine = training_kernel.Fused(step, self.runs) if kernels else minibatch.ArrayCode(model, data,
-                                                                                                 self.runs)
+        self.engine = (training_kernel.GraphEngine(step, self.runs) if kernels
+                       else minibatch.ArrayCode(model, data, self.runs))
 
     def epoch(self):
         """The losses of each model's steps."""
@@ -75,12 +75,12 @@ class Engine:
     __call__ = epoch
 
     def rewind(self):
-        self.engine.steps.cursor.fill(0)
+        self.engine.optimiser.cursor.fill(0)
 
     def step(self):
         """A step of the epoch that was taken last, launched by itself on the current stream; rewind first."""
         with device.kernels(True):
-            self.engine._take(1)
+            self.engine.launch(1)
 
 
 def engine_gap(model, fused, start, xp, data, batch_size):
