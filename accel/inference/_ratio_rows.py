@@ -263,8 +263,8 @@ def cross_entropy(f, balance, df=None):
     with_matched, without = xp.logaddexp(shared, f[0]), xp.logaddexp(shared, f[-1])
     value = 0.5 * ((with_matched - f[0]).mean() + (without - log_k).mean())                   # (8)
     if df is not None:
-        xp.subtract(f, without, out=df)
-        xp.exp(df, out=df)
+        xp.subtract(f[1:], without, out=df[1:])
+        xp.exp(df[1:], out=df[1:])
         xp.expm1(f[0] - with_matched, out=df[0])                      # with the −1, which would cancel
         df[1:-1] += xp.exp(f[1:-1] - with_matched)
         df *= 0.5 / n

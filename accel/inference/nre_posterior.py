@@ -6,6 +6,7 @@ a chain (`_ratio_rows`).
 """
 import math
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -80,8 +81,7 @@ class Posterior(Described):
         x, single = check_observation(x, data_mean(self))
         theta = check_each(self.prior, theta, x, single)
         u, _, inside = priors.unconstrained_inside(self.prior, theta)
-        log_r = rows.log_ratio(self.params, self._theta_rows(u), self._x_rows(x))             # (1)
-        return array_module(u).where(inside, log_r, -np.inf)
+        return array_module(u).where(inside, self._log_r(self._x_rows(x), u), -np.inf)        # (1)
 
     def log_prob(self, theta: Array, x: Array) -> Array:
         """log r(x, θ) + log p(θ), (N,), in nats, −inf outside the prior; arguments as in log_ratio.
@@ -134,15 +134,8 @@ class Posterior(Described):
         """
         x, _ = check_observation(checks.as_array("x", x, ("D",)), data_mean(self))
         x_rows = self._x_rows(x)
-
-        def log_r(u):
-            return rows.log_ratio(self.params, self._theta_rows(like(x, u)), x_rows)
-
-        def log_r_and_grad(u):
-            u = like(x, u)
-            f, drows = rows.log_ratio_and_grad(self.params, self._theta_rows(u), x_rows)
-            return f, rows.grad_in_u(self.prior, self.regression, u, drows)
-        return run_chains.Target(self.prior, log_r, log_r_and_grad)
+        return run_chains.Target(self.prior, partial(self._log_r, x_rows),
+                                 partial(self._log_r_and_grad, x_rows))
 
     def sample(self, rng: Rng, n: int, x: Array, *, sampler=None, n_candidates: int = 100_000,
                n_chains: int = 50, n_warmup: int = 200, thin: int = 10, progress: bool = False) -> Array:
@@ -176,6 +169,14 @@ class Posterior(Described):
                         "n_candidates": n_candidates, "progress": progress}
             drawn = [run_chains.sample(rng, self.target(one), n, **settings).theta for one in x]
         return drawn[0] if single else array_module(x).stack(drawn)
+
+    def _log_r(self, x_rows, u):
+        return rows.log_ratio(self.params, self._theta_rows(like(x_rows, u)), x_rows)
+
+    def _log_r_and_grad(self, x_rows, u):
+        u = like(x_rows, u)
+        f, drows = rows.log_ratio_and_grad(self.params, self._theta_rows(u), x_rows)
+        return f, rows.grad_in_u(self.prior, self.regression, u, drows)
 
     def _theta_rows(self, u):
         return rows.theta_rows_of(self.prior, self.regression, u)

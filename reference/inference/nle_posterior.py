@@ -11,6 +11,7 @@ Shapes        P parameters, D data, M observations, T observations of one θ, n 
 Conventions   nats; the formulas are numbered as in `inference.nle`.
 """
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -95,7 +96,7 @@ class Posterior(Described):
         theta = check_each(self.prior, theta, x, single or iid, hint=", or iid=True")
         u, _, inside = priors.unconstrained_inside(self.prior, theta)
         y = self.summary(x)
-        log_q = sum(self._terms(u, one)[0] for one in y[:, None]) if single or iid else self._terms(u, y)[0]
+        log_q = self._log_q(y[:, None] if single or iid else y[None], u)
         return np.where(inside, log_q, -np.inf)
 
     def log_prob(self, theta: Array, x: Array, *, iid: bool = False) -> Array:
@@ -121,13 +122,7 @@ class Posterior(Described):
             raise ValueError(f"x: expected one observation ({x.shape[1]},), or several of one theta and "
                              f"iid=True, got {len(x)}")
         y = self.summary(x)[:, None]
-
-        def log_q(u):
-            return sum(self._terms(u, one)[0] for one in y)
-
-        def log_q_and_grad(u):
-            return tuple(map(sum, zip(*(self._terms(u, one, slope=True) for one in y))))
-        return run_chains.Target(self.prior, log_q, log_q_and_grad)
+        return run_chains.Target(self.prior, partial(self._log_q, y), partial(self._log_q_and_grad, y))
 
     def sample(self, rng: Rng, n: int, x: Array, *, iid: bool = False, sampler=hmc, n_chains: int = 50,
                n_warmup: int = 200, thin: int = 10, n_candidates: int = 10_000,
@@ -159,6 +154,13 @@ class Posterior(Described):
         theta = [run_chains.sample(rng, self.target(one, iid=True), n, **settings).theta
                  for one in (x[None] if single or iid else x[:, None])]
         return theta[0] if single or iid else np.stack(theta)
+
+    def _log_q(self, y, u):
+        """∑ₜ log q(xₜ|θ), (N,), for y (T, N or 1, C) and u (N, P′)."""
+        return sum(self._terms(u, of_t)[0] for of_t in y)
+
+    def _log_q_and_grad(self, y, u):
+        return tuple(map(sum, zip(*(self._terms(u, of_t, slope=True) for of_t in y))))
 
     def _terms(self, u, y, *, slope=False):
         """log q(x|θ) (N,) for u (N, P′) and y (N, C) or (1, C), and its gradient in u (N, P′) or None."""

@@ -13,6 +13,7 @@ Shapes        P parameters, D data, C context, M observations, n draws; θ (N, P
 Conventions   nats; the formulas are numbered as in `inference.nre`.
 """
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -85,7 +86,7 @@ class Posterior(Described):
         x, single = check_observation(x, data_mean(self))
         theta = check_each(self.prior, theta, x, single)
         u, _, inside = priors.unconstrained_inside(self.prior, theta)
-        return np.where(inside, self._log_r(u, self.context(x)), -np.inf)                     # (1)
+        return np.where(inside, self._log_r(self.context(x), u), -np.inf)                     # (1)
 
     def log_prob(self, theta: Array, x: Array) -> Array:
         """log r(x, θ) + log p(θ), (N,), in nats, −inf outside the prior; arguments as in log_ratio.
@@ -116,7 +117,7 @@ class Posterior(Described):
         z = rng.standard_normal((1, n - n_prior, self.prior.unconstrained_dim))
         u = np.concatenate((of_prior, self.regression.undo(z, c)[0]))
         log_r0 = ratio.linear_log_ratio(u, c, prior=self.prior, regression=self.regression)
-        log_weight = self._log_r(u, c) - np.logaddexp(log_r0, 0) + np.log(2)                  # (4)
+        log_weight = self._log_r(c, u) - np.logaddexp(log_r0, 0) + np.log(2)                  # (4)
         return importance.weigh(self.prior.to_constrained(u)[0], log_weight)
 
     def target(self, x: Array) -> run_chains.Target:
@@ -133,11 +134,8 @@ class Posterior(Described):
             If x has another shape or is not finite.
         """
         x, _ = check_observation(checks.as_array("x", x, ("D",)), data_mean(self))
-        c, baseline = self.context(x), {"prior": self.prior, "regression": self.regression}
-
-        def log_r_and_grad(u):
-            return ratio.log_ratio_and_grad(self.params, u, c, **baseline)
-        return run_chains.Target(self.prior, lambda u: self._log_r(u, c), log_r_and_grad)
+        c = self.context(x)
+        return run_chains.Target(self.prior, partial(self._log_r, c), partial(self._log_r_and_grad, c))
 
     def sample(self, rng: Rng, n: int, x: Array, *, sampler=None, n_candidates: int = 100_000,
                n_chains: int = 50, n_warmup: int = 200, thin: int = 10, progress: bool = False) -> Array:
@@ -172,8 +170,11 @@ class Posterior(Described):
             drawn = [run_chains.sample(rng, self.target(one), n, **settings).theta for one in x]
         return drawn[0] if single else np.stack(drawn)
 
-    def _log_r(self, u, c):
+    def _log_r(self, c, u):
         return ratio.log_ratio(self.params, u, c, prior=self.prior, regression=self.regression)
+
+    def _log_r_and_grad(self, c, u):
+        return ratio.log_ratio_and_grad(self.params, u, c, prior=self.prior, regression=self.regression)
 
 
 def load(path) -> Posterior:
