@@ -178,7 +178,18 @@ def summarise(posterior: Posterior, x: Array, *, seed: int, n_samples: int = 100
 
 def sample(posterior: Posterior, x: Array, *, seed: int, n_samples: int = 1000, first: int = 0, out=None,
            chunk_size: int | None = None, progress: bool = False) -> Samples:
-    """Sample the posterior of every object of a catalogue; arguments and errors as in `summarise`."""
+    """Sample the posterior of every object of a catalogue.
+
+    Parameters
+    ----------
+    posterior, x, seed, n_samples, first, out, chunk_size, progress
+        As in `summarise`.
+
+    Raises
+    ------
+    CatalogueError, ValueError
+        As in `summarise`.
+    """
     checks.check_count("n_samples", n_samples)
     fields = {"theta": (n_samples, members_of(posterior)[0].prior.dim)}
     return stream(posterior, x, lambda theta: {"theta": theta}, Samples, fields, "samples", {}, seed=seed,

@@ -113,7 +113,13 @@ def loss(params: Params, v: Array, c: Array, *, density: Density = maf) -> Array
 
 
 def loss_and_grad(params: Params, v: Array, c: Array, *, density: Density = maf) -> tuple[Array, Params]:
-    """The loss and its gradient, in the tree of params; arguments as in `loss`."""
+    """The loss and its gradient, in the tree of params.
+
+    Parameters
+    ----------
+    params, v, c, density
+        As in `loss`.
+    """
     return value_and_grad(partial(loss, density=density))(params, v, c)
 
 

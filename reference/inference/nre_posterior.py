@@ -89,10 +89,7 @@ class Posterior(Described):
         return np.where(inside, self._log_r(self.context(x), u), -np.inf)                     # (1)
 
     def log_prob(self, theta: Array, x: Array) -> Array:
-        """log r(x, θ) + log p(θ), (N,), in nats, −inf outside the prior; arguments as in log_ratio.
-
-        It is log p(θ|x), normalised as far as (3) holds.
-        """
+        """log p(θ|x), (N,), in nats, normalised as far as (3) holds; arguments as in log_ratio."""
         return self.log_ratio(theta, x) + self.prior.log_prob(theta)                          # (2)
 
     def candidates(self, rng: Rng, n: int, x: Array) -> importance.Weighted:

@@ -8,6 +8,7 @@ from scipy import stats
 import accel
 import reference
 from accel.inference import _ratio_rows
+from reference.inference.cross_entropy import binary_cross_entropy
 from tests.agreement.comparator import assert_close
 
 BOTH = pytest.mark.parametrize("package", [reference, accel], ids=["reference", "accel"])
@@ -31,35 +32,6 @@ def normal(package, slope=0.8, width=np.sqrt(0.2)):
     return {"prior": package.priors.Normal([0.0], [1.0]), "regression": regression}
 
 
-def lectures_loss(matched, mismatched):
-    """S3's formula for labels 1 and 0, as it is printed: the mean of y log s + (1 − y) log(1 − s), over both halves."""
-    y, f = np.repeat([1.0, 0.0], len(matched)), np.concatenate((matched, mismatched))
-    s = 1 / (1 + np.exp(-f))
-    return np.mean(y * np.log(s) + (1 - y) * np.log(1 - s))
-
-
-def test_binary_loss_is_the_lectures_with_its_missing_sign():
-    """By hand: the classifier says 3/4 to the matched pair and 1/3 to the mismatched one."""
-    matched, mismatched = np.array([math.log(3)]), np.array([-math.log(2)])
-    both, ratio = np.stack((matched, mismatched)), reference.inference.ratio
-    expected = -0.5 * (math.log(3 / 4) + math.log(1 - 1 / 3))
-    for found in (ratio.binary_cross_entropy(matched, mismatched), ratio.cross_entropy_literal(both),
-                  ratio.cross_entropy(both), _ratio_rows.cross_entropy(both, 0.0)):
-        assert found == pytest.approx(expected, abs=1e-14)
-    assert lectures_loss(matched, mismatched) == pytest.approx(-expected, abs=1e-14)   # falls as it errs
-
-
-@pytest.mark.parametrize("k", [1, 2, 5])
-def test_the_literal_cross_entropy_is_the_one_that_is_used(k):
-    f = 3 * np.random.default_rng(k).standard_normal((k + 1, 40))
-    expected = reference.inference.ratio.cross_entropy_literal(f)
-    assert_close(reference.inference.ratio.cross_entropy(f), expected, terms=100)
-    assert_close(_ratio_rows.cross_entropy(f, 0.0), expected, terms=100)
-    with np.errstate(over="ignore", invalid="ignore"):
-        assert not np.isfinite(reference.inference.ratio.cross_entropy_literal(1000 * f))
-    assert np.isfinite(reference.inference.ratio.cross_entropy(1000 * f))
-
-
 @BOTH
 def test_one_mismatch_gives_the_binary_loss(package):
     params, u, c, baseline = setting(package)
@@ -67,8 +39,7 @@ def test_one_mismatch_gives_the_binary_loss(package):
     matched = ratio.log_ratio(params, u, c, **baseline)
     mismatched = ratio.log_ratio(params, u[[1, 2, 3, 4, 5, 0]], c, **baseline)
     found = ratio.loss(params, u, c, n_contrastive=1, **baseline)
-    assert_close(found, reference.inference.ratio.binary_cross_entropy(matched, mismatched), terms=100)
-    assert_close(found, -lectures_loss(matched, mismatched), terms=100)
+    assert_close(found, binary_cross_entropy(matched, mismatched), terms=100)
 
 
 @BOTH
@@ -132,9 +103,6 @@ def test_losses_stay_finite_where_a_sigmoid_is_zero(package):
                                                              **baseline)
         assert np.isfinite(value) and value > 100 and all(np.isfinite(layer).all()
                                                           for layer in grads["layers"])
-    f = package.inference.ratio.log_ratio(params, u, c, **baseline)
-    with np.errstate(all="ignore"):
-        assert not np.isfinite(lectures_loss(f, f))
 
 
 @BOTH
