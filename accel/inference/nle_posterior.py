@@ -7,9 +7,23 @@ constant's row of A and the others,
 
     v  = v₀ − c B,   v₀ = L⁻¹ (y − A₀),   B = A₁ L⁻ᵀ          (3)
     du = (dc − dv Bᵀ)/s                                       (6), dv and dc from the density's backward pass
+
+Example
+-------
+>>> import numpy as np
+>>> from accel import priors
+>>> from accel.inference import nle
+>>> rng = np.random.default_rng(0)
+>>> theta = rng.standard_normal((300, 1))
+>>> x = theta + 0.5 * rng.standard_normal((300, 1))
+>>> posterior = nle.fit(priors.Normal([0.0], [1.0]), theta, x, rng=rng, n_transforms=1, max_epochs=2)
+>>> print(posterior.log_likelihood(theta[:2], x[:9], iid=True).shape)
+(2,)
 """
 from dataclasses import dataclass
 from functools import partial
+from os import PathLike
+from types import ModuleType
 
 import numpy as np
 
@@ -37,18 +51,14 @@ class Posterior(Described):
     ----------
     prior
         From `priors`; it bounds every sample.
-    density : module
-        The likelihood's: `maf`, `nsf`, `realnvp` or `mdn`.
-    params : tree
-        Of the density.
+    density, params : module, tree
+        The likelihood's, `maf`, `nsf`, `realnvp` or `mdn`, and its parameters.
     standardisation : Scaling
         Of T(θ).
     whitening : Regression
         Of the data on T(θ).
-    compression : PCA or None
-        Of the data, if asked for.
-    scaling : Scaling
-        Of the data, or of their PCA scores.
+    compression, scaling : PCA or None, Scaling
+        Of the data, if asked for; of the data, or of their PCA scores.
     validation_log_prob : float
         Mean log q(x|θ) over the simulations held out in training, nats; NaN when none were.
     history : dict
@@ -125,7 +135,8 @@ class Posterior(Described):
         return run_chains.Target(self.prior, partial(self._log_q, *known),
                                  partial(self._log_q_and_grad, *known))
 
-    def sample(self, rng: Rng, n: int, x: Array, *, iid: bool = False, sampler=hmc, n_chains: int = 50,
+    def sample(self, rng: Rng, n: int, x: Array, *, iid: bool = False, sampler: ModuleType = hmc,
+               n_chains: int = 50,
                n_warmup: int = 200, thin: int = 10, n_candidates: int = 10_000,
                progress: bool = False) -> Array:
         """Draws of θ for one observation, (n, P), or for each of M, one after another, (M, n, P).
@@ -188,7 +199,7 @@ class Posterior(Described):
         return log_q.reshape(n_each, -1).sum(axis=0) + n_each * constant                      # (5)
 
 
-def load(path) -> Posterior:
+def load(path: str | PathLike) -> Posterior:
     """The posterior that `Posterior.save` wrote.
 
     Parameters

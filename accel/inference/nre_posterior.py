@@ -3,10 +3,24 @@
 The mathematics is in `reference.inference.nre_posterior`. Same values, in the dtype and on the device of the
 simulations; what the classifier needs of an observation is computed once for all candidates and all steps of
 a chain (`_ratio_rows`).
+
+Example
+-------
+>>> import numpy as np
+>>> from accel import priors
+>>> from accel.inference import nre
+>>> rng = np.random.default_rng(0)
+>>> theta = rng.standard_normal((300, 1))
+>>> x = theta + 0.5 * rng.standard_normal((300, 1))
+>>> posterior = nre.fit(priors.Normal([0.0], [1.0]), theta, x, rng=rng, hidden=(8,), max_epochs=2)
+>>> print(abs(posterior.candidates(rng, 5000, np.array([1.0])).log_mean_weight) < 0.5)             # (3)
+True
 """
 import math
 from dataclasses import dataclass
 from functools import partial
+from os import PathLike
+from types import ModuleType
 
 import numpy as np
 
@@ -35,14 +49,10 @@ class Posterior(Described):
     ----------
     prior
         From `priors`; it bounds every sample.
-    params : tree
-        Of the network.
-    regression : Regression
-        Of T(θ) on the context.
-    compression : PCA or None
-        Of the data, if asked for.
-    scaling : Scaling
-        Of the data, or of their PCA scores.
+    params, regression : tree, Regression
+        Of the network; of T(θ) on the context.
+    compression, scaling : PCA or None, Scaling
+        Of the data, if asked for; of the data, or of their PCA scores.
     history : dict
         The losses of the training, epoch by epoch.
     """
@@ -134,7 +144,8 @@ class Posterior(Described):
         return run_chains.Target(self.prior, partial(self._log_r, x_rows),
                                  partial(self._log_r_and_grad, x_rows))
 
-    def sample(self, rng: Rng, n: int, x: Array, *, sampler=None, n_candidates: int = 100_000,
+    def sample(self, rng: Rng, n: int, x: Array, *, sampler: ModuleType | None = None,
+               n_candidates: int = 100_000,
                n_chains: int = 50, n_warmup: int = 200, thin: int = 10, progress: bool = False) -> Array:
         """Draws of θ for one observation, (n, P), or for each of M, one after another, (M, n, P).
 
@@ -146,9 +157,8 @@ class Posterior(Described):
         x : (D,) or (M, D) float
             One observation, or M of them.
         sampler : module, optional
-            By default none: the draws are resampled from n_candidates weighted ones, with a warning where
-            these are worth fewer than n. `slice_sampler`, `hmc` and the others of `run_chains.sample` draw
-            chains from the target instead, which stays cheap where the posterior is narrow.
+            By default none: draws are resampled from n_candidates weighted ones, with a warning where these
+            are worth fewer. One of `run_chains.sample`'s stays cheap where the posterior is narrow.
         n_candidates, n_chains, n_warmup, thin, progress
             As in `run_chains.sample`; the last four are for a sampler.
 
@@ -182,7 +192,7 @@ class Posterior(Described):
         return rows.x_rows_of(self.regression, self.context(x))
 
 
-def load(path) -> Posterior:
+def load(path: str | PathLike) -> Posterior:
     """The posterior that `Posterior.save` wrote.
 
     Parameters

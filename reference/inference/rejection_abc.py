@@ -153,8 +153,8 @@ def accepted(kept):
     """What was kept, or the error that stands in its place."""
     theta, x, rho = kept.finished()
     if kept.n_failed:
-        raise SimulationError(f"simulate: {kept.n_failed} of {kept.n_done} simulations or their distances are "
-                              "NaN or inf (.theta and .x hold what was kept of the others)", theta, x)
+        raise SimulationError(f"simulate: {kept.n_failed} of {kept.n_done} simulations or their distances "
+                              "are NaN or inf (.theta and .x hold what was kept of the others)", theta, x)
     if not len(theta):
         raise ValueError(f"epsilon: expected a tolerance that keeps something, got {kept.epsilon:g}; the "
                          f"nearest of {kept.n_done} simulations is at {kept.smallest:.6g}")
