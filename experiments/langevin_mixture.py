@@ -28,7 +28,7 @@ def run(settings):
     n_samples, n_chains, n_steps = (QUICK["n_samples"], QUICK["n_chains"], QUICK["n_steps"]) if quick else (N_SAMPLES, N_CHAINS, N_STEPS)
     gmm, langevin, score_matching = package.density.gmm, package.generative.langevin, package.generative.score_matching
     mixture = settings.put(gmm.GaussianMixture(WEIGHTS, MEANS, COVARIANCES, gmm.FULL, np.zeros(1), True))
-    sigmas = score_matching.ladder(SIGMA_MAX, SIGMA_MIN, N_LEVELS)
+    sigmas = score_matching.noise_levels(SIGMA_MAX, SIGMA_MIN, N_LEVELS)
 
     data = mixture.sample(settings.rng(), n_samples)
     network = score_matching.fit(data, rng=settings.rng(1), sigmas=sigmas, progress=settings.progress,

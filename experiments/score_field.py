@@ -45,7 +45,7 @@ def run(settings):
 def fit(settings, name, mixture, levels, network, offset):
     """The score model of a mixture, from samples of it."""
     score_matching, n = settings.package.generative.score_matching, QUICK["samples"] if settings.quick else SAMPLES
-    return score_matching.fit(mixture.sample(settings.rng(offset), n), rng=settings.rng(offset + 1), sigmas=score_matching.ladder(*levels),
+    return score_matching.fit(mixture.sample(settings.rng(offset), n), rng=settings.rng(offset + 1), sigmas=score_matching.noise_levels(*levels),
                               progress=settings.progress, checkpoint=settings.checkpoint(name),
                               **network | ({"max_epochs": QUICK["max_epochs"]} if settings.quick else {}))
 
