@@ -96,7 +96,7 @@ def works(quick):
     data = (rng.standard_normal((512, 2), np.float32), rng.random(512, np.float32),
             rng.standard_normal((512, 2), np.float32))
     step = adam_step_of(score_matching, painted(score_matching.init_params(rng, dim=2), rng), data,
-                        sigmas=score_matching.ladder(3.0, 0.05, 10).astype(np.float32))
+                        sigmas=score_matching.noise_levels(3.0, 0.05, 10).astype(np.float32))
     yield "DSM training step, batch 512", step, network((10, 128, 128, 2), 1024, 0), 256 * 1024, None
 
     theta, x = rng.standard_normal((1000, 3)), rng.standard_normal((1000, 100))
