@@ -23,8 +23,7 @@ BEGIN, END = "<!-- {name}: written by python -m experiments.harness.readme -->",
 
 
 def table(rooms, root=ROOT, audit=AUDIT, speed=PAGES):
-    """The pages of some rooms as Markdown; a dash stands where there is no source and where nothing was
-    measured."""
+    """The pages of some rooms as Markdown; a dash if there is no source, or no measurement."""
     rows, timed = (json.loads(path.read_text("utf-8"))["rows"] if path.is_file() else []
                    for path in (audit, speed))
     lines = ["| page | reference | accel | source | worst disagreement | speed-up |",
