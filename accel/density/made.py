@@ -182,7 +182,7 @@ def flow_of(params):
     """
     params = bound(params)
     shapes, xp = (dense.shapes_of(params["layers"]),), array_module(params.flat)
-    kernel = maf_kernel.flow_of(xp, params.flat.dtype, shapes)
+    kernel = maf_kernel.flow_of(xp, params.flat.dtype, shapes, bound=S)
     return flows.InKernels(kernel) if kernel else _flow(xp, params.flat.dtype, shapes), params
 
 

@@ -20,7 +20,7 @@ import numpy as np
 from reference.inference import npe_posterior
 from reference.inference.inputs import data_mean
 from reference.runtime import checks
-from reference.runtime.philox import CounterGenerator
+from reference.runtime.philox import PhiloxGenerator
 from reference.runtime.progress import progress_bar
 from reference.runtime.rows import Rows, check_table, fingerprint, fingerprint_of_rows
 from reference.runtime.tree import leaves
@@ -51,7 +51,7 @@ def stream(posterior, x, results, record, fields, kind, settings, *, seed, n_sam
                       "as far", stacklevel=3)
     checks.check_count("first", first, least=0)
     chunk = CHUNK if chunk_size is None else checks.check_count("chunk_size", chunk_size)
-    identity = {"seed": CounterGenerator(seed).seed, "n_samples": int(n_samples), "first": int(first),
+    identity = {"seed": PhiloxGenerator(seed).seed, "n_samples": int(n_samples), "first": int(first),
                 **settings, "dtype": str(dtype), "posterior": fingerprint(numbers_of(posterior)),
                 "x": fingerprint_of_rows(x)}
     fields = {name: (shape, dtype) for name, shape in (fields | {"distance": ()}).items()}
@@ -109,7 +109,7 @@ class Numbers:
     """The random numbers of one object, call by call (5), in the dtype of its posterior."""
 
     def __init__(self, seed, i, dtype):
-        self.generator, self.i, self.call, self.dtype = CounterGenerator(seed), i, 0, dtype
+        self.generator, self.i, self.call, self.dtype = PhiloxGenerator(seed), i, 0, dtype
 
     def random(self, size):
         return self._at(size).random(size).astype(self.dtype)

@@ -40,7 +40,7 @@ Example
 >>> x = theta + 0.5 * rng.standard_normal((2000, 1))
 >>> prior = priors.Normal([0.0], [1.0])
 >>> posterior = npe.fit(prior, theta, x, rng=rng, n_transforms=1, hidden=(8,), max_epochs=5)
->>> draws = posterior.sample(rng, 1000, np.array([1.0]))              # exact: mean 0.8, standard deviation 0.45
+>>> draws = posterior.sample(rng, 1000, np.array([1.0]))              # exact: mean 0.8, deviation 0.45
 >>> print(draws.shape, round(float(draws.mean()), 1), round(float(draws.std()), 1))
 (1000, 1) 0.8 0.4
 """

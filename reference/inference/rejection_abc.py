@@ -112,8 +112,8 @@ def sample(rng: Rng, prior: Prior, simulate: Simulator, observation: Array, *, n
     """
     observation = checks.as_array("observation", observation, ("D",))
     checks.check_finite("observation", observation)
-    checks.check_count("n_simulations", n_simulations)
-    checks.check_count("chunk_size", chunk_size)
+    n_simulations = checks.check_count("n_simulations", n_simulations)
+    chunk_size = checks.check_count("chunk_size", chunk_size)
     kept = Kept(n_simulations, *check_choice(epsilon, quantile))
     bar = progress_bar(progress, n_simulations, unit="sim", abbreviate=True)
     try:
@@ -170,8 +170,9 @@ class Kept:
         if self.quantile is not None:                                 # of a run that was interrupted, fewer
             theta, x, rho = nearest((theta, x, rho), fraction(self.quantile, self.n_done))
         if self.n_failed:
-            message = f"simulate: {self.n_failed} of {self.n_done} simulations or their distances are NaN or inf"
-            raise SimulationError(f"{message} (.theta and .x hold what was kept of the others)", theta, x)
+            share = f"{self.n_failed} of {self.n_done}"
+            raise SimulationError(f"simulate: {share} simulations or their distances are NaN or inf (.theta "
+                                  "and .x hold what was kept of the others)", theta, x)
         if not len(theta):
             raise ValueError(f"epsilon: expected a tolerance that keeps something, got {self.epsilon:g}; the "
                              f"nearest of {self.n_done} simulations is at {self.smallest:.6g}")

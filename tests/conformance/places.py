@@ -1,4 +1,4 @@
-"""Where the suite finds what it names itself; everything else it discovers through `tests.agreement.public`."""
+"""Where the suite finds what it names itself; `tests.agreement.public` finds everything else."""
 import importlib
 
 import accel
@@ -15,8 +15,7 @@ PACKAGES = {"reference": reference, "accel": accel}
 TREE = {"reference": reference_tree, "accel": accel_tree}
 PRIORS = {"reference": reference_priors, "accel": accel_priors}
 AUTOGRAD = "core.gradient_penalty"                             # the page whose gradient is of second order
-MODULES = {"optim": "core.optim", "training": "core.training", "scaling": "core.scaling", "regression": "core.regression",
-           "support": "core.support", "nets": "core.nets", "counter": "core.counter", "gradient_penalty": "core.gradient_penalty"}
+MODULES = {"nets": "core.nets", "optim": "core.optim", "training": "core.training"}
 
 
 def module(package, name):
