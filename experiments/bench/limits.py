@@ -1,4 +1,4 @@
-"""How far from the limit: the share of this machine's matrix-product rate that each piece of work reaches
+"""The share of this machine's matrix-product rate that each computation reaches
 
 The operations counted are those of a work's matrix products, 2 m k n each, as they are computed (masked
 weights included); the limit is the best float32 product of this run, one thread. What the same products take

@@ -1,4 +1,4 @@
-"""Page by page, accel against the reference: what a user does most with each, one core, and how much sooner
+"""Page by page, accel against the reference: the main function of each, on one core
 
 Networks have the default sizes of their page, batches 200 rows, simulators and densities 10,000; chains are
 50 of 200 steps. The results are compared first. The README's table shows how much less time float32 takes in

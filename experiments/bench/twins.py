@@ -1,4 +1,4 @@
-"""Accel against the reference: the same work, the same numbers, and how much sooner
+"""Accel against the reference: the same work and numbers, and the ratio of times
 
 The flow is that of the benchmark against peers: θ 3, context 10, hidden 50-50; five transforms for the MAF,
 three for the spline flow. The results are compared first: float64 within rounding of the sum's length,
