@@ -11,16 +11,32 @@ Conventions   the formulas are numbered as in `inference.catalogue`.
 Source        (5) "Parallel random numbers: as easy as 1, 2, 3", Salmon, Moraes, Dror and Shaw, 2011.
 Departures    (6) is systematic where Ensemble.sample draws the member of each sample: the same expectation,
               less noise.
+
+Example
+-------
+>>> import numpy as np
+>>> from reference import priors
+>>> from reference.inference import catalogue, npe
+>>> rng = np.random.default_rng(0)
+>>> theta = rng.standard_normal((60, 1))
+>>> x = theta + 0.5 * rng.standard_normal((60, 1))
+>>> prior = priors.Normal([0.0], [1.0])
+>>> posterior = npe.fit(prior, theta, x, rng=rng, n_transforms=1, hidden=(4,), max_epochs=1)
+>>> whole = catalogue.sample(posterior, x[:5], seed=1, n_samples=8)
+>>> part = catalogue.sample(posterior, x[3:5], seed=1, n_samples=8, first=3)
+>>> bool((whole.theta[3:] == part.theta).all())
+True
 """
 import math
 import warnings
+from typing import NamedTuple
 
 import numpy as np
 
 from reference.inference import npe_posterior
 from reference.inference.inputs import data_mean
 from reference.runtime import checks
-from reference.runtime.philox import CounterGenerator
+from reference.runtime.philox import PhiloxGenerator
 from reference.runtime.progress import progress_bar
 from reference.runtime.rows import Rows, check_table, fingerprint, fingerprint_of_rows
 from reference.runtime.tree import leaves
@@ -36,7 +52,7 @@ CALL, CHUNK = 2**56, 1000
 class CatalogueError(RuntimeError):
     """A run that failed. Has `finished`, a Catalogue or Samples of the objects before the one that failed."""
 
-    def __init__(self, message, finished):
+    def __init__(self, message: str, finished: NamedTuple):
         super().__init__(message)
         self.finished = finished
 
@@ -51,7 +67,7 @@ def stream(posterior, x, results, record, fields, kind, settings, *, seed, n_sam
                       "as far", stacklevel=3)
     checks.check_count("first", first, least=0)
     chunk = CHUNK if chunk_size is None else checks.check_count("chunk_size", chunk_size)
-    identity = {"seed": CounterGenerator(seed).seed, "n_samples": int(n_samples), "first": int(first),
+    identity = {"seed": PhiloxGenerator(seed).seed, "n_samples": int(n_samples), "first": int(first),
                 **settings, "dtype": str(dtype), "posterior": fingerprint(numbers_of(posterior)),
                 "x": fingerprint_of_rows(x)}
     fields = {name: (shape, dtype) for name, shape in (fields | {"distance": ()}).items()}
@@ -109,7 +125,7 @@ class Numbers:
     """The random numbers of one object, call by call (5), in the dtype of its posterior."""
 
     def __init__(self, seed, i, dtype):
-        self.generator, self.i, self.call, self.dtype = CounterGenerator(seed), i, 0, dtype
+        self.generator, self.i, self.call, self.dtype = PhiloxGenerator(seed), i, 0, dtype
 
     def random(self, size):
         return self._at(size).random(size).astype(self.dtype)

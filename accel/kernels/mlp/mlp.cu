@@ -34,7 +34,7 @@
 // must fit in shared memory, `Architecture.fits` of launch.py.
 //
 // Compiled in the tests with WIDTHS=64,128,64,2,64,128,64 LINEAR=3 ACTIVATION=TANH TILE=8 PITCH=12
-//     THREADS=256 COLUMNS=16 LEAK=0.2
+// Compiled in the tests with THREADS=256 COLUMNS=16 LEAK=0.2
 #include "kernels/common/real.cuh"
 
 enum Activation { IDENTITY, TANH, RELU, LEAKY_RELU };
