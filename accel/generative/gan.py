@@ -30,7 +30,7 @@ from accel.generative.gan_model import Gan
 from accel.generative.generator import (Adversaries, borrowed, check_noise, draw_noise, generate, gradient_of,
                                         overwriting, sample, write_generator_grads)
 from accel.nets import dense, fitted
-from accel.nets._help import described
+from accel.nets._help import described, documented_load
 from accel.nets.dense import TANH, Activation
 from accel.preprocessing.scaling import centre_and_scale, scaled
 from accel.runtime import checks
@@ -56,11 +56,10 @@ z : (n, K) float
     Noise, standard normal.
 activation : Activation
     Between the layers, from `nets.dense`.
-path : str or path-like
-""", raises="If an argument is not as above, or the file is no saved GAN.")
+""", raises="If an argument is not as above.")
 
 
-@documented
+@documented_load
 def load(path: str | os.PathLike) -> Gan:
     """The GAN that `Gan.save` wrote."""
     return fitted.load(Gan, path)

@@ -29,7 +29,7 @@ from accel.device import array_module
 from accel.generative import gan, generator
 from accel.generative.gan_model import Wgan
 from accel.nets import dense, fitted, gradient_penalty
-from accel.nets._help import described
+from accel.nets._help import described, documented_load
 from accel.nets.dense import LEAKY_RELU, Activation
 from accel.preprocessing.scaling import centre_and_scale, scaled
 from accel.runtime import checks
@@ -60,11 +60,10 @@ penalty : float
     λ.
 activation : Activation
     Between the layers, from `nets.dense`.
-path : str or path-like
-""", raises="If an argument is not as above, or the file is no saved WGAN.")
+""", raises="If an argument is not as above.")
 
 
-@documented
+@documented_load
 def load(path: str | os.PathLike) -> Wgan:
     """The WGAN that `Wgan.save` wrote."""
     return fitted.load(Wgan, path)

@@ -23,6 +23,7 @@ import numpy as np
 
 from accel import memory
 from accel.device import array_module
+from accel.nets._help import described
 from accel.runtime import checks
 from accel.runtime.protocols import Array, Params, Rng
 
@@ -32,60 +33,56 @@ SHARED = ["Patches", "forward", "backward", "transpose_forward", "transpose_back
 __all__ += SHARED
 
 
-def init_conv(rng: Rng, n_in: int, n_out: int, size: int, *, gain: float = 1.0) -> Params:
-    """A layer for `conv2d`: weights N(0, gain²/(n_in k²)), zero bias.
+PARAMETERS = """
+layer : dict
+    "weight" (O, C, k, k), and "bias" with a number for each channel of the result.
+images : (N, C, H, W) float
+    For a transposed convolution (N, O, h, w).
+cotangent : float array
+    Shaped like the result.
+stride : int
+    s, how far the kernel moves from one pixel of y to the next.
+padding : int
+    m, rows and columns of zeros on every side of x.
+output_size : (int, int), optional
+    H and W; by default the smallest that (5) allows.
+rng : Generator
+n_in, n_out : int
+    Channels of the images that the layer takes, and of the result.
+size : int
+    k.
+gain : float
+    Standard deviation of the result where the images have variance one.
+"""
+documented, checked = described(PARAMETERS), described(
+    PARAMETERS, raises="If the images have other channels, or the kernel or output_size does not fit them.")
 
-    Parameters
-    ----------
-    rng : Generator
-    n_in, n_out, size : int
-        C, O and k.
-    gain : float
-        Standard deviation of the result where the images have variance one.
-    """
+
+@documented
+def init_conv(rng: Rng, n_in: int, n_out: int, size: int, *, gain: float = 1.0) -> Params:
+    """A layer for `conv2d`: weights N(0, gain²/(n_in k²)), zero bias."""
     weight = rng.standard_normal((n_out, n_in, size, size))
     weight *= float(gain / (size * np.sqrt(n_in)))
     return {"weight": weight, "bias": array_module(weight).zeros(n_out, dtype=weight.dtype)}
 
 
+@documented
 def init_conv_transpose(rng: Rng, n_in: int, n_out: int, size: int, *, stride: int = 1,
                         gain: float = 1.0) -> Params:
-    """A layer for `conv2d_transpose`: weights N(0, gain² s²/(n_in k²)), zero bias.
-
-    Parameters
-    ----------
-    rng, gain
-        As for `init_conv`.
-    n_in, n_out, size, stride : int
-        O, C, k and s: (k/s)² terms of each channel reach a pixel.
-    """
+    """A layer for `conv2d_transpose`: weights N(0, gain² s²/(n_in k²)), as (k/s)² terms reach a pixel."""
     weight = rng.standard_normal((n_in, n_out, size, size))
     weight *= float(gain * stride / (size * np.sqrt(n_in)))
     return {"weight": weight, "bias": array_module(weight).zeros(n_out, dtype=weight.dtype)}
 
 
+@checked
 def conv2d(layer: Params, images: Array, *, stride: int = 1, padding: int = 0) -> Array:
-    """The correlation (1) as a sum over shifts of the kernel: (N, O, h, w), see (4).
-
-    Parameters
-    ----------
-    layer : dict
-        "weight" (O, C, k, k) and "bias" (O,).
-    images : (N, C, H, W) float
-    stride : int
-        s, how far the kernel moves from one pixel of the result to the next.
-    padding : int
-        m, rows and columns of zeros on every side.
-
-    Raises
-    ------
-    ValueError
-        If the images have another number of channels, or are smaller than the kernel.
-    """
+    """The correlation (1) as a sum over shifts of the kernel: (N, O, h, w), see (4)."""
     with _patches_of_conv(layer, images, stride, padding) as work:
         return _batch_first(_convolved(layer, work, images), work.small)
 
 
+@checked
 def conv2d_vjp(layer: Params, images: Array, cotangent: Array, *, stride: int = 1, padding: int = 0) -> tuple:
     """The result of `conv2d` (N, O, h, w), and the gradients of ⟨cotangent, result⟩ for layer and images."""
     with _patches_of_conv(layer, images, stride, padding) as work:
@@ -95,29 +92,15 @@ def conv2d_vjp(layer: Params, images: Array, cotangent: Array, *, stride: int = 
         return out, dlayer, _batch_first(dimages)
 
 
+@checked
 def conv2d_transpose(layer: Params, images: Array, *, stride: int = 1, padding: int = 0,
                      output_size: tuple[int, int] | None = None) -> Array:
-    """The transpose (2): each pixel adds its value times the kernel to the result, (N, C, H, W), see (5).
-
-    Parameters
-    ----------
-    layer : dict
-        "weight" (O, C, k, k) and "bias" (C,).
-    images : (N, O, h, w) float
-    stride, padding : int
-        s and m of the convolution that this is the transpose of.
-    output_size : (int, int), optional
-        H and W; by default the smallest that (5) allows.
-
-    Raises
-    ------
-    ValueError
-        If the images have another number of channels, or output_size does not become theirs by (4).
-    """
+    """The transpose (2): each pixel adds its value times the kernel to the result, (N, C, H, W), see (5)."""
     with _patches_of_transpose(layer, images, stride, padding, output_size) as work:
         return _batch_first(transpose_forward(layer, work, _as_matrix(layer, images)))
 
 
+@checked
 def conv2d_transpose_vjp(layer: Params, images: Array, cotangent: Array, *, stride: int = 1, padding: int = 0,
                          output_size: tuple[int, int] | None = None) -> tuple:
     """The result of `conv2d_transpose` (N, C, H, W), and the gradients of ⟨cotangent, result⟩ for both."""

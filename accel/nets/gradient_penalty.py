@@ -31,6 +31,7 @@ from collections.abc import Sequence
 from accel import memory
 from accel.device import array_module
 from accel.nets import dense
+from accel.nets._help import described
 from accel.runtime import checks
 from accel.runtime.protocols import Array
 from accel.runtime.tree import tree_map
@@ -42,48 +43,31 @@ __all__ += SHARED
 EPSILON = 1e-12
 
 
+documented = described("""
+layers : sequence of (n_in + 1, n_out) float
+    f, with one output.
+x : (N, D) float
+    The points at which the slope is penalised.
+target : float
+    c.
+activation : Activation
+    Between the layers of f.
+""", raises="If f has several outputs, or x is not (N, D).")
+
+
+@documented
 def input_gradient(layers: Sequence[Array], x: Array, *, activation: dense.Activation = dense.TANH) -> Array:
-    """∇ₓ f(x), (N, D).
-
-    Parameters
-    ----------
-    layers : sequence of (n_in + 1, n_out) float
-        f, with one output.
-    x : (N, D) float
-    activation : Activation
-        Between the layers of f.
-
-    Raises
-    ------
-    ValueError
-        If f has several outputs, or x is not (N, D).
-    """
+    """∇ₓ f(x), (N, D)."""
     x = check_network(layers, x)
     with borrowed(layers, x) as work:
         work.x[...] = x.T
         return slopes(layers, work, activation).T.copy()              # (1)
 
 
+@documented
 def gradient_penalty(layers: Sequence[Array], x: Array, *, target: float = 1.0,
                      activation: dense.Activation = dense.TANH) -> Array:
-    """The penalty P (2).
-
-    Parameters
-    ----------
-    layers : sequence of (n_in + 1, n_out) float
-        f, with one output.
-    x : (N, D) float
-        Where the slope is looked at.
-    target : float
-        c.
-    activation : Activation
-        Between the layers of f.
-
-    Raises
-    ------
-    ValueError
-        If f has several outputs, or x is not (N, D).
-    """
+    """The penalty P (2)."""
     x = check_network(layers, x)
     with borrowed(layers, x) as work:
         work.x[...] = x.T
@@ -91,9 +75,10 @@ def gradient_penalty(layers: Sequence[Array], x: Array, *, target: float = 1.0,
         return array_module(excess).vdot(excess, excess) / len(x)     # (2)
 
 
+@documented
 def gradient_penalty_and_grad(layers: Sequence[Array], x: Array, *, target: float = 1.0,
                               activation: dense.Activation = dense.TANH) -> tuple[Array, list]:
-    """P, and its gradient like layers; arguments and errors are those of `gradient_penalty`."""
+    """P (2), and its gradient, in a list like layers."""
     x, dlayers = check_network(layers, x), tree_map(array_module(layers[0]).zeros_like, layers)
     with borrowed(layers, x) as work:
         work.x[...] = x.T

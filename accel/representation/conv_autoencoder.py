@@ -28,7 +28,7 @@ import numpy as np
 from accel import device, memory
 from accel.device import array_module
 from accel.nets import conv, dense, fitted
-from accel.nets._help import described
+from accel.nets._help import described, documented_load
 from accel.preprocessing.scaling import centre_and_scale, scaled
 from accel.runtime import checks
 from accel.runtime._vector import empty_like, plain
@@ -50,8 +50,7 @@ z : (N, K) float
     Codes.
 activation : Activation
     Between the layers, from `nets.dense`.
-path : str or path-like
-""", raises="If an array has another shape, or a file is no saved autoencoder.")
+""", raises="If an array has another shape.")
 
 
 class ConvAutoencoder(fitted.FittedNetwork):
@@ -74,7 +73,7 @@ class ConvAutoencoder(fitted.FittedNetwork):
         return x
 
 
-@documented
+@documented_load
 def load(path: str | os.PathLike) -> ConvAutoencoder:
     """The autoencoder that `ConvAutoencoder.save` wrote."""
     return fitted.load(ConvAutoencoder, path)
