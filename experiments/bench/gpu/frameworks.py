@@ -289,7 +289,7 @@ def mask_tree(params):
     """The masks of a MAF's layers [b; W], in the order of its leaves; a bias is never masked."""
     found = []
     for layers in params["mades"]:
-        found += [np.concatenate((np.ones((1, mask.shape[1])), mask)).astype(np.float32) for mask in made.masks_of(layers)]
+        found += [np.concatenate((np.ones((1, mask.shape[1])), mask)).astype(np.float32) for mask in made.masks({"layers": layers})]
     assert [m.shape for m in found] == [w.shape for _, w in leaves(params)]
     return found
 
