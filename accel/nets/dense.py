@@ -251,11 +251,7 @@ class Tape:
     """
 
     def __init__(self, xp, shapes, n, dtype):
-<<<<<<< HEAD
-        self.inputs = [xp.ones((n_in, n), dtype) for n_in, _ in shapes]               # the first row stays one
-=======
         self.inputs = [xp.ones((n_in, n), dtype) for n_in, _ in shapes]       # the first row stays one
->>>>>>> nets
         self.fed = [h[1:] for h in self.inputs]
         self.out = xp.empty((shapes[-1][1], n), dtype)
         self.use(xp.empty((3, max(a.size for a in self.fed)), dtype))
