@@ -73,7 +73,7 @@ class Steps(NamedTuple):
 
     @classmethod
     def of(cls, value):
-        """The Steps of an iterator that comes to its end; one that raises goes on as it is, and any other value."""
+        """The Steps of a generator that comes to its end; the same steps again where one raises; else the value."""
         if not inspect.isgenerator(value):
             return value
         items = []
