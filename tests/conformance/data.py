@@ -230,7 +230,7 @@ def is_object(value):
 
 
 def perturbed(value, rng, keep_containers=False):
-    """Another value of the same shapes: float arrays a little different, or those outside of dicts and objects."""
+    """Another value of the same shapes: float arrays a little different, if kept only outside of objects."""
     def again(sub):
         return perturbed(sub, rng, keep_containers)
     if is_array(value):

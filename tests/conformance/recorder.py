@@ -73,7 +73,7 @@ class Steps(NamedTuple):
 
     @classmethod
     def of(cls, value):
-        """The Steps of a generator that comes to its end; the same steps again where one raises; else the value."""
+        """The Steps of a generator; where it raises, a generator of the same steps; any other value itself."""
         if not inspect.isgenerator(value):
             return value
         items = []
