@@ -1,4 +1,5 @@
-"""How every test runs: what needs a GPU, what launches kernels, one fixed seed, one page alone, and the count of cases on a device."""
+"""How every test runs: what needs a GPU, what launches kernels, one fixed seed, one page alone, and the count
+of cases on a device."""
 import os
 
 import pytest
@@ -21,7 +22,8 @@ except ImportError:                                            # not needed for 
 
 def pytest_addoption(parser):
     parser.addoption("--seed", type=int, default=0, help="seed of the Monte Carlo tests, to sweep")
-    parser.addoption("--page", metavar="ROOM.PAGE", help="run the tests of one page alone, for example density.maf")
+    parser.addoption("--page", metavar="ROOM.PAGE",
+                     help="run the tests of one page alone, for example density.maf")
 
 
 @pytest.fixture
@@ -41,8 +43,8 @@ def launches_are_marked(request):
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config, items):
-    """Mark the tests of a backend with kernels, and of one on CUDA; keep the tests of --page; skip what needs a GPU unless
-    DIPTYCH_TEST_CUDA=1 asks for it."""
+    """Mark the tests of a backend with kernels, and of one on CUDA; keep the tests of --page; skip what needs
+    a GPU unless DIPTYCH_TEST_CUDA=1 asks for it."""
     if page := config.getoption("--page"):
         chosen = pages.chosen(page, items)
         config.hook.pytest_deselected(items=[item for item in items if item not in chosen])
@@ -62,7 +64,8 @@ def pytest_configure(config):
 
 
 class DeviceCount:
-    """With DIPTYCH_TEST_CUDA=1 a run in which no case passed on a device is a failed run: a skip is not a pass."""
+    """With DIPTYCH_TEST_CUDA=1 a run in which no case passed on a device is a failed run: a skip is not a
+    pass."""
 
     def __init__(self):
         self.passed = 0

@@ -1,4 +1,5 @@
-"""Where accel computes: the choice of device and what it says, transfers of trees, generators, and the one BLAS thread."""
+"""Where accel computes: the choice of device and what it says, transfers of trees, generators, and the one
+BLAS thread."""
 import importlib.metadata
 import sys
 import types
@@ -28,8 +29,8 @@ def cp():
 
 @pytest.fixture
 def fake(monkeypatch):
-    """A function that puts a module named cupy in place: with a GPU or without, for a driver of some CUDA version, built for another;
-    a version may be the error that asking for it raises."""
+    """A function that puts a module named cupy in place: with a GPU or without, for a driver of some CUDA
+    version, built for another; a version may be the error that asking for it raises."""
     monkeypatch.delenv("DIPTYCH_DEVICE", raising=False)
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
 
@@ -87,18 +88,22 @@ def test_an_unknown_device_is_refused_by_its_source(fake, monkeypatch):
 
 def test_without_cupy_the_cpu_computes_and_cuda_says_what_to_install(no_cupy, monkeypatch):
     assert device.module() is np and device.module("cpu") is np
-    with pytest.raises(RuntimeError, match=r"device: 'cuda' was asked for, but CuPy cannot be imported .*install diptych\[cuda12\]"):
+    with pytest.raises(
+            RuntimeError,
+            match=r"device: 'cuda' was asked for, but CuPy cannot be imported .*install diptych\[cuda12\]"):
         device.module("cuda")
     monkeypatch.setenv("DIPTYCH_DEVICE", "cuda")
     with pytest.raises(RuntimeError, match="DIPTYCH_DEVICE: 'cuda' was asked for"):
         device.module()
 
 
-@pytest.mark.parametrize(("driver", "reason"), [
-    (0, r"CuPy 14\.2\.0 finds no NVIDIA driver$"),
-    (12040, r"is built for CUDA 13, and the driver knows CUDA 12\.4 at most: install diptych\[cuda12\] in its place, or a newer driver"),
-    (13010, r"sees no usable GPU \(driver for CUDA 13\.1\)$"), (13000, r"driver for CUDA 13\.0"),
-    (RuntimeError("cudaErrorUnknown"), r"cannot ask the driver \(cudaErrorUnknown\)")])
+@pytest.mark.parametrize(("driver", "reason"),
+                         [(0, r"CuPy 14\.2\.0 finds no NVIDIA driver$"),
+                          (12040, r"is built for CUDA 13, and the driver knows CUDA 12\.4 at most: "
+                                  r"install diptych\[cuda12\] in its place, or a newer driver"),
+                          (13010, r"sees no usable GPU \(driver for CUDA 13\.1\)$"),
+                          (13000, r"driver for CUDA 13\.0"),
+                          (RuntimeError("cudaErrorUnknown"), r"cannot ask the driver \(cudaErrorUnknown\)")])
 def test_cupy_without_a_gpu_says_why(fake, driver, reason):
     fake(available=False, driver=driver, built_for=13020)
     assert device.module() is np
@@ -109,14 +114,16 @@ def test_cupy_without_a_gpu_says_why(fake, driver, reason):
 def test_a_gpu_that_is_hidden_is_named(fake, monkeypatch):
     fake(available=False, driver=13000)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
-    with pytest.raises(RuntimeError, match=r"sees no usable GPU \(driver for CUDA 13\.0, CUDA_VISIBLE_DEVICES=''\)"):
+    with pytest.raises(RuntimeError,
+                       match=r"sees no usable GPU \(driver for CUDA 13\.0, CUDA_VISIBLE_DEVICES=''\)"):
         device.module("cuda")
 
 
 def test_a_gpu_without_a_compiler_is_no_use(fake):
     fake(nvrtc=RuntimeError("Failure finding libnvrtc.so.13"), built_for=13000)
     assert device.module() is np
-    with pytest.raises(RuntimeError, match=r"cannot load NVRTC, .* \(Failure finding libnvrtc.so.13\); install .* diptych\[cuda13-ctk\]"):
+    with pytest.raises(RuntimeError, match=r"cannot load NVRTC, .* \(Failure finding libnvrtc.so.13\); "
+                                           r"install .* diptych\[cuda13-ctk\]"):
         device.module("cuda")
 
 
@@ -133,10 +140,13 @@ def test_two_wheels_are_named_where_cupy_does_not_work(fake, monkeypatch, availa
     if available:
         assert device.module("cuda") is cupy
         return
-    with pytest.raises(RuntimeError, match=r"; cupy-cuda12x 14\.2\.0 and cupy-cuda13x 14\.1\.1 break each other: uninstall them all, then"):
+    both = r"; cupy-cuda12x 14\.2\.0 and cupy-cuda13x 14\.1\.1 break each other: uninstall them all, then"
+    with pytest.raises(RuntimeError, match=both):
         device.module("cuda")
     monkeypatch.setitem(sys.modules, "cupy", None)
-    with pytest.raises(RuntimeError, match=r"cannot be imported .*; cupy-cuda12x 14\.2\.0 and cupy-cuda13x 14\.1\.1 break each other"):
+    with pytest.raises(
+            RuntimeError,
+            match=r"cannot be imported .*; cupy-cuda12x 14\.2\.0 and cupy-cuda13x 14\.1\.1 break each other"):
         device.module("cuda")
 
 
@@ -159,12 +169,14 @@ def test_where_it_computes_is_said_once(fake, capsys):
     for _ in range(3):
         device.module()
     device.module("cpu")
-    assert capsys.readouterr().err == "diptych: computing on the CPU (CuPy 99.1-said-once finds no NVIDIA driver)\n"
+    assert (capsys.readouterr().err
+            == "diptych: computing on the CPU (CuPy 99.1-said-once finds no NVIDIA driver)\n")
 
 
 def test_the_array_decides_where_a_function_computes(cp):
     host, there = np.ones(2), cp.ones(2)
-    assert device.array_module(host) is np and device.array_module(there) is cp and device.array_module(host, there) is cp
+    assert device.array_module(host) is np and device.array_module(there) is cp
+    assert device.array_module(host, there) is cp
     assert device.array_module() is np and device.array_module(1.0, None, [there]) is np
 
 
@@ -172,9 +184,13 @@ def test_arrays_on_two_devices_are_refused_by_name(cp):
     host, there = np.ones(2), cp.ones(2)
     device.check_together(params=there, x=there, context=None)
     device.check_together(params=host, x=host, context=None)
-    with pytest.raises(ValueError, match="^x: expected an array on the device, where params is, got one on the host; accel.device.put "):
+    with pytest.raises(ValueError,
+                       match="^x: expected an array on the device, where params is, got one on the host; "
+                       "accel.device.put "):
         device.check_together(params=there, x=host)
-    with pytest.raises(ValueError, match="^context: expected an array on the host, where params is, got one on the device; "):
+    with pytest.raises(
+            ValueError,
+            match="^context: expected an array on the host, where params is, got one on the device; "):
         device.check_together(params=host, x=host, context=there)
 
 
@@ -189,12 +205,15 @@ def everything(xp):
 
 def test_a_tree_travels_to_the_device_and_back(cp):
     there = device.put(everything(np), cp, "float32")
-    assert isinstance(there["pair"], Pair) and isinstance(there["b"][1], tuple) and there["b"][1][1:] == ("words", 3, None)
-    for array, dtype in ((there["a"], "float32"), (there["b"][0], "int64"), (there["b"][1][0], "bool"), (there["pair"].left, "float32")):
+    assert isinstance(there["pair"], Pair) and isinstance(there["b"][1], tuple)
+    assert there["b"][1][1:] == ("words", 3, None)
+    for array, dtype in ((there["a"], "float32"), (there["b"][0], "int64"), (there["b"][1][0], "bool"),
+                         (there["pair"].left, "float32")):
         assert isinstance(array, cp.ndarray) and array.dtype == dtype, "only floats take the dtype"
     back = device.to_host(there)
     assert isinstance(back["pair"], Pair) and back["pair"].left == 2.5 and back["pair"].right == {"deep": 1.0}
-    assert np.array_equal(back["a"], [0.5, 1.5]) and np.array_equal(back["b"][0], [1, 2]) and back["b"][1][0][0]
+    assert np.array_equal(back["a"], [0.5, 1.5])
+    assert np.array_equal(back["b"][0], [1, 2]) and back["b"][1][0][0]
     assert device.put(there, np, "float64")["a"].dtype == np.float64
 
 
@@ -228,8 +247,9 @@ def test_single_numbers_of_numpy_travel_too(cp):
 def test_a_shared_generator_gives_numpys_draws(cp, dtype):
     for xp in (np, cp):
         ours, theirs = device.shared_generator(np.random.default_rng(3), xp, dtype), np.random.default_rng(3)
-        for ask in (lambda rng: rng.random((2, 3)), lambda rng: rng.standard_normal(4), lambda rng: rng.integers(0, 9, size=(5,)),
-                    lambda rng: rng.random(), lambda rng: rng.standard_normal((0, 2)), lambda rng: rng.integers(7, size=2)):
+        for ask in (lambda rng: rng.random((2, 3)), lambda rng: rng.standard_normal(4),
+                    lambda rng: rng.integers(0, 9, size=(5,)), lambda rng: rng.random(),
+                    lambda rng: rng.standard_normal((0, 2)), lambda rng: rng.integers(7, size=2)):
             drawn, expected = ask(ours), np.asarray(ask(theirs))
             assert isinstance(drawn, xp.ndarray) and drawn.shape == expected.shape
             assert drawn.dtype == (dtype if expected.dtype.kind == "f" else expected.dtype)
@@ -237,17 +257,21 @@ def test_a_shared_generator_gives_numpys_draws(cp, dtype):
 
 
 def test_a_shared_generator_delivers_a_single_integer_as_numpy_does():
-    assert device.shared_generator(np.random.default_rng(3), np).integers(0, 9) == np.random.default_rng(3).integers(0, 9)
+    assert (device.shared_generator(np.random.default_rng(3), np).integers(0, 9)
+            == np.random.default_rng(3).integers(0, 9))
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 def test_a_generator_draws_on_its_device_in_its_dtype(cp, dtype):
     for xp in (np, cp):
         rng = device.generator(5, xp, dtype)
-        normal, uniform, whole = rng.standard_normal((2000,)), rng.random((2000, 1)), rng.integers(0, 4, size=(2000,))
+        normal, uniform = rng.standard_normal((2000,)), rng.random((2000, 1))
+        whole = rng.integers(0, 4, size=(2000,))
         assert all(isinstance(drawn, xp.ndarray) for drawn in (normal, uniform, whole))
-        assert normal.dtype == uniform.dtype == dtype and uniform.shape == (2000, 1) and whole.dtype == np.int64
-        assert abs(float(normal.mean())) < 4 / 2000**0.5 and abs(float(uniform.mean()) - 0.5) < 4 * (1 / 12 / 2000) ** 0.5
+        assert normal.dtype == uniform.dtype == dtype
+        assert uniform.shape == (2000, 1) and whole.dtype == np.int64
+        assert abs(float(normal.mean())) < 4 / 2000**0.5
+        assert abs(float(uniform.mean()) - 0.5) < 4 * (1 / 12 / 2000) ** 0.5
         assert sorted(set(whole.tolist())) == [0, 1, 2, 3]
         again = device.generator(5, xp, dtype).standard_normal((2000,))
         assert np.array_equal(device.to_host(again), device.to_host(normal))

@@ -1,4 +1,5 @@
-"""The example of every page: it runs, prints what the page says, and is the same in both packages but for their names."""
+"""The example of every page: it runs, prints what the page says, and is the same in both packages but for
+their names."""
 import doctest
 import importlib
 from pathlib import Path
@@ -9,7 +10,8 @@ from tests.support import structure
 from tests.support.structure import public_pages
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGES = {page.name: page for package in ("reference", "accel") for page in public_pages(ROOT, package).values()}
+PAGES = {page.name: page for package in ("reference", "accel")
+         for page in public_pages(ROOT, package).values()}
 TWINS = sorted({name.partition(".")[2] for name in PAGES if name.startswith("reference.")})
 
 
@@ -35,5 +37,6 @@ def test_the_examples_of_twins_are_the_same(name):
 
 
 def test_an_example_that_prints_something_else_is_caught():
-    wrong, right = (doctest.DocTestParser().get_doctest(f">>> 1 + 1\n{n}\n", {}, "page", None, 0) for n in (3, 2))
+    wrong, right = (doctest.DocTestParser().get_doctest(f">>> 1 + 1\n{n}\n", {}, "page", None, 0)
+                    for n in (3, 2))
     assert "Expected:\n    3" in run(wrong) and run(right) == ""

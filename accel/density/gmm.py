@@ -1,9 +1,10 @@
 """Gaussian mixture: a density made of K bells, fitted by expectation and maximisation.
 
-The mathematics is in `reference.density.gmm`. Same values; rows are taken in blocks that stay in cache, all components of a
-block at once: one batched product whitens it (E) and one adds up its scatter matrices (M), in work arrays that all blocks share.
-x − μ is formed before the product, so that data far from zero lose no digits. With dₖₙ = xₙ − μₖ, (K, D, B) for B rows, and r
-kept as (K, N), so that every loop runs along the samples,
+The mathematics is in `reference.density.gmm`. Same values; rows are taken in blocks that stay in cache, all
+components of a block at once: one batched product whitens it (E) and one adds up its scatter matrices (M), in
+work arrays that all blocks share. x − μ is formed before the product, so that data far from zero lose no
+digits. With dₖₙ = xₙ − μₖ, (K, D, B) for B rows, and r kept as (K, N), so that every loop runs along the
+samples,
 
     E    z = L⁻¹ d;   log πₖ − ½ ‖z‖² − ∑ᵢ log Lᵢᵢ, turned into r in place
     M    ∑ₙ rₖₙ dₖₙ dₖₙᵀ = (r ⊙ d) dᵀ      FULL
@@ -23,11 +24,13 @@ from accel.device import array_module, check_together
 
 __all__ = ["Covariance", "FULL", "DIAGONAL", "SPHERICAL", "GaussianMixture", "fit", "load"]
 
-CACHE, LAUNCH = 2**15, 2**24                                          # numbers in one work array: on the CPU, on a device
+CACHE, LAUNCH = 2**15, 2**24  # numbers in one work array: on the CPU, on a device
 
 
 class Covariance(NamedTuple):
-    """What the covariances may be: how they are estimated from (x, r, Nₖ, μ), and the free numbers of one in D dimensions."""
+    """What the covariances may be: how they are estimated from (x, r, Nₖ, μ), and the free numbers of one
+    in D dimensions.
+    """
     name: str
     estimate: Callable
     n_free: Callable
@@ -135,9 +138,11 @@ def load(path):
     return GaussianMixture(**tree | {"covariance": _named(tree["covariance"])})
 
 
-def fit(x, *, n_components, covariance=FULL, rng=None, means=None, responsibilities=None, floor=1e-6, tolerance=1e-6,
+def fit(x, *, n_components, covariance=FULL, rng=None, means=None, responsibilities=None,
+        floor=1e-6, tolerance=1e-6,
         max_iterations=1000):
-    """The mixture that EM finds from one start: rng (k-means++), means (each sample to the nearest), or responsibilities.
+    """The mixture that EM finds from one start: rng (k-means++), means (each sample to the nearest), or
+    responsibilities.
 
     Parameters
     ----------
@@ -160,8 +165,8 @@ def fit(x, *, n_components, covariance=FULL, rng=None, means=None, responsibilit
     Raises
     ------
     ValueError
-        If an argument is not as above, x has NaN or fewer distinct rows than K, or a component collapses: no sample belongs
-        to it, or its covariance is singular to rounding. The message says which.
+        If an argument is not as above, x has NaN or fewer distinct rows than K, or a component collapses: no
+        sample belongs to it, or its covariance is singular to rounding. The message says which.
     """
     x = checks.as_array("x", x, ("N", "D"))
     checks.check_finite("x", x)
@@ -171,7 +176,9 @@ def fit(x, *, n_components, covariance=FULL, rng=None, means=None, responsibilit
     if not isinstance(covariance, Covariance):
         raise ValueError(f"covariance: expected FULL, DIAGONAL or SPHERICAL, got {covariance!r}")
     for name, value in (("floor", floor), ("tolerance", tolerance)):
-        if isinstance(value, bool) or not isinstance(value, (int, float, np.integer, np.floating)) or not 0 <= value < np.inf:
+        if isinstance(value, bool) or not isinstance(value,
+                                                     (int, float, np.integer,
+                                                      np.floating)) or not 0 <= value < np.inf:
             raise ValueError(f"{name}: expected a finite number, zero or above, got {value!r}")
     checks.check_count("max_iterations", max_iterations)
     xp, r = array_module(x), _start(x, n_components, rng, means, responsibilities)
@@ -189,20 +196,26 @@ def fit(x, *, n_components, covariance=FULL, rng=None, means=None, responsibilit
         if gain >= 0:
             found, history = proposed, [*history, value]
     if not converged:
-        warnings.warn(f"the mixture has not converged after {max_iterations} iterations, the last of which gained {gain:.3g} nats",
+        warnings.warn(f"the mixture has not converged after {max_iterations} iterations, the last of which "
+                      f"gained {gain:.3g} nats",
                       stacklevel=2)
     return GaussianMixture(*found, covariance, xp.asarray(history, dtype=x.dtype), converged)
 
 
 def _start(x, n_components, rng, means, responsibilities):
     """The responsibilities to start from, (K, N)."""
-    given = [name for name, value in (("rng", rng), ("means", means), ("responsibilities", responsibilities)) if value is not None]
+    given = [name for name,
+             value in (("rng", rng), ("means", means), ("responsibilities", responsibilities))
+             if value is not None]
     if len(given) != 1:
-        raise ValueError(f"rng, means, responsibilities: expected exactly one of them, got {' and '.join(given) or 'none'}")
+        raise ValueError(f"rng, means, responsibilities: expected exactly one of them, got "
+                         f"{' and '.join(given) or 'none'}")
     if responsibilities is not None:
-        r = checks.as_array("responsibilities", responsibilities, (len(x), n_components)).astype(x.dtype, copy=False)
+        r = checks.as_array("responsibilities", responsibilities,
+                            (len(x), n_components)).astype(x.dtype, copy=False)
         if not bool((r >= 0).all() & (abs(r.sum(axis=1) - 1) < 1e-5).all()):
-            raise ValueError("responsibilities: expected rows of non-negative numbers that sum to one, got others")
+            raise ValueError("responsibilities: expected rows of non-negative numbers that sum to one, got "
+                             "others")
         return r.T.copy()
     if means is not None:
         means = checks.as_array("means", means, (n_components, x.shape[1])).astype(x.dtype, copy=False)
@@ -220,7 +233,8 @@ def _start(x, n_components, rng, means, responsibilities):
 def _careful_seeds(rng, x, n_components):
     """K rows of x by k-means++; whether enough rows differ is asked once, at the end."""
     xp = array_module(x)
-    u, chosen, totals = xp.asarray(rng.random(n_components), dtype=x.dtype), xp.empty((n_components, x.shape[1]), x.dtype), []
+    u, chosen, totals = xp.asarray(rng.random(n_components),
+                                   dtype=x.dtype), xp.empty((n_components, x.shape[1]), x.dtype), []
     distance = xp.ones(len(x), x.dtype)
     for k in range(n_components):
         total = xp.cumsum(distance)
@@ -229,12 +243,15 @@ def _careful_seeds(rng, x, n_components):
         distance = xp.minimum(xp.square(x - chosen[k]).sum(axis=1), distance if k else xp.inf)
     distinct = int((xp.stack(totals) > 0).sum())
     if distinct < n_components:
-        raise ValueError(f"n_components: expected at most {distinct}, the number of distinct rows of x, got {n_components}")
+        raise ValueError(f"n_components: expected at most {distinct}, the number of distinct rows of x, got "
+                         f"{n_components}")
     return chosen
 
 
 def _differences(x, means, *, n_arrays=1):
-    """For every block of rows: which they are, x − μ for all components, (K, D, B), and work arrays of that shape."""
+    """For every block of rows: which they are, x − μ for all components, (K, D, B), and work arrays of
+    that shape.
+    """
     xp, (n, dim), n_components = array_module(x), x.shape, len(means)
     n_rows = min(max(n, 1), max(64, (CACHE if xp is np else LAUNCH) // (n_components * dim)))
     work = [xp.empty((n_components, dim, n_rows), dtype=x.dtype) for _ in range(n_arrays)]
@@ -249,7 +266,8 @@ def _m_step(x, r, covariance, floor, least):
     """π, μ and Σ, from responsibilities (K, N)."""
     xp, n_k, (n, dim) = array_module(x), r.sum(axis=1), x.shape
     if not bool(n_k.all()):
-        raise ValueError(f"component {int(n_k.argmin())}: collapsed, no sample belongs to it; lower n_components or start elsewhere")
+        raise ValueError(f"component {int(n_k.argmin())}: collapsed, no sample belongs to it; lower "
+                         "n_components or start elsewhere")
     means = r @ x / n_k[:, None]
     covariances = covariance.estimate(x, r, n_k, means)
     full = covariances.ndim == 3
@@ -261,7 +279,8 @@ def _m_step(x, r, covariance, floor, least):
         correlations = covariances / (scale[:, :, None] * scale[:, None, :])
         regular &= xp.linalg.eigvalsh(correlations)[:, 0] > 8 * dim * float(np.finfo(x.dtype).eps)
     if not bool(regular.all()):
-        raise ValueError(f"component {int(regular.argmin())}: collapsed, its covariance is singular to rounding with floor {floor}; "
+        raise ValueError(f"component {int(regular.argmin())}: collapsed, its covariance is singular to "
+                         f"rounding with floor {floor}; "
                          "raise the floor or lower n_components")
     return n_k / n, means, covariances
 
@@ -275,7 +294,8 @@ def _factors(covariances):
 def _e_step(x, weights, means, covariances, r=None):
     """log p(x) (N,) and the responsibilities (K, N), written into r where it is given."""
     xp, factors, (n_components, dim) = array_module(x), _factors(covariances), means.shape
-    r, log_prob = xp.empty((n_components, len(x)), dtype=x.dtype) if r is None else r, xp.empty(len(x), dtype=x.dtype)
+    r, log_prob = xp.empty((n_components, len(x)),
+                           dtype=x.dtype) if r is None else r, xp.empty(len(x), dtype=x.dtype)
     full = factors.ndim == 3
     diagonals = xp.diagonal(factors, axis1=1, axis2=2) if full else factors
     constant = (xp.log(weights) - xp.log(diagonals).sum(axis=1) - 0.5 * dim * math.log(2 * math.pi))[:, None]

@@ -127,5 +127,5 @@ def flow_of(params):
     """
     params = bound(params)
     shapes, xp = tuple([dense.shapes_of(layers) for layers in params["mades"]]), array_module(params.flat)
-    kernel = maf_kernel.flow_of(xp, params.flat.dtype, shapes)
+    kernel = maf_kernel.flow_of(xp, params.flat.dtype, shapes, bound=made.S)
     return flows.InKernels(kernel) if kernel else _flow(xp, params.flat.dtype, shapes), params

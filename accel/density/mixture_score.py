@@ -1,7 +1,9 @@
-"""Score of a Gaussian mixture: the gradient of its log-density in closed form, also after noise has smoothed it.
+"""Score of a Gaussian mixture: the gradient of its log-density in closed form, also after noise has smoothed
+it.
 
-The mathematics is in `reference.density.mixture_score`. Same values; rows are taken in blocks that stay in cache, all components
-of a block at once, and one product serves both the responsibilities and the pulls. With dₖₙ = μₖ − xₙ, (K, D, B) for B rows,
+The mathematics is in `reference.density.mixture_score`. Same values; rows are taken in blocks that stay in
+cache, all components of a block at once, and one product serves both the responsibilities and the pulls. With
+dₖₙ = μₖ − xₙ, (K, D, B) for B rows,
 
     y = P d,  P = (Σ + σ²I)⁻¹        log r = log π + ½ log|P| − ½ ⟨d, y⟩ + …        ∇ log q = ∑ₖ rₖ yₖ
 """
@@ -12,12 +14,20 @@ from accel.device import array_module
 
 __all__ = ["smoothed", "score"]
 
-CACHE, LAUNCH = 2**15, 2**24                                          # numbers in one work array: on the CPU, on a device
+CACHE, LAUNCH = 2**15, 2**24  # numbers in one work array: on the CPU, on a device
 
 
 def smoothed(mixture, sigma):
-    """The mixture that x + σε has, with ε ~ N(0, I)."""
-    return mixture._replace(weights=mixture.weights.copy(), means=mixture.means.copy(), covariances=_smoothed(mixture.covariances, sigma))
+    """The mixture that x + σε has, with ε ~ N(0, I).
+
+    Parameters
+    ----------
+    mixture : GaussianMixture
+    sigma : float
+        σ ≥ 0, in the units of x.
+    """
+    return mixture._replace(weights=mixture.weights.copy(), means=mixture.means.copy(),
+                            covariances=_smoothed(mixture.covariances, sigma))
 
 
 def _smoothed(covariances, sigma):

@@ -6,15 +6,28 @@ model's fused step on a device, replayed from a captured graph for all trainings
 Adam's state are flat buffers updated in place, batches are gathered where the data live, and on a device the
 losses stay there until the end of an epoch, when they are checked together (the error still names the step).
 Networks of up to a million parameters train on one BLAS thread.
+
+Example
+-------
+>>> import numpy as np
+>>> from accel.density import maf
+>>> from accel.training import minibatch
+>>> rng = np.random.default_rng(0)
+>>> x, params = 3 + rng.standard_normal((200, 2)), maf.init_params(rng, dim=2, n_transforms=1, hidden=(4,))
+>>> trained = minibatch.train(maf, params, (x,), rng=rng, learning_rate=1e-2, batch_size=50, max_epochs=20)
+>>> trained.stopped, bool(trained.loss < maf.loss(params, x))
+('max_epochs', True)
 """
 import contextlib
 import math
 import warnings
+from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 
+from accel.runtime.protocols import Array, Model, Params, Rng
 from accel.device import array_module, check_together, single_blas_thread, to_host
 from accel.kernels.training import launch as training_kernel
 from accel.runtime._vector import arrays_of, owned, vector
@@ -44,7 +57,7 @@ class Trained(NamedTuple):
     history : dict of list of float
         "train_loss" (mean over an epoch's batches) and "validation_loss", one number per finished epoch.
     best_epoch : int
-        The epoch of params, counted from 1; 0 if none was better than the start.
+        The epoch of params, from 1; 0 if none was better than the start.
     stopped : str
         "patience", "max_epochs" or "interrupted".
     """
@@ -58,9 +71,11 @@ class Trained(NamedTuple):
 SMALL = 1_000_000
 
 
-def train(model, params, data, *, rng, learning_rate=5e-4, batch_size=200, max_epochs=200,
-          patience=20, validation_fraction=0.1,
-          clip_norm=5.0, schedule=optim.constant, checkpoint=None, progress=False):
+def train(model: Model, params: Params, data: tuple[Array, ...], *, rng: Rng,
+          learning_rate: float = 5e-4, batch_size: int = 200,
+          max_epochs: int = 200, patience: int = 20, validation_fraction: float = 0.1, clip_norm: float = 5.0,
+          schedule: Callable = optim.constant, checkpoint: str | None = None,
+          progress: bool = False) -> Trained:
     """Fit the parameters to the data; they decide the device and the dtype.
 
     Parameters

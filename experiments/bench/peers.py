@@ -1,7 +1,8 @@
 """Training steps as the users of each library take them: loss, gradient, clipping of its norm, Adam.
 
-`data` is a tuple of float32 arrays (K, batch, …), and one call takes K steps, a batch each: a side that has just had its turn finds
-its numbers in the cache, as it does in training, and JAX compiles the K steps into one.
+`data` is a tuple of float32 arrays (K, batch, …), and one call takes K steps, a batch each: a side that has
+just had its turn finds its numbers in the cache, as it does in training, and JAX compiles the K steps into
+one.
 """
 from types import SimpleNamespace
 
@@ -32,7 +33,8 @@ def our_steps(model, params, data):
 
 
 def torch_steps(net, loss, data, *, fused=True):
-    """The same for a torch module; loss takes a batch as tensors. Adam is torch's fused one unless the library takes another."""
+    """The same for a torch module; loss takes a batch as tensors. Adam is torch's fused one unless the
+    library takes another."""
     data, parameters = [torch.from_numpy(a) for a in data], list(net.parameters())
     adam = torch.optim.Adam(parameters, lr=RATE, fused=fused)
 
@@ -66,7 +68,8 @@ def torch_size(net):
 
 
 def bounded_affine(bound, *, inverse):
-    """The transform of one dimension that our flows have, as a class that zuko takes: its scale is exp(bound · tanh(a / bound)).
+    """The transform of one dimension that our flows have, as a class that zuko takes: its scale is exp(bound
+    · tanh(a / bound)).
 
     With inverse, z = (x − t) e^{−s} as in a MAF, else z = x eˢ + t as in a RealNVP.
     """

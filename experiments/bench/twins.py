@@ -1,7 +1,8 @@
 """Accel against the reference: the same work, the same numbers, and how much sooner
 
-The flow is that of the benchmark against peers: θ 3, context 10, hidden 50-50; five transforms for the MAF, three for the spline flow.
-The results are compared first: float64 within rounding of the sum's length, float32 within a thousandth of a percent of the scale.
+The flow is that of the benchmark against peers: θ 3, context 10, hidden 50-50; five transforms for the MAF,
+three for the spline flow. The results are compared first: float64 within rounding of the sum's length,
+float32 within a thousandth of a percent of the scale.
 """
 from types import SimpleNamespace
 
@@ -19,7 +20,8 @@ TOLERANCE = {"float64": 1e-10, "float32": 1e-5}
 def run(xp, quick):
     rows = []
     for name in ("maf", "nsf"):
-        rows += [_training_step(xp, name, batch, quick) for batch in ((50,) if quick else (50, 200, 1000, 5000))]
+        rows += [_training_step(xp, name, batch, quick)
+                 for batch in ((50,) if quick else (50, 200, 1000, 5000))]
         rows.append(_sampling(xp, name, 100 if quick else 10_000, quick))
     return rows
 
@@ -29,7 +31,8 @@ def _painted(name):
     density = getattr(reference.density, name)
     rng = np.random.default_rng(0)
     params = density.init_params(rng, dim=DIM, context_dim=CONTEXT)
-    return reference.runtime.tree.tree_map(lambda layer: layer + 0.05 * rng.standard_normal(layer.shape), params)
+    return reference.runtime.tree.tree_map(lambda layer: layer + 0.05 * rng.standard_normal(layer.shape),
+                                           params)
 
 
 def _sides(xp, name):
@@ -75,13 +78,16 @@ def _sampling(xp, name, n, quick):
 
 
 def _row(xp, work, steps, results, quick):
-    """Compare what the sides computed, then time them in turn; milliseconds, the median with the least and the most."""
+    """Compare what the sides computed, then time them in turn; milliseconds, the median with the least and
+    the most."""
     wait = (lambda: None) if xp is np else xp.cuda.get_current_stream().synchronize
     for key, result in results.items():
         gap = np.abs(result - results["reference"]).max() / np.abs(results["reference"]).max()
         allowed = TOLERANCE[key.rpartition(" ")[2]] if key != "reference" else 0
         if gap > allowed:
-            raise AssertionError(f"{work}: {key} differs from the reference by {gap:.1e} of the scale, {allowed:.0e} is allowed")
+            raise AssertionError(
+                f"{work}: {key} differs from the reference by {gap:.1e} of the scale, {allowed:.0e} is "
+                "allowed")
     taken, rounds = timing.interleaved(steps, quick=quick, wait=wait)
     row = {"work": work, "rounds": rounds}
     for key, seconds in taken.items():

@@ -8,16 +8,19 @@
     (6)  ℓ = ∑ₙ log p(xₙ)                                            never decreases
     (7)  BIC = −2ℓ + m log N,   m = (K − 1) + K D + K · (free numbers of one Σ)
 
-The start is k-means++: each centre is a sample, drawn with probability ∝ its squared distance from the nearest centre before
-it, and every sample belongs to its nearest centre.
+The start is k-means++: each centre is a sample, drawn with probability ∝ its squared distance from the
+nearest centre before it, and every sample belongs to its nearest centre.
 
-Shapes        N samples, D features, K components; x (N, D); π (K,); μ (K, D); r (N, K). Σ (K, D, D) where it is FULL; where it
+Shapes   N samples, D features, K components; x (N, D); π (K,); μ (K, D); r (N, K). Σ (K, D, D) where it is
+         FULL; where it
               is DIAGONAL or SPHERICAL, its diagonals (K, D).
 Conventions   nats; ℓ is a sum over samples. The order of the components is that of the start.
-Source        "Maximum likelihood from incomplete data via the EM algorithm", Dempster, Laird and Rubin, 1977; "k-means++: the
-              advantages of careful seeding", Arthur and Vassilvitskii, 2007; "Estimating the dimension of a model", Schwarz,
-              1978; lecture S4, slides "Gaussian mixture models".
-Departures    ε, in the squared units of x, keeps a component from shrinking onto a point, where ℓ is unbounded. With ε > 0 (5)
+Source   "Maximum likelihood from incomplete data via the EM algorithm", Dempster, Laird and Rubin, 1977;
+         "k-means++: the
+              advantages of careful seeding", Arthur and Vassilvitskii, 2007; "Estimating the dimension of a
+              model", Schwarz, 1978; lecture S4, slides "Gaussian mixture models".
+Departures   ε, in the squared units of x, keeps a component from shrinking onto a point, where ℓ is
+             unbounded. With ε > 0 (5)
               is not quite the maximum: a step that would lower ℓ is not taken, and ends the fit.
 """
 import warnings
@@ -32,7 +35,9 @@ __all__ = ["Covariance", "FULL", "DIAGONAL", "SPHERICAL", "GaussianMixture", "fi
 
 
 class Covariance(NamedTuple):
-    """What the covariances may be: how they are estimated from (x, r, Nₖ, μ), and the free numbers of one in D dimensions."""
+    """What the covariances may be: how they are estimated from (x, r, Nₖ, μ), and the free numbers of one
+    in D dimensions.
+    """
     name: str
     estimate: Callable
     n_free: Callable
@@ -121,9 +126,11 @@ def load(path):
     return GaussianMixture(**tree | {"covariance": _named(tree["covariance"])})
 
 
-def fit(x, *, n_components, covariance=FULL, rng=None, means=None, responsibilities=None, floor=1e-6, tolerance=1e-6,
+def fit(x, *, n_components, covariance=FULL, rng=None, means=None, responsibilities=None,
+        floor=1e-6, tolerance=1e-6,
         max_iterations=1000):
-    """The mixture that EM finds from one start: rng (k-means++), means (each sample to the nearest), or responsibilities.
+    """The mixture that EM finds from one start: rng (k-means++), means (each sample to the nearest), or
+    responsibilities.
 
     Parameters
     ----------
@@ -146,8 +153,8 @@ def fit(x, *, n_components, covariance=FULL, rng=None, means=None, responsibilit
     Raises
     ------
     ValueError
-        If an argument is not as above, x has NaN or fewer distinct rows than K, or a component collapses: no sample belongs
-        to it, or its covariance is singular to rounding. The message says which.
+        If an argument is not as above, x has NaN or fewer distinct rows than K, or a component collapses: no
+        sample belongs to it, or its covariance is singular to rounding. The message says which.
     """
     x = checks.as_array("x", x, ("N", "D"))
     checks.check_finite("x", x)
@@ -157,7 +164,9 @@ def fit(x, *, n_components, covariance=FULL, rng=None, means=None, responsibilit
     if not isinstance(covariance, Covariance):
         raise ValueError(f"covariance: expected FULL, DIAGONAL or SPHERICAL, got {covariance!r}")
     for name, value in (("floor", floor), ("tolerance", tolerance)):
-        if isinstance(value, bool) or not isinstance(value, (int, float, np.integer, np.floating)) or not 0 <= value < np.inf:
+        if isinstance(value, bool) or not isinstance(value,
+                                                     (int, float, np.integer,
+                                                      np.floating)) or not 0 <= value < np.inf:
             raise ValueError(f"{name}: expected a finite number, zero or above, got {value!r}")
     checks.check_count("max_iterations", max_iterations)
     r = _start(x, n_components, rng, means, responsibilities)
@@ -173,20 +182,25 @@ def fit(x, *, n_components, covariance=FULL, rng=None, means=None, responsibilit
         if gain >= 0:
             found, history = proposed, [*history, np.sum(log_prob)]
     if not converged:
-        warnings.warn(f"the mixture has not converged after {max_iterations} iterations, the last of which gained {gain:.3g} nats",
+        warnings.warn(f"the mixture has not converged after {max_iterations} iterations, the last of which "
+                      f"gained {gain:.3g} nats",
                       stacklevel=2)
     return GaussianMixture(*found, covariance, np.array(history), converged)
 
 
 def _start(x, n_components, rng, means, responsibilities):
     """The responsibilities to start from, (N, K)."""
-    given = [name for name, value in (("rng", rng), ("means", means), ("responsibilities", responsibilities)) if value is not None]
+    given = [name for name,
+             value in (("rng", rng), ("means", means), ("responsibilities", responsibilities))
+             if value is not None]
     if len(given) != 1:
-        raise ValueError(f"rng, means, responsibilities: expected exactly one of them, got {' and '.join(given) or 'none'}")
+        raise ValueError(f"rng, means, responsibilities: expected exactly one of them, got "
+                         f"{' and '.join(given) or 'none'}")
     if responsibilities is not None:
         r = checks.as_array("responsibilities", responsibilities, (len(x), n_components)).astype(x.dtype)
         if not (np.all(r >= 0) and np.all(np.abs(np.sum(r, axis=1) - 1) < 1e-5)):
-            raise ValueError("responsibilities: expected rows of non-negative numbers that sum to one, got others")
+            raise ValueError("responsibilities: expected rows of non-negative numbers that sum to one, got "
+                             "others")
         return r
     if means is not None:
         means = checks.as_array("means", means, (n_components, x.shape[1])).astype(x.dtype)
@@ -203,7 +217,8 @@ def _careful_seeds(rng, x, n_components):
     for k, u in enumerate(rng.random(n_components)):
         total = np.cumsum(distance)
         if total[-1] == 0:
-            raise ValueError(f"n_components: expected at most {k}, the number of distinct rows of x, got {n_components}")
+            raise ValueError(f"n_components: expected at most {k}, the number of distinct rows of x, got "
+                             f"{n_components}")
         chosen.append(x[np.searchsorted(total[:-1], u * total[-1], side="right")])
         away = np.sum((x - chosen[-1])**2, axis=1)
         distance = np.minimum(distance, away) if k else away
@@ -214,18 +229,21 @@ def _m_step(x, r, covariance, floor):
     """π, μ and Σ."""
     n_k, eps, (n, dim) = np.sum(r, axis=0), np.finfo(x.dtype).eps, x.shape
     if not n_k.all():
-        raise ValueError(f"component {np.argmin(n_k)}: collapsed, no sample belongs to it; lower n_components or start elsewhere")
+        raise ValueError(f"component {np.argmin(n_k)}: collapsed, no sample belongs to it; lower "
+                         "n_components or start elsewhere")
     means = r.T @ x / n_k[:, None]                                    # (4)
     covariances = covariance.estimate(x, r, n_k, means)
-    covariances = covariances + floor * (np.eye(dim, dtype=x.dtype) if covariances.ndim == 3 else 1)      # (5)
+    covariances = covariances + floor * (np.eye(dim, dtype=x.dtype) if covariances.ndim == 3 else 1)  # (5)
     variances = covariances if covariances.ndim == 2 else np.diagonal(covariances, axis1=1, axis2=2)
-    regular = np.all(variances > (32 * eps * np.abs(x).max(axis=0))**2, axis=1)       # more than what rounding x − μ leaves
+    # more than what rounding x − μ leaves
+    regular = np.all(variances > (32 * eps * np.abs(x).max(axis=0))**2, axis=1)
     if covariances.ndim == 3:
         scale = np.sqrt(np.where(variances > 0, variances, 1))
         correlations = covariances / (scale[:, :, None] * scale[:, None, :])
         regular = regular & (np.linalg.eigvalsh(correlations)[:, 0] > 8 * dim * eps)
     if not regular.all():
-        raise ValueError(f"component {np.argmin(regular)}: collapsed, its covariance is singular to rounding with floor {floor}; "
+        raise ValueError(f"component {np.argmin(regular)}: collapsed, its covariance is singular to rounding "
+                         f"with floor {floor}; "
                          "raise the floor or lower n_components")
     return n_k / n, means, covariances
 
@@ -249,4 +267,4 @@ def _log_normal(x, mean, factor):
         z, diagonal = (x - mean) / factor, factor
     else:
         z, diagonal = np.linalg.solve(factor, (x - mean).T).T, np.diag(factor)
-    return -0.5 * np.sum(z**2, axis=1) - np.sum(np.log(diagonal)) - 0.5 * len(mean) * np.log(2 * np.pi)   # (2)
+    return -0.5 * np.sum(z**2, axis=1) - np.sum(np.log(diagonal)) - 0.5 * len(mean) * np.log(2 * np.pi)  # (2)

@@ -31,7 +31,7 @@ from typing import NamedTuple
 import numpy as np
 
 from reference.runtime import checks
-from reference.runtime.protocols import Array, Prior, Rng
+from reference.runtime.protocols import Array, Rng
 from reference.inference.chains import NonFiniteTargetError, NotFinite
 from reference.inference.target import Target
 
@@ -102,32 +102,28 @@ def sample(rng: Rng, target: Target, n: int, *, n_live: int = 500, remainder: fl
         if not value < np.inf:
             raise NotFinite("log_likelihood")
         return value
-    generator = np.random.default_rng(int(rng.integers(0, 2**31 - 1, size=1)[0]))
-    sampler = dynesty.NestedSampler(log_likelihood, lambda v: from_cube(target.prior, v[None])[0], dim,
-                                    nlive=n_live, rstate=generator)
+    generator, offset = np.random.default_rng(int(rng.integers(0, 2**31 - 1, size=1)[0])), rng.random(1)
+
+    def prior_transform(v):
+        return target.prior.to_unconstrained(target.prior.from_uniform(v[None]))[0][0]                 # (4)
+    sampler = dynesty.NestedSampler(log_likelihood, prior_transform, dim, nlive=n_live, rstate=generator)
     try:
         sampler.run_nested(dlogz=remainder, print_progress=progress)                               # (1), (2)
     except NotFinite as error:
         raise NonFiniteTargetError("nested_sampler", len(calls), *error.args, 1, None) from None
     found = sampler.results
     weights = np.exp(found["logwt"] - np.max(found["logwt"]))                                          # (3)
-    u = found["samples"][systematic(rng, weights, n)]
+    u = found["samples"][systematic(rng, offset, weights, n)]
     theta, log_det = target.prior.to_constrained(u)
     return NestedDraws(theta, target.log_prob(u) - log_det, float(np.sum(weights)**2 / np.sum(weights**2)),
                        float(found["logz"][-1]), float(found["logzerr"][-1]))
 
 
-def systematic(rng: Rng, weights: Array, n: int) -> Array:
+def systematic(rng: Rng, offset: Array, weights: Array, n: int) -> Array:
     """Systematic resampling: n indices in random order, one of normalised weight w ⌊n w⌋ or ⌈n w⌉ times."""
-    places = (np.arange(n) + rng.random(1)) / n
+    places = (np.arange(n) + offset) / n
     rows = np.searchsorted(np.cumsum(weights)[:-1] / np.sum(weights), places, side="right")
     return rows[np.argsort(rng.random(n))]
-
-
-def from_cube(prior: Prior, v: Array) -> Array:
-    """u (N, d′) for points v (N, d′) of the unit cube, whose edges are moved inside."""
-    v = np.clip(v, np.finfo(np.float64).tiny, np.nextafter(1, 0))
-    return prior.to_unconstrained(prior.from_uniform(v))[0]                                            # (4)
 
 
 def import_dynesty():

@@ -23,7 +23,7 @@ Example
 >>> from reference.runtime.philox import PhiloxGenerator
 >>> rng = PhiloxGenerator(0)
 >>> print(rng.random(3).round(4), rng.block)
-[0.399  0.8806 0.7358] 1
+[0.399  0.8805 0.7357] 1
 """
 import math
 

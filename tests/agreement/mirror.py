@@ -1,4 +1,5 @@
-"""What holds between twins, as functions of two packages, so that the checks can be tried on packages that break it."""
+"""What holds between twins, as functions of two packages, so that the checks can be tried on packages that
+break it."""
 import ast
 import importlib
 import inspect
@@ -7,15 +8,15 @@ import textwrap
 
 from tests.agreement.public import modules, public_functions, public_names, signature
 
-__all__ = [
-    "check_names", "check_signature", "check_documented", "check_same_documentation", "check_cases", "check_independent",
-]
+__all__ = ["check_names", "check_signature", "check_documented", "check_same_documentation", "check_cases",
+           "check_independent"]
 
 SECTION = re.compile(r"^(\w[\w ]*)\n-{3,}\n", re.MULTILINE)
 
 
 def check_names(left, right, name):
-    """The module stands in both packages with the same public names, and each class has the same bases, fields and defaults."""
+    """The module stands in both packages with the same public names, and each class has the same bases,
+    fields and defaults."""
     for package in (left, right):
         assert name in modules(package), f"{package.__name__} has no module {name}"
     twins = [importlib.import_module(f"{package.__name__}.{name}") for package in (left, right)]
@@ -28,11 +29,13 @@ def check_names(left, right, name):
 
 
 def _look(value):
-    """What twins must share besides the signatures of functions: the type; of a class also its bases, fields and defaults."""
+    """What twins must share besides the signatures of functions: the type; of a class also its bases, fields
+    and defaults."""
     if not inspect.isclass(value):
         return type(value).__name__
-    return (type(value).__name__, [base.__name__ for base in value.__mro__], list(getattr(value, "__dataclass_fields__", ())),
-            getattr(value, "_fields", ()), getattr(value, "_field_defaults", {}))
+    return (type(value).__name__, [base.__name__ for base in value.__mro__],
+            list(getattr(value, "__dataclass_fields__", ())), getattr(value, "_fields", ()),
+            getattr(value, "_field_defaults", {}))
 
 
 def check_signature(left, right, name):
@@ -45,25 +48,31 @@ def check_signature(left, right, name):
 
 
 def check_documented(package, name):
-    """The function has a docstring whose section Parameters names each parameter; a one-line formula needs only a sentence."""
+    """The function has a docstring whose section Parameters names each parameter; a one-line formula needs
+    only a sentence."""
     function = public_functions(package)[name]
     assert function.__doc__, f"{package.__name__}.{name}: no docstring"
     if _is_formula(function):
         return
     expected, documented = _parameters(function), _documented(_sections(function).get("Parameters", ""))
     missing = [parameter for parameter in expected if parameter not in documented]
-    assert not missing, f"{package.__name__}.{name}: section Parameters does not describe {', '.join(missing)}"
+    assert not missing, (
+        f"{package.__name__}.{name}: section Parameters does not describe {', '.join(missing)}")
     unknown = [parameter for parameter in documented if parameter not in expected]
-    assert not unknown, f"{package.__name__}.{name}: section Parameters describes {', '.join(unknown)}, which it does not take"
+    assert not unknown, (
+        f"{package.__name__}.{name}: section Parameters describes {', '.join(unknown)}, which it does not "
+        "take")
 
 
 def check_same_documentation(left, right, name):
-    """Parameters and Raises stand word for word in both docstrings, the packages' names apart; a one-line formula may leave them out."""
+    """Parameters and Raises stand word for word in both docstrings, the packages' names apart; a one-line
+    formula may leave them out."""
     functions = [public_functions(package)[name] for package in (left, right)]
     sections = list(map(_sections, functions))
     for section in ("Parameters", "Raises"):
         texts = [found.get(section) for found in sections]
-        texts = [text and text.replace(f"{package.__name__}.", "") for package, text in zip((left, right), texts)]
+        texts = [text and text.replace(f"{package.__name__}.", "")
+                 for package, text in zip((left, right), texts)]
         if not any(_is_formula(function) and text is None for function, text in zip(functions, texts)):
             assert texts[0] == texts[1], f"{name}: section {section} differs:\n{texts[0]}\n\n{texts[1]}"
 
@@ -94,7 +103,8 @@ def _documented(section):
 
 def check_cases(left, right, cases):
     """Every public function of either package has a case, and every case a function."""
-    functions, covered = public_functions(left).keys() | public_functions(right).keys(), {case.function for case in cases}
+    functions = public_functions(left).keys() | public_functions(right).keys()
+    covered = {case.function for case in cases}
     assert not functions - covered, f"no case: {sorted(functions - covered)}"
     assert not covered - functions, f"no such function: {sorted(covered - functions)}"
 
@@ -103,4 +113,5 @@ def check_independent(package, other):
     """No module of the package imports the other."""
     for name in modules(package):
         source = inspect.getsource(importlib.import_module(f"{package.__name__}.{name}"))
-        assert not re.search(rf"^\s*(from|import)\s+{other.__name__}\b", source, re.MULTILINE), f"{package.__name__}.{name}"
+        assert not re.search(rf"^\s*(from|import)\s+{other.__name__}\b", source,
+                             re.MULTILINE), f"{package.__name__}.{name}"

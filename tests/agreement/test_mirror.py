@@ -1,4 +1,5 @@
-"""The mirror: every module, name, signature and default of reference stands in accel, and every function has a case."""
+"""The mirror: every module, name, signature and default of reference stands in accel, and every function has
+a case."""
 import pytest
 
 import accel

@@ -1,1 +1,1 @@
-"""Conformance: the laws of DESIGN.md, "Parameters are data", held over every public function of both packages."""
+"""Conformance: every public function of both packages under the laws of DESIGN.md, "Parameters are data"."""

@@ -1,34 +1,40 @@
-"""What the laws see of a value: its arrays, a snapshot of its bits, copies of it, another value of the same shapes.
+"""What the laws see of a value: its arrays, a snapshot of its bits, copies, another value of the same shapes.
 
-A value is walked through dicts, sequences, NamedTuples, bound methods, partials, closures and objects of the two packages and of
-the tests. A random generator is state that a caller hands over on purpose: its content is not looked at. Objects of other
-packages count by their type alone.
+A value is walked through dicts, sequences, NamedTuples, bound methods, partials, closures and objects of the
+two packages and of the tests. The content of a random generator is not looked at: a caller hands it over to
+be advanced. Objects of other packages count by their type alone.
 """
 import copy
 import functools
 import hashlib
+import itertools
+import re
 import sys
+import tempfile
 import types
 from typing import NamedTuple
 
 import numpy as np
 
-__all__ = ["Leaf", "arrays", "as_library", "as_plain", "convert", "copied", "digest", "is_generator", "perturbed", "shared", "snapshot",
-           "values", "with_fresh_generators"]
+__all__ = ["Leaf", "arrays", "as_library", "as_plain", "convert", "copied", "difference", "digest",
+           "is_generator", "perturbed", "shared", "snapshot", "values", "with_fresh_generators"]
 
-OURS = {"accel", "reference", "tests"}
+LIBRARY = {"accel", "reference"}
+OURS = LIBRARY | {"tests"}
+FOLDER = re.compile(re.escape(tempfile.gettempdir()) + r"[/\\]\w+")       # each run has another one
 SCALARS = (bool, int, float, complex, str, bytes, type(None), np.generic, np.dtype)
 
 
 class Leaf(NamedTuple):
-    """An array found in a value. owned: it hangs in an object or a tree of the library, whose content a caller cannot replace."""
+    """An array found in a value; owned if it hangs in an object or a tree of the library."""
     path: str
     array: object
     owned: bool
 
 
 def package_of(value):
-    return (getattr(value if isinstance(value, type) else type(value), "__module__", "") or "").partition(".")[0]
+    cls = value if isinstance(value, (type, types.FunctionType)) else type(value)
+    return (getattr(cls, "__module__", "") or "").partition(".")[0]
 
 
 def is_array(value):
@@ -47,20 +53,23 @@ def is_named_tuple(value):
 
 def is_library_made(value):
     """Whether a container is of a class of the library: what its trees and its fitted objects are."""
-    return package_of(value) in ("accel", "reference") and not is_named_tuple(value) and not isinstance(value, types.FunctionType)
+    is_function = isinstance(value, types.FunctionType)
+    return package_of(value) in LIBRARY and not is_named_tuple(value) and not is_function
 
 
 def attributes(value):
     """The attributes of an object, in __dict__ and in slots."""
-    slots = [name for cls in type(value).__mro__ for name in ([cls.__dict__.get("__slots__", ())] if isinstance(
-        cls.__dict__.get("__slots__", ()), str) else cls.__dict__.get("__slots__", ()))]
     found = dict(vars(value)) if hasattr(value, "__dict__") else {}
-    found.update({name: getattr(value, name) for name in slots if hasattr(value, name) and name not in ("__dict__", "__weakref__")})
+    for cls in type(value).__mro__:
+        slots = cls.__dict__.get("__slots__", ())
+        for name in (slots,) if isinstance(slots, str) else slots:
+            if name not in ("__dict__", "__weakref__") and hasattr(value, name):
+                found[name] = getattr(value, name)
     return found
 
 
 def children(value, inner):
-    """(kind, [(key, child), …]) of one node, or None for a leaf. inner: with what hangs on a container besides its items."""
+    """(kind, [(key, child), …]) of a node, None for a leaf; inner: with what hangs on a dict."""
     if isinstance(value, dict):
         hung = attributes(value) if inner and type(value) is not dict else {}
         return "tree", [*value.items(), *((f"@{key}", sub) for key, sub in hung.items())]
@@ -69,14 +78,15 @@ def children(value, inner):
     if isinstance(value, (list, tuple)):
         return "sequence", list(enumerate(value))
     if isinstance(value, functools.partial):
-        return "partial", [("func", value.func), ("args", value.args), ("keywords", value.keywords)]
+        return "partial", [(name, getattr(value, name)) for name in ("func", "args", "keywords")]
     if isinstance(value, types.MethodType):
         return f"method {value.__func__.__qualname__}", [("self", value.__self__)]
     if isinstance(value, types.FunctionType):
-        cells = zip(value.__code__.co_freevars, value.__closure__ or ())
-        return f"function {value.__module__}.{value.__qualname__}", [(name, contents(cell)) for name, cell in cells] if (
-            package_of(value) in OURS) else []
-    if package_of(value) in OURS and not isinstance(value, (type, types.ModuleType)) or isinstance(value, types.SimpleNamespace):
+        cells = zip(value.__code__.co_freevars, value.__closure__ or ()) if package_of(value) in OURS else ()
+        pairs = [(name, contents(cell)) for name, cell in cells]
+        return f"function {value.__module__}.{value.__qualname__}", pairs
+    ours = package_of(value) in OURS and not isinstance(value, (type, types.ModuleType))
+    if ours or isinstance(value, types.SimpleNamespace):
         return f"object {type(value).__qualname__}", sorted(attributes(value).items())
     return None
 
@@ -99,8 +109,9 @@ def walk(value, path="", owned=False, inner=False, seen=()):
         return
     kind, pairs = found
     yield path, kind if not inner else f"{kind} {type(value).__name__} {len(pairs)}", None, owned
+    owned, seen = owned or is_library_made(value), (*seen, id(value))
     for key, child in pairs:
-        yield from walk(child, f"{path}.{key}" if path else str(key), owned or is_library_made(value), inner, (*seen, id(value)))
+        yield from walk(child, f"{path}.{key}" if path else str(key), owned, inner, seen)
 
 
 def arrays(value):
@@ -115,9 +126,10 @@ def on_host(array):
 def bits(leaf):
     """What a leaf is, to the last bit."""
     if is_array(leaf):
-        host = on_host(leaf)
-        content = repr(host.tolist()) if host.dtype.hasobject else hashlib.blake2b(np.ascontiguousarray(host).tobytes()).hexdigest()
-        return "array" if isinstance(leaf, np.ndarray) else "device array", host.dtype.str, host.shape, content
+        host, where = on_host(leaf), "array" if isinstance(leaf, np.ndarray) else "device array"
+        objects = host.dtype.hasobject
+        content = repr(host.tolist()).encode() if objects else np.ascontiguousarray(host).tobytes()
+        return where, host.dtype.str, host.shape, hashlib.blake2b(content).hexdigest()
     if is_generator(leaf):
         return "generator"
     if isinstance(leaf, (float, np.floating)):
@@ -127,14 +139,14 @@ def bits(leaf):
     if isinstance(leaf, (type, types.ModuleType, types.BuiltinFunctionType)):
         return getattr(leaf, "__qualname__", leaf.__name__)
     if isinstance(leaf, BaseException):
-        return f"{type(leaf).__name__}: {leaf}"
+        return f"{type(leaf).__name__}: {FOLDER.sub('', str(leaf))}"
     if isinstance(leaf, (set, frozenset)):
         return repr(sorted(leaf, key=repr))
     return f"a {type(leaf).__module__}.{type(leaf).__qualname__}"
 
 
 def snapshot(value):
-    """{path: bits} with the types of containers and what hangs on them: what an argument is before and after a call."""
+    """{path: bits} with the types of containers and what hangs on them: what an argument is."""
     return {(path, kind is None): kind or bits(leaf) for path, kind, leaf, _ in walk(value, inner=True)}
 
 
@@ -151,7 +163,8 @@ def digest(value):
 def difference(before, after):
     """The first paths at which two snapshots differ, as text; empty where they are equal."""
     paths = [path for path, _ in {**before, **after} if before.get((path, _)) != after.get((path, _))]
-    return ", ".join(dict.fromkeys(path or "result" for path in paths[:4])) + (", …" if len(paths) > 4 else "")
+    named = dict.fromkeys(path or "result" for path in paths[:4])
+    return ", ".join(named) + (", …" if len(paths) > 4 else "")
 
 
 # Memory
@@ -162,26 +175,20 @@ def buffer_of(array):
 
 
 def writable(leaf):
-    """Whether a caller could change the array: on a device, where no flag says so, unless it hangs in an object of the library."""
+    """Whether a caller could change the array; on a device, without a flag: if the library does not own it."""
     return leaf.array.flags.writeable if isinstance(leaf.array, np.ndarray) else not leaf.owned
 
 
 def shared(left, right):
-    """The paths of arrays in two values that share memory which one of them could change: [(left path, right path), …]."""
-    pairs = []
-    right = arrays(right)
-    for one in arrays(left):
-        for other in right:
-            if one.array.size and isinstance(one.array, np.ndarray) == isinstance(other.array, np.ndarray):
-                a, b = buffer_of(one.array), buffer_of(other.array)
-                if np.may_share_memory(a, b) and (writable(one) or writable(other)) and overlap(a, b):
-                    pairs.append((one.path or "result", other.path))
-    return pairs
+    """The paths of arrays in two values that share memory, one of them writable: [(left, right), …]."""
+    pairs = itertools.product(arrays(left), arrays(right))
+    return [(one.path, other.path) for one, other in pairs
+            if (writable(one) or writable(other)) and overlap(buffer_of(one.array), buffer_of(other.array))]
 
 
 def overlap(a, b):
     try:
-        return np.shares_memory(a, b, max_work=100_000)
+        return np.may_share_memory(a, b) and np.shares_memory(a, b, max_work=100_000)
     except np.exceptions.TooHardError:
         return True
 
@@ -190,7 +197,7 @@ def overlap(a, b):
 
 
 def copied(value):
-    """A deep copy: modules are kept, read-only arrays stay read-only, arrays are stored row by row or column by column."""
+    """A deep copy, in which modules are the same ones and read-only arrays are read-only."""
     memo = {id(module): module for module in list(sys.modules.values())}
     duplicate = copy.deepcopy(value, memo)
     for old, new in zip(arrays(value), arrays(duplicate)):
@@ -201,7 +208,8 @@ def copied(value):
 
 def with_fresh_generators(arguments, pristine):
     """The same arguments, but for the generators among them, which are copies of the pristine ones."""
-    return {name: copied(pristine[name]) if is_generator(value) else value for name, value in arguments.items()}
+    return {name: copied(pristine[name]) if is_generator(value) else value
+            for name, value in arguments.items()}
 
 
 def rebuilt(value, change):
@@ -217,12 +225,12 @@ def rebuilt(value, change):
 
 
 def is_object(value):
-    return package_of(value) in ("accel", "reference") and not isinstance(value, (type, types.FunctionType, tuple, dict, list)) and (
-        not is_generator(value) and not is_array(value))
+    containers = (type, types.FunctionType, tuple, dict, list)
+    return package_of(value) in LIBRARY and not isinstance(value, containers) and not is_generator(value)
 
 
 def perturbed(value, rng, keep_containers=False):
-    """Another value of the same shapes: every float array a little different. With keep_containers dicts and objects stay."""
+    """Another value of the same shapes: float arrays a little different, unless kept in a dict or an object."""
     def again(sub):
         return perturbed(sub, rng, keep_containers)
     if is_array(value):
@@ -236,7 +244,8 @@ def perturbed(value, rng, keep_containers=False):
     if type(value) is dict:
         return {key: again(sub) for key, sub in value.items()}
     if isinstance(value, functools.partial):
-        return functools.partial(value.func, *map(again, value.args), **{key: again(sub) for key, sub in value.keywords.items()})
+        keywords = {key: again(sub) for key, sub in value.keywords.items()}
+        return functools.partial(value.func, *map(again, value.args), **keywords)
     if is_object(value):
         return rebuilt(value, again)
     return value
@@ -272,7 +281,8 @@ def is_tree(value):
     if not isinstance(value, (dict, list)):
         return False
     leaves = tree_leaves(value)
-    return bool(leaves) and all(is_array(leaf) and leaf.dtype.kind == "f" and leaf.dtype == leaves[0].dtype for leaf in leaves)
+    dtypes = {leaf.dtype if is_array(leaf) else None for leaf in leaves}
+    return len(dtypes) == 1 and None not in dtypes and leaves[0].dtype.kind == "f"
 
 
 def as_plain(tree, module=None):
@@ -285,13 +295,12 @@ def as_plain(tree, module=None):
 
 
 def as_library(tree, module):
-    """The tree as the library makes it: views of one vector, by the module's `unravel`."""
-    plain = as_plain(tree)
-    return module.unravel(module.ravel(plain), plain)
+    """The tree as the library makes it: frozen, its leaves views of one vector."""
+    return module.frozen(as_plain(tree))
 
 
 def convert(value, kind, module):
-    """The value with every tree of parameters in it as kind (as_plain or as_library) makes it; the value itself if it has none."""
+    """The value with each tree of parameters as kind (as_plain, as_library) makes it; itself without one."""
     def again(sub):
         return convert(sub, kind, module)
     if is_tree(value):

@@ -1,8 +1,8 @@
-"""The laws, as functions of a recorded call that return what breaks them, one line each: an empty list is a pass.
+"""The laws, as functions of a recorded call that return what breaks them; an empty list is a pass.
 
     arguments   a call leaves its arguments as they are
     results     a result stays as it is, and the same call gives it again, whatever was called in between
-    memory      no result shares memory with an argument or with another result, where one of the two can be written
+    memory      no result shares memory with an argument or another result, if one of the two can be written
     trees       plain trees and trees of the library's own give the same bits
     threads     many threads give the bits that one gives
 """
@@ -19,8 +19,10 @@ from tests.conformance import data
 
 __all__ = ["in_threads", "one_caller", "quiet", "threads"]
 
-LONG = 0.02                                                    # seconds of one call beyond which a check is made once
-SWITCH = 1e-5                                                  # seconds after which another thread may take over
+LONG = 0.02                                            # seconds of one call beyond which a check is made once
+BRIEF = {"n_threads": (2,), "rounds": 2, "budget": 0.005}
+THOROUGH = {"n_threads": (2, 4), "rounds": 10, "budget": 0.1}
+SWITCH = 1e-5                                          # seconds after which another thread may take over
 
 
 @contextlib.contextmanager
@@ -34,7 +36,7 @@ def quiet():
 def one_caller(call, thorough=False):
     """The laws that one thread can break: arguments, results, memory, trees.
 
-    A long call is made with trees of the library's own, and with plain ones once, to compare; thorough says otherwise.
+    A long call is made with library-made trees, and once with plain ones; if thorough, alike with both.
     """
     broken, said, long = [], {}, False
     with quiet():
@@ -44,7 +46,8 @@ def one_caller(call, thorough=False):
             long = not thorough and time.perf_counter() - start > 4 * LONG
             broken += [f"{line} ({variant} trees)" if variant else line for line in found]
     if len(said) == 2 and said["plain"] != said["library"]:
-        broken.append(f"trees: plain and library-made ones differ in {data.difference(said['plain'], said['library'])}")
+        where = data.difference(said["plain"], said["library"])
+        broken.append(f"trees: plain and library-made ones differ in {where}")
     return broken
 
 
@@ -60,14 +63,16 @@ def _one_variant(call, variant, once):
             before.update(after)
 
     def check_memory(left, right, what):
-        if not call.shares:
-            pairs = data.shared(left, right)
-            if pairs:
-                broken.append(f"memory: {pairs[0][0]} of the result shares memory with {pairs[0][1] or 'all'} of {what}"
-                              + (f", and {len(pairs) - 1} more" if pairs[1:] else ""))
+        pairs = [] if call.shares else data.shared(left, right)
+        if pairs:
+            mine, theirs = (path or "all" for path in pairs[0])
+            more = f", and {len(pairs) - 1} more" if pairs[1:] else ""
+            broken.append(f"memory: {mine} of the result shares memory with {theirs} of {what}{more}")
 
-    first = call.run(arguments)
+    first = call.outcome(arguments)
     kept = data.values(first)
+    if isinstance(first, BaseException):
+        return [f"results: the call fails when it is made again, {type(first).__name__}: {first}"], kept
     check_arguments("the call")
     check_memory(first, arguments, "the arguments")
     if once:
@@ -92,22 +97,24 @@ def _one_variant(call, variant, once):
 
 
 def threads(call, *, thorough=False):
-    """The law that takes several threads, with trees of each kind; on a device, if not thorough, with the library's own alone."""
+    """The law that takes several threads, with trees of each kind; on a device, if brief, with library-made ones."""
     broken = []
     variants = call.variants() if thorough or call.backend.xp is np else call.variants()[-1:]
     with quiet():
         for variant in reversed(variants):
             arguments = call.fresh(variant)
             other = call.other(arguments)
-            pristine = call.other(arguments)                  # whose generators nobody advances
-            jobs = [lambda: call.outcome(call.again(arguments)), lambda: call.outcome(call.again(other, pristine))]
-            found = in_threads(jobs, rounds=20, budget=0.5) if thorough else in_threads(jobs, n_threads=(2,), rounds=2, budget=0.005)
-            broken += [f"threads: {line} ({variant} trees)" if variant else f"threads: {line}" for line in found]
+            pristine = call.other(arguments)           # whose generators nobody advances
+            jobs = [lambda: call.outcome(call.again(arguments)),
+                    lambda: call.outcome(call.again(other, pristine))]
+            found = in_threads(jobs, **THOROUGH if thorough else BRIEF)
+            where = f" ({variant} trees)" if variant else ""
+            broken += [f"threads: {line}{where}" for line in found]
     return broken
 
 
 def in_threads(jobs, *, n_threads=(2, 4), rounds=3, budget=1.0):
-    """What breaks when threads run the jobs, all the same one or each another one, against the same jobs run one by one.
+    """What breaks when threads run the jobs, all the same one or each another one, against one after another.
 
     No new round starts when `budget` seconds are over, and long jobs are run once, by two threads.
     """
@@ -116,16 +123,17 @@ def in_threads(jobs, *, n_threads=(2, 4), rounds=3, budget=1.0):
         wanted.append(data.digest(job()))
     now = time.perf_counter()
     long = (now - start) / len(jobs) > max(LONG, budget / 10)
-    plans = [[[first], [(first + 1) % len(jobs)]] for first in (0,)] if long else [
-        [[(worker * step + turn * step) % len(jobs) for turn in range(2)] for worker in range(n)] for n in n_threads for step in (1, 0)]
+    plans = [plan(n, len(jobs), step) for n in n_threads for step in (1, 0)]
+    if long:
+        plans = [[[0], [1 % len(jobs)]]]
     interval = sys.getswitchinterval()
     sys.setswitchinterval(SWITCH)
     try:
         for _ in range(rounds):
-            for plan in plans:
-                wrong = _race(jobs, wanted, plan)
+            for turns in plans:
+                wrong = _race(jobs, wanted, turns)
                 if wrong:
-                    return [f"{wrong} of {sum(map(len, plan))} calls differ with {len(plan)} threads"]
+                    return [f"{wrong} of {sum(map(len, turns))} calls differ with {len(turns)} threads"]
             if time.perf_counter() - now > budget:
                 break
     finally:
@@ -133,20 +141,25 @@ def in_threads(jobs, *, n_threads=(2, 4), rounds=3, budget=1.0):
     return []
 
 
-def _race(jobs, wanted, plan):
-    """How many calls go wrong when one thread each goes through the jobs of its part of the plan."""
-    barrier, wrong = threading.Barrier(len(plan)), []
+def plan(n_threads, n_jobs, step):
+    """Which jobs each thread runs, two in turn: with step 1 each another one, with step 0 all the first."""
+    return [[(worker + turn) * step % n_jobs for turn in range(2)] for worker in range(n_threads)]
 
-    def work(turns):
+
+def _race(jobs, wanted, turns):
+    """How many calls go wrong when one thread each goes through its turns."""
+    barrier, wrong = threading.Barrier(len(turns)), []
+
+    def work(mine):
         barrier.wait()
-        for turn in turns:
+        for turn in mine:
             try:
                 got = data.digest(jobs[turn]())
-            except Exception as error:                         # a job that tolerates errors returns them
+            except Exception as error:                 # a job that tolerates errors returns them
                 got = repr(error)
             if got != wanted[turn]:
                 wrong.append(turn)
-    workers = [threading.Thread(target=work, args=(turns,)) for turns in plan]
+    workers = [threading.Thread(target=work, args=(mine,)) for mine in turns]
     for worker in workers:
         worker.start()
     for worker in workers:

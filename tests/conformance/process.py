@@ -1,7 +1,7 @@
 """Recorded calls replayed in another process: python -m tests.conformance.process CALLS DIGESTS.
 
-CALLS is a pickled list of entries (function, backend, variant, arguments as bytes or None); a call whose arguments cannot be
-pickled is recorded again there. DIGESTS is a JSON list, one text an entry.
+CALLS is a pickled list of entries (function, backend, variant, arguments as bytes or None); a call whose
+arguments cannot be pickled is recorded again there. DIGESTS is a JSON list, one text an entry.
 """
 import json
 import pathlib
@@ -19,7 +19,8 @@ def entries(functions, backend, every=True):
     for function in functions:
         call = recorder.recorded(function, backend)
         arguments = recorder.packed(call)
-        found += [(function, backend, variant, arguments) for variant in (call.variants() if every else call.variants()[-1:])]
+        variants = call.variants() if every else call.variants()[-1:]
+        found += [(function, backend, variant, arguments) for variant in variants]
     return found
 
 

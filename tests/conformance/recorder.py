@@ -1,8 +1,9 @@
 """One real call of every public function, taken from its agreement case.
 
-A case computes what its function returns from painted input, on any backend. While it runs, the function stands wrapped in
-its module or class; the first call that comes from outside the package and succeeds is kept: a deep copy, made before the
-call, of every argument by name, random generators with their state. The case ends there. A path is kept with what lies at it.
+A case computes what its function returns from painted input, on any backend. While it runs, the function is
+wrapped in its module or class; the first call that comes from outside the package and succeeds is kept: a
+deep copy, made before the call, of every argument by name, random generators with their state. Then the case
+ends. A path is kept with what lies at it, an iterator with what it yields.
 """
 import contextlib
 import functools
@@ -25,10 +26,10 @@ from tests.agreement.registry import all_cases
 from tests.conformance import data
 from tests.conformance.places import TREE, device
 
-__all__ = ["BACKENDS", "KERNELS", "Call", "functions", "names", "recorded", "recorded_in"]
+__all__ = ["BACKENDS", "KERNELS", "Call", "Files", "Steps", "functions", "names", "packed", "recorded",
+           "recorded_in"]
 
-LARGEST = {"reference-float64": 31, "numpy-float64": 31}       # samples; the stand-in takes its time
-LARGEST_ON_A_DEVICE = 7
+LARGEST, LARGEST_ON_A_DEVICE = 31, 7                   # samples; the stand-in takes its time
 
 
 def backends():
@@ -37,8 +38,9 @@ def backends():
     return {name: backend for name, backend in found.items() if backend.dtype == "float64"}
 
 
-BACKENDS = {} if uses_cuda() else {name: backend for name, backend in backends().items() if not backend.kernels}
-KERNELS = {} if uses_cuda() else {name: backend for name, backend in backends().items() if backend.kernels}
+ALL = {} if uses_cuda() else backends()
+BACKENDS = {name: backend for name, backend in ALL.items() if not backend.kernels}
+KERNELS = {name: backend for name, backend in ALL.items() if backend.kernels}
 
 
 @functools.cache
@@ -69,16 +71,35 @@ class Steps(NamedTuple):
     """An iterator argument: what it yields."""
     items: tuple
 
+    @classmethod
+    def of(cls, value):
+        """The Steps of an iterator that comes to its end; one that raises goes on as it is, and any other value."""
+        if not inspect.isgenerator(value):
+            return value
+        items = []
+        try:
+            items.extend(value)
+        except BaseException as error:                 # KeyboardInterrupt is one of the cases
+            return replay(items, error)
+        return cls(tuple(items))
+
+
+def replay(items, error):
+    """The items one after another, then the error."""
+    yield from items
+    raise error
+
 
 def files_at(value):
-    """The Files of a path argument, None for what is no path: text with a separator in an existing folder, or an existing file."""
-    if not isinstance(value, (str, os.PathLike)) or isinstance(value, str) and not (os.sep in value or os.path.isfile(value)):
+    """The Files of a path argument: a path, text with a separator, an existing file; else None."""
+    if not isinstance(value, (str, os.PathLike)):
         return None
     path = pathlib.Path(value).absolute()
-    if not path.parent.is_dir():
+    if isinstance(value, str) and not (os.sep in value or path.is_file()) or not path.parent.is_dir():
         return None
-    found = [path] if path.is_file() else sorted(sub for sub in path.rglob("*") if sub.is_file()) if path.is_dir() else []
-    return Files(path.name, tuple((str(file.relative_to(path.parent)), file.read_bytes()) for file in found))
+    found = [file for file in [path, *(path.rglob("*") if path.is_dir() else ())] if file.is_file()]
+    content = [(str(file.relative_to(path.parent)), file.read_bytes()) for file in sorted(found)]
+    return Files(path.name, tuple(content))
 
 
 class Call(NamedTuple):
@@ -109,7 +130,8 @@ class Call(NamedTuple):
 
     def variants(self):
         """The kinds of trees with which the call is made: plain and library, or None where it has no tree."""
-        found = any(data.convert(value, data.as_plain, self.tree) is not value for value in self.arguments.values())
+        plain = (data.convert(value, data.as_plain, self.tree) for value in self.arguments.values())
+        found = any(new is not old for new, old in zip(plain, self.arguments.values()))
         return ("plain", "library") if found else (None,)
 
     def fresh(self, variant=None):
@@ -121,14 +143,14 @@ class Call(NamedTuple):
         return {name: data.convert(value, kind, self.tree) for name, value in arguments.items()}
 
     def other(self, arguments, variant=None, keep_containers=True):
-        """Other arguments of the same shapes; with keep_containers dicts and objects, a tree or a posterior, are the same ones."""
+        """Other arguments of the same shapes; keep_containers: with the same trees and objects."""
         rng, changed = np.random.default_rng(0), {}
         for place, (name, value) in enumerate(arguments.items()):
             if data.is_generator(value):
                 changed[name] = data.copied(self.arguments[name])
-                changed[name].random(3)                        # it draws other numbers
+                changed[name].random(3)                # it draws other numbers
             elif keep_containers and place == 0 and isinstance(value, (list, tuple)):
-                changed[name] = value                          # the layers of a network are a tree too
+                changed[name] = value                  # the layers of a network are a tree too
             elif keep_containers or variant != "library":
                 changed[name] = data.perturbed(value, rng, keep_containers)
             else:
@@ -137,25 +159,27 @@ class Call(NamedTuple):
         return changed
 
     def again(self, arguments, pristine=None):
-        """The same arguments, generators where they were at first: as recorded, or as in other pristine arguments."""
+        """The same arguments, generators as they were at first: as recorded, or as in pristine arguments."""
         return data.with_fresh_generators(arguments, self.arguments if pristine is None else pristine)
 
     def run(self, arguments):
         """The result of the call."""
         function = functions(self.backend.package)[self.function]
-        with device.kernels(self.backend.kernels), np.errstate(all="ignore"), tempfile.TemporaryDirectory() as folder:
+        needed = any(isinstance(value, Files) for value in arguments.values())
+        with (device.kernels(self.backend.kernels), np.errstate(all="ignore"),
+              tempfile.TemporaryDirectory() if needed else contextlib.nullcontext() as folder):
             return bind(function, {name: given(value, folder) for name, value in arguments.items()})
 
     def outcome(self, arguments):
         """The result, or the error that the call raises."""
         try:
             return self.run(arguments)
-        except Exception as error:
+        except (Exception, KeyboardInterrupt) as error:
             return error
 
 
 def given(value, folder):
-    """What a function is given for a recorded value: a path in the folder for Files, an iterator for Steps."""
+    """What a function gets for a recorded value: a path in the folder for Files, an iterator for Steps."""
     if isinstance(value, Files):
         return value.laid_out(folder)
     return iter(value.items) if isinstance(value, Steps) else value
@@ -180,8 +204,8 @@ def bind(function, arguments):
 
 @contextlib.contextmanager
 def fitting_once(backend, name):
-    """In the block each `fit` of the package but the named function gives what it gave for the same arguments before: half of all
-    cases begin by training the same small models."""
+    """In the block each `fit` of the package, but for the named function, gives what it gave for the same
+    arguments before: half of all cases begin by training the same small models."""
     with contextlib.ExitStack() as undo:
         for fit in functions(backend.package):
             if fit.endswith(".fit") and fit != name:
@@ -201,7 +225,8 @@ def remembering(function, where):
         generators = [value for value in (*args, *kwargs.values()) if data.is_generator(value)]
         if arguments is None or any(inspect.isfunction(value) for value in arguments.values()):
             return function(*args, **kwargs)
-        key = where, function.__module__, data.digest(arguments), *(str(rng.bit_generator.state) for rng in generators)
+        states = [str(rng.bit_generator.state) for rng in generators]
+        key = where, function.__module__, data.digest(arguments), *states
         if key not in FITTED:
             result = function(*args, **kwargs)
             FITTED[key] = data.copied(result), [rng.bit_generator.state for rng in generators]
@@ -217,13 +242,23 @@ class Stop(BaseException):
 
 
 @functools.cache
+def module_names(package):
+    return modules(package)
+
+
+@functools.cache
+def cases():
+    return list(all_cases().values())
+
+
+@functools.cache
 def owners(package, name):
-    """Every module and class of the package under whose name the function can be called: [(owner, attribute), …]."""
+    """Every module and class of the package in which the function can be found: [(owner, attribute), …]."""
     function, places = functions(package)[name], []
     for module_name, module in sorted(sys.modules.items()):
         if module_name.partition(".")[0] == package.__name__:
-            places.extend((module, attribute) for attribute, value in vars(module).items() if value is function)
-    if "." in function.__qualname__:                           # a method: of the class that the name says, which may inherit it
+            places += [(module, attribute) for attribute, value in vars(module).items() if value is function]
+    if "." in function.__qualname__:                   # a method of the named class, or inherited
         module, cls, method = name.rsplit(".", 2)
         places.append((getattr(importlib.import_module(f"{package.__name__}.{module}"), cls), method))
     return places
@@ -231,8 +266,8 @@ def owners(package, name):
 
 @contextlib.contextmanager
 def listening(backend, name, keep, inside=False):
-    """In the block the first successful call of the function is handed to `keep`, and ends the block; without inside only a call
-    from outside the package counts."""
+    """In the block the first successful call of the function is handed to `keep`, and ends the block; unless
+    inside, it must come from outside the package."""
     function, package = functions(backend.package)[name], backend.package.__name__
 
     @functools.wraps(function)
@@ -240,9 +275,9 @@ def listening(backend, name, keep, inside=False):
         outside = sys._getframe(1).f_globals.get("__name__", "").partition(".")[0] != package
         if not (outside or inside):
             return function(*args, **kwargs)
-        args = [Steps(tuple(value)) if inspect.isgenerator(value) else value for value in args]
+        args = [Steps.of(value) for value in args]
         arguments = kept(function, args, kwargs)
-        result = function(*(iter(value.items) if isinstance(value, Steps) else value for value in args), **kwargs)
+        result = function(*(given(value, None) for value in args), **kwargs)
         if arguments is None or isinstance(result, Exception):
             return result
         keep(arguments)
@@ -260,24 +295,23 @@ def kept(function, args, kwargs):
     """The arguments by name, copied; None where the call cannot be bound or an argument cannot be copied."""
     try:
         bound = inspect.signature(function).bind(*args, **kwargs).arguments
-        found = {name: files_at(value) for name, value in bound.items()}
-        return data.copied({name: value if found[name] is None else found[name] for name, value in bound.items()})
+        return data.copied({name: files_at(value) or value for name, value in bound.items()})
     except TypeError:
         return None
 
 
 def size(case, backend):
     """The largest size of the case that is still small, else its smallest."""
-    small = [n for n in case.sizes if n <= LARGEST.get(backend.name, LARGEST_ON_A_DEVICE)]
+    small = [n for n in case.sizes if n <= (LARGEST if backend.xp is np else LARGEST_ON_A_DEVICE)]
     return max(small, default=min(case.sizes))
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def recorded_in(case_name, function, backend_name, inside=False):
     """The call of the function in the case on the backend, or None if there is none that succeeds."""
-    case, backend, calls = all_cases()[case_name], (BACKENDS | KERNELS)[backend_name], []
-    n = size(case, backend)
-    with contextlib.redirect_stderr(io.StringIO()), warnings.catch_warnings(), device.kernels(backend.kernels):
+    case, backend, calls = all_cases()[case_name], ALL[backend_name], []
+    n, silent = size(case, backend), io.StringIO()
+    with contextlib.redirect_stderr(silent), warnings.catch_warnings(), device.kernels(backend.kernels):
         warnings.simplefilter("ignore")
         with fitting_once(backend, function), listening(backend, function, calls.append, inside):
             case.run(backend, np.random.default_rng(n), n)
@@ -286,22 +320,22 @@ def recorded_in(case_name, function, backend_name, inside=False):
 
 def candidates(function, backend):
     """The cases that may call the function: its own, then those of its module, whose names are alike."""
-    module = max((name for name in modules(backend.package) if function.startswith(name + ".")), key=len)
-    found = [case for case in all_cases().values() if case.runs_on(backend) and case.function.startswith(module + ".")]
-    own = [case for case in found if case.function == function]
-    rest = [case for case in found if case.function != function]
-    rest.sort(key=lambda case: not case.function.endswith(".save"))                  # what loads was saved before
-    return [case.name for case in sorted(own, key=lambda case: "bad input" in case.name) + rest]
+    def rank(case):
+        """Its own cases first, those of bad input last, then those that save: what loads was saved before."""
+        return case.function != function, "bad input" in case.name, not case.function.endswith(".save")
+    module = max((name for name in module_names(backend.package) if function.startswith(name + ".")), key=len)
+    found = [case for case in cases() if case.runs_on(backend) and case.function.startswith(module + ".")]
+    return [case.name for case in sorted(found, key=rank)]
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def recorded(function, backend_name):
     """One call of the function on the backend, or None if no case makes one that succeeds.
 
     A case that calls the function itself comes first; next one in which the package does.
     """
     for inside in (False, True):
-        for name in candidates(function, (BACKENDS | KERNELS)[backend_name]):
+        for name in candidates(function, ALL[backend_name]):
             call = recorded_in(name, function, backend_name, inside)
             if call is not None:
                 return call
@@ -312,7 +346,7 @@ def recorded(function, backend_name):
 
 
 def packed(call):
-    """The call as bytes, or None where an argument cannot be pickled (a function of a test, a stand-in's generator)."""
+    """The arguments as bytes, None where one cannot be pickled, such as a function of a test."""
     file = io.BytesIO()
     try:
         Pickler(file).dump(call.arguments)

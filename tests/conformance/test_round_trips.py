@@ -1,6 +1,6 @@
-"""Every object that has public methods goes through pickle, copy.deepcopy and a pool of processes, and gives the same bits after it.
+"""Every object with public methods goes through pickle, deepcopy and a pool of processes, with equal results.
 
-The objects are those of the recorded calls of methods: priors, scalings, fitted models, posteriors, targets, generators.
+The objects are those of the recorded calls: priors, scalings, fitted models, posteriors, targets, generators.
 """
 import concurrent.futures
 import copy
@@ -34,15 +34,15 @@ def closed_at_the_end():
 
 
 def digest_of(function, backend, owner, rest):
-    """What the method of the object returns, as a digest: what another process is asked for. rest: its other arguments, as bytes,
-    since the generators of the agreement tests hold a module."""
+    """What the method of the object returns, as a digest. rest: its other arguments, as bytes, since the
+    generators of the agreement tests hold a module."""
     call = recorder.Call(function, "", BACKENDS[backend], {"self": owner, **pickle.loads(rest)}, False)
     with laws.quiet():
         return data.digest(call.run(call.arguments))
 
 
 def parts(method, backend):
-    """The call, its object and its other arguments; an object of the tests (a target's log-density) is left to the other laws."""
+    """The call, its object and its other arguments."""
     call = recorder.recorded(method, backend)
     arguments = call.fresh()
     return call, arguments.pop("self"), arguments
@@ -51,15 +51,16 @@ def parts(method, backend):
 @each_method
 def test_copies(method, backend):
     call, owner, _ = parts(method, backend)
-    wanted = data.digest(call.run(call.fresh()))               # whose own copies go around modules, see data.copied
+    wanted = data.digest(call.run(call.fresh()))       # data.copied lets modules pass, copy.deepcopy does not
     for duplicate in (copy.copy(owner), copy.deepcopy(owner)):
         assert type(duplicate) is type(owner)
         assert data.digest(call.run(call.fresh() | {"self": duplicate})) == wanted
 
 
 def of_a_test(value):
-    """Whether a function that a test defines hangs in the value: a lambda in a target is the caller's, and no pickle takes it."""
-    return any("tests" in str(bits) and "<locals>" in str(bits) for bits in data.snapshot(value).values())
+    """Whether a function that a test defines hangs in the value: the caller's own, which cannot be pickled."""
+    found = map(str, data.snapshot(value).values())
+    return any("function tests" in bits and "<locals>" in bits for bits in found)
 
 
 @each_method

@@ -15,9 +15,11 @@ def test_inputs_that_fit_come_back(package):
 
 
 @BOTH
-@pytest.mark.parametrize(("arguments", "name"), [
-    ((X[0], None, 3, 0), "x"), ((X[:, :2], None, 3, 0), "x"), ((X > 0, None, 3, 0), "x"), ((X, None, 3, 2), "context"),
-    ((X, CONTEXT, 3, 0), "context"), ((X, CONTEXT[:3], 3, 2), "context"), ((X, CONTEXT, 3, 1), "context")])
+@pytest.mark.parametrize(("arguments", "name"),
+                         [((X[0], None, 3, 0), "x"), ((X[:, :2], None, 3, 0), "x"),
+                          ((X > 0, None, 3, 0), "x"), ((X, None, 3, 2), "context"),
+                          ((X, CONTEXT, 3, 0), "context"), ((X, CONTEXT[:3], 3, 2), "context"),
+                          ((X, CONTEXT, 3, 1), "context")])
 def test_inputs_that_do_not_fit_are_refused_by_name(package, arguments, name):
     with pytest.raises(ValueError, match=f"^{name}: expected"):
         package.density.flows.check_inputs(*arguments)
@@ -34,7 +36,8 @@ def test_a_base_draw_has_a_block_of_rows_for_each_row_of_the_context(package):
 
 
 @BOTH
-@pytest.mark.parametrize(("n", "context", "context_dim"), [(-1, None, 0), (3, CONTEXT, 0), (3, None, 2), (3, CONTEXT, 1)])
+@pytest.mark.parametrize(("n", "context", "context_dim"),
+                         [(-1, None, 0), (3, CONTEXT, 0), (3, None, 2), (3, CONTEXT, 1)])
 def test_a_base_draw_that_does_not_fit_is_refused(package, n, context, context_dim):
     with pytest.raises(ValueError, match="expected"):
         package.density.flows.draw_base(np.random.default_rng(0), n, 3, context_dim, context)

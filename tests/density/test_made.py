@@ -33,7 +33,8 @@ def test_the_masks_are_needed_for_that():
 @CONTEXTS
 @pytest.mark.parametrize("dim", [1, 2, 5])
 def test_inverse_undoes_forward(package, dim, context_dim):
-    flow_checks.check_inverse(package.density.made, parameters("made", dim, context_dim), *inputs(50, dim, context_dim))
+    flow_checks.check_inverse(package.density.made, parameters("made", dim, context_dim),
+                              *inputs(50, dim, context_dim))
 
 
 def test_the_density_integrates_to_one():
@@ -75,7 +76,8 @@ def linear_gaussian(seed, n):
 
 @BOTH
 def test_a_conditional_gaussian_is_learnt(package):
-    """A single MADE can represent it: on fresh data it reaches the exact density within what 8,000 samples allow."""
+    """A single MADE can represent it: on fresh data it reaches the exact density within what 8,000 samples
+    allow."""
     x, c, _ = linear_gaussian(8, 8000)
     made = package.density.made
     params = made.init_params(np.random.default_rng(1), dim=2, context_dim=1, hidden=(16, 16))

@@ -1,4 +1,5 @@
-"""The masked autoregressive flow against what does not depend on it: autodiff Jacobians, quadrature, central differences."""
+"""The masked autoregressive flow against what does not depend on it: autodiff Jacobians, quadrature, central
+differences."""
 import numpy as np
 import pytest
 
@@ -20,7 +21,8 @@ def test_the_log_det_is_that_of_the_autodiff_jacobian(context_dim):
 @CONTEXTS
 @pytest.mark.parametrize("dim", [1, 2, 5])
 def test_inverse_undoes_forward(package, dim, context_dim):
-    flow_checks.check_inverse(package.density.maf, parameters("maf", dim, context_dim), *inputs(50, dim, context_dim))
+    flow_checks.check_inverse(package.density.maf, parameters("maf", dim, context_dim),
+                              *inputs(50, dim, context_dim))
 
 
 def test_the_density_integrates_to_one():
@@ -36,7 +38,8 @@ def test_a_fresh_flow_is_the_standard_normal(package):
 def test_one_made_is_the_flow_of_one_transform(package):
     params, (x, context) = parameters("maf", n_transforms=1), inputs(7)
     one = {"layers": params["mades"][0]}
-    for found, expected in zip(package.density.maf.forward(params, x, context), package.density.made.forward(one, x, context)):
+    for found, expected in zip(package.density.maf.forward(params, x, context),
+                               package.density.made.forward(one, x, context)):
         assert np.array_equal(found, expected)
 
 
@@ -61,8 +64,8 @@ def test_gradients_by_row_are_central_differences(package, dim, context_dim):
 def test_masked_weights_stay_zero_in_training(package):
     maf = package.density.maf
     params = maf.init_params(np.random.default_rng(0), dim=3, context_dim=2, hidden=(8, 6))
-    trained = package.training.minibatch.train(maf, params, inputs(60), rng=np.random.default_rng(1), max_epochs=3,
-                                               batch_size=10, validation_fraction=0.0)
+    trained = package.training.minibatch.train(maf, params, inputs(60), rng=np.random.default_rng(1),
+                                               max_epochs=3, batch_size=10, validation_fraction=0.0)
     for layers in trained.params["mades"]:
         for layer, mask in zip(layers, reference.density.made.masks({"layers": layers})):
             weights = np.asarray(layer)[1:]
@@ -70,7 +73,8 @@ def test_masked_weights_stay_zero_in_training(package):
 
 
 @BOTH
-@pytest.mark.parametrize("settings", [{"dim": 0}, {"context_dim": -1}, {"hidden": ()}, {"dim": 2.0}, {"n_transforms": 0}])
+@pytest.mark.parametrize("settings",
+                         [{"dim": 0}, {"context_dim": -1}, {"hidden": ()}, {"dim": 2.0}, {"n_transforms": 0}])
 def test_a_bad_architecture_is_refused(package, settings):
     flow_checks.check_architecture(package.density.maf, settings)
 

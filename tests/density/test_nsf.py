@@ -1,4 +1,5 @@
-"""The neural spline flow against what does not depend on it: autodiff Jacobians, quadrature, a known density no MADE can reach."""
+"""The neural spline flow against what does not depend on it: autodiff Jacobians, quadrature, a known density
+no MADE can reach."""
 import numpy as np
 import pytest
 from scipy import stats
@@ -36,7 +37,8 @@ def on_line(function, knots, values):
 
 def test_value_and_slope_are_continuous_at_the_knots():
     knots = painted_knots()
-    at, up, slopes = np.append(knots[0][0][0, :, 0], 5.0), np.append(knots[1][0][0, :, 0], 5.0), knots[2][0, :, 0]
+    at = np.append(knots[0][0][0, :, 0], 5.0)
+    up, slopes = np.append(knots[1][0][0, :, 0], 5.0), knots[2][0, :, 0]
     for side in (-1e-11, 1e-11):
         value, log_slope = on_line(NSF.spline, knots, at + side)
         assert np.abs(value - up).max() < 1e-9 and np.abs(np.exp(log_slope) / slopes - 1).max() < 1e-6
@@ -63,7 +65,8 @@ def test_the_inverse_spline_is_accurate_where_the_textbook_root_cancels():
 @pytest.mark.parametrize("context_dim", [0, 2])
 def test_jacobian_is_triangular_and_log_det_is_its_own(context_dim):
     for n_transforms in (1, 3):
-        params, (x, c) = flow(context_dim=context_dim, n_transforms=n_transforms), inputs(6, context_dim=context_dim)
+        params = flow(context_dim=context_dim, n_transforms=n_transforms)
+        x, c = inputs(6, context_dim=context_dim)
         found = flow_checks.jacobians(NSF, params, x, c)
         assert n_transforms > 1 or np.abs(np.triu(found, 1)).max() == 0
         flow_checks.check_log_det(NSF, params, x, c)
@@ -118,25 +121,29 @@ def test_gradients_by_row_are_central_differences(package, dim, context_dim):
 
 @BOTH
 def test_a_density_that_no_made_can_reach_is_learnt(package):
-    """Two separate normals in one dimension, their places set by the context: one spline transform against one MADE."""
+    """Two separate normals in one dimension, their places set by the context: one spline transform against
+    one MADE."""
     def draw(seed, n):
         rng = np.random.default_rng(seed)
         c, side = rng.standard_normal((n, 1)), np.where(rng.random((n, 1)) < 0.3, -1.2, 0.8)
         x = side + 0.3 * c + 0.25 * rng.standard_normal((n, 1))
-        return x, c, np.log(0.3 * stats.norm.pdf(x, 0.3 * c - 1.2, 0.25) + 0.7 * stats.norm.pdf(x, 0.3 * c + 0.8, 0.25))[:, 0]
+        return x, c, np.log(0.3 * stats.norm.pdf(x, 0.3 * c - 1.2, 0.25) + 0.7 * stats.norm.pdf(x,
+                                                                                                0.3 * c + 0.8,
+                                                                                                0.25))[:, 0]
 
     def gap(density, **settings):
         params = density.init_params(np.random.default_rng(1), dim=1, context_dim=1, hidden=(16,), **settings)
-        trained = package.training.minibatch.train(
-            density, params, draw(8, 3000)[:2], rng=np.random.default_rng(2), learning_rate=1e-2, max_epochs=15,
-            schedule=package.training.optim.cosine)
+        trained = package.training.minibatch.train(density, params, draw(8, 3000)[:2],
+                                                   rng=np.random.default_rng(2), learning_rate=1e-2,
+                                                   max_epochs=15, schedule=package.training.optim.cosine)
         x, c, exact = draw(9, 5000)
         return np.mean(exact - density.log_prob(trained.params, x, c))
     assert 0 < gap(package.density.nsf, n_transforms=1) < 0.05 < 0.3 < gap(package.density.made)
 
 
 @BOTH
-@pytest.mark.parametrize("settings", [{"dim": 0}, {"n_bins": 1}, {"n_bins": 8.0}, {"n_transforms": 0}, {"hidden": ()}])
+@pytest.mark.parametrize("settings",
+                         [{"dim": 0}, {"n_bins": 1}, {"n_bins": 8.0}, {"n_transforms": 0}, {"hidden": ()}])
 def test_bad_architecture_is_refused(package, settings):
     flow_checks.check_architecture(package.density.nsf, settings)
 

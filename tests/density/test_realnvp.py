@@ -1,4 +1,5 @@
-"""RealNVP against what does not depend on it: autodiff Jacobians, quadrature, SciPy's normal, a mixture that is known."""
+"""RealNVP against what does not depend on it: autodiff Jacobians, quadrature, SciPy's normal, a mixture that
+is known."""
 import numpy as np
 import pytest
 from scipy import stats
@@ -32,7 +33,8 @@ def test_inverse_undoes_forward(package, dim, context_dim):
 @BOTH
 @pytest.mark.parametrize("dim", [2, 3, 5])
 def test_each_coupling_keeps_one_half_and_moves_the_rest(package, dim):
-    """Two couplings: the second keeps what the first moved, so that the first dimensions of z are moved once, by it alone."""
+    """Two couplings: the second keeps what the first moved, so that the first dimensions of z are moved once,
+    by it alone."""
     nvp, params, (x, c) = package.density.realnvp, flow(dim, n_transforms=2), inputs(20, dim)
     first = {"couplings": [params["couplings"][0], [0 * layer for layer in params["couplings"][1]]]}
     y, z, d = nvp.forward(first, x, c)[0], nvp.forward(params, x, c)[0], dim // 2
@@ -112,9 +114,11 @@ def mixture(seed, n):
     return x, np.log(sum(weight * stats.multivariate_normal.pdf(x, mean, cov) for weight, mean, cov in parts))
 
 
-@pytest.mark.parametrize("package", [pytest.param(reference, marks=pytest.mark.slow), accel], ids=["reference", "accel"])
+@pytest.mark.parametrize("package", [pytest.param(reference, marks=pytest.mark.slow), accel],
+                         ids=["reference", "accel"])
 def test_a_mixture_is_learnt(package):
-    """Within 0.05 nats of the exact density on fresh data, where a single normal with the right moments is further away."""
+    """Within 0.05 nats of the exact density on fresh data, where a single normal with the right moments is
+    further away."""
     nvp, (x, _), (fresh, exact) = package.density.realnvp, mixture(8, 6000), mixture(9, 20000)
     params = nvp.init_params(np.random.default_rng(1), dim=2, n_transforms=6, hidden=(24, 24))
     trained = package.training.minibatch.train(
@@ -125,8 +129,9 @@ def test_a_mixture_is_learnt(package):
 
 
 @BOTH
-@pytest.mark.parametrize("settings", [{"dim": 0}, {"dim": 1}, {"dim": 2.0}, {"context_dim": -1}, {"n_transforms": 1}, {"hidden": ()},
-                                      {"dim": 1, "context_dim": 1, "n_transforms": 0}])
+@pytest.mark.parametrize("settings",
+                         [{"dim": 0}, {"dim": 1}, {"dim": 2.0}, {"context_dim": -1}, {"n_transforms": 1},
+                          {"hidden": ()}, {"dim": 1, "context_dim": 1, "n_transforms": 0}])
 def test_bad_architecture_is_refused(package, settings):
     flow_checks.check_architecture(package.density.realnvp, settings)
 

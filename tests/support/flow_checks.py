@@ -1,7 +1,8 @@
-"""What holds for every flow, checked against what does not depend on it: autodiff, quadrature, SciPy's normal.
+"""What holds for every flow, checked against what does not depend on it: autodiff, quadrature, SciPy's
+normal.
 
-Each check takes the module of a density in either package and parameters; inputs come from `inputs`, and parameters far from the
-identity from `parameters`.
+Each check takes the module of a density in either package and parameters; inputs come from `inputs`, and
+parameters far from the identity from `parameters`.
 """
 import numpy as np
 import pytest
@@ -13,11 +14,9 @@ import reference
 from tests.agreement.comparator import assert_close
 from tests.agreement.registry import random_tree
 
-__all__ = [
-    "BOTH", "parameters", "inputs", "jacobians", "check_log_det", "check_inverse", "check_mass", "check_fresh",
-    "check_samples", "check_gradient", "check_gradients_by_row", "check_architecture", "check_refusals",
-    "check_batches_in_turn",
-]
+__all__ = ["BOTH", "parameters", "inputs", "jacobians", "check_log_det", "check_inverse", "check_mass",
+           "check_fresh", "check_samples", "check_gradient", "check_gradients_by_row", "check_architecture",
+           "check_refusals", "check_batches_in_turn"]
 
 BOTH = pytest.mark.parametrize("package", [reference, accel], ids=["reference", "accel"])
 
@@ -25,7 +24,8 @@ BOTH = pytest.mark.parametrize("package", [reference, accel], ids=["reference", 
 def parameters(name, dim=3, context_dim=2, scale=0.5, hidden=(11, 9), **settings):
     """A tree of random parameters for a density."""
     density = getattr(reference.density, name)
-    tree = density.init_params(np.random.default_rng(0), dim=dim, context_dim=context_dim, hidden=hidden, **settings)
+    tree = density.init_params(np.random.default_rng(0), dim=dim, context_dim=context_dim, hidden=hidden,
+                               **settings)
     return random_tree(np.random.default_rng(1), tree, scale)
 
 
@@ -75,7 +75,8 @@ def check_fresh(density, dim=3, context_dim=2):
 
 
 def check_samples(density, params, dim=3):
-    """Kolmogorov–Smirnov: samples mapped back to the Gaussian are standard normal, and are not under another context."""
+    """Kolmogorov–Smirnov: samples mapped back to the Gaussian are standard normal, and are not under another
+    context."""
     contexts = np.array([[0.5, -1.0], [2.0, 0.3]])
     x = density.sample(params, np.random.default_rng(4), 2000, contexts)
     assert x.shape == (2, 2000, dim)
@@ -90,23 +91,27 @@ def check_gradient(package, density, params, x, context, seeds=(7,)):
     flat, grads = tree.ravel(params), tree.ravel(density.loss_and_grad(params, x, context)[1])
     for seed in seeds:
         direction = np.random.default_rng(seed).standard_normal(flat.size)
-        value = [density.loss(tree.unravel(flat + step * direction, params), x, context) for step in (1e-5, -1e-5)]
+        value = [density.loss(tree.unravel(flat + step * direction, params), x, context)
+                 for step in (1e-5, -1e-5)]
         slope = (value[0] - value[1]) / 2e-5
         assert abs(slope - grads @ direction) < 1e-7 * max(1, abs(slope))
 
 
 def check_gradients_by_row(density, params, x, context):
-    """The gradients of log p, row by row, with respect to x and to the context, against central differences."""
+    """The gradients of log p, row by row, with respect to x and to the context, against central
+    differences."""
     value, dx, dcontext = density.log_prob_and_grad(params, x, context)
     assert np.allclose(value, density.log_prob(params, x, context), rtol=1e-12)
     assert dx.shape == x.shape and (dcontext is None if context is None else dcontext.shape == context.shape)
     for axis in range(x.shape[1]):
         step = 1e-5 * np.eye(x.shape[1])[axis]
-        slope = (density.log_prob(params, x + step, context) - density.log_prob(params, x - step, context)) / 2e-5
+        slope = ((density.log_prob(params, x + step, context) - density.log_prob(params, x - step, context))
+                 / 2e-5)
         assert np.abs(slope - dx[:, axis]).max() < 1e-6 * max(1, np.abs(slope).max())
     for axis in range(0 if context is None else context.shape[1]):
         step = 1e-5 * np.eye(context.shape[1])[axis]
-        slope = (density.log_prob(params, x, context + step) - density.log_prob(params, x, context - step)) / 2e-5
+        slope = ((density.log_prob(params, x, context + step) - density.log_prob(params, x, context - step))
+                 / 2e-5)
         assert np.abs(slope - dcontext[:, axis]).max() < 1e-6 * max(1, np.abs(slope).max())
 
 
@@ -116,7 +121,8 @@ def check_architecture(density, settings):
 
 
 def check_refusals(density, params, plain):
-    """Inputs that do not fit the parameters of three dimensions and two features, or, for plain, of no context."""
+    """Inputs that do not fit the parameters of three dimensions and two features, or, for plain, of no
+    context."""
     x, context = inputs(5)
     names = ("log_prob", "loss", "loss_and_grad", "log_prob_and_grad")
     for function in (getattr(density, name) for name in names if hasattr(density, name)):
@@ -131,11 +137,14 @@ def check_refusals(density, params, plain):
 
 
 def check_batches_in_turn(name, params, sizes):
-    """One frozen tree in accel, batches of several sizes in turn: no number of an earlier batch may remain."""
-    frozen, ours, theirs = accel.runtime.tree.frozen(params), getattr(accel.density, name), getattr(reference.density, name)
+    """One frozen tree in accel, batches of several sizes in turn: no number of an earlier batch may
+    remain."""
+    frozen = accel.runtime.tree.frozen(params)
+    ours, theirs = getattr(accel.density, name), getattr(reference.density, name)
     for n in sizes:
         x, context = inputs(n, seed=n)
         assert_close(ours.log_prob(frozen, x, context), theirs.log_prob(params, x, context), terms=1000)
-        (value, grads), expected = ours.loss_and_grad(frozen, x, context), theirs.loss_and_grad(params, x, context)
+        value, grads = ours.loss_and_grad(frozen, x, context)
+        expected = theirs.loss_and_grad(params, x, context)
         assert_close(value, expected[0], terms=1000)
         assert_close(accel.runtime.tree.ravel(grads), reference.runtime.tree.ravel(expected[1]), terms=1000)

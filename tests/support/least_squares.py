@@ -1,4 +1,5 @@
-"""The smallest model with a fused step: least squares, with which the engine that drives such steps is tested alone.
+"""The smallest model with a fused step: least squares, with which the engine that drives such steps is tested
+alone.
 
     loss = mean ½ (w·x − y)²;   with noise drawn for each sample, w·(x + noise) takes the place of w·x
 """
@@ -13,13 +14,16 @@ __all__ = ["Step", "model"]
 ROWS = 8                                                              # of a block
 SOURCE = r'''
 // Rows of a batch in blocks of ROWS, a thread for each parameter; blockIdx.y is the model.
-__device__ real residual(const real* w, const real* x, const real* y, const real* noise, int row, long long drawn, int n) {
+__device__ real residual(const real* w, const real* x, const real* y, const real* noise, int row,
+    long long drawn, int n) {
   real sum = -y[row];
-  for (int k = 0; k < n; k++) sum += w[k] * (x[(long long)row * n + k] + (NOISY ? noise[drawn * n + k] : real(0)));
+  for (int k = 0; k < n; k++)
+    sum += w[k] * (x[(long long)row * n + k] + (NOISY ? noise[drawn * n + k] : real(0)));
   return sum;
 }
-extern "C" __global__ void gradient(const real* flat, const int* rows, const int* cursor, const real* noise, const real* x, const real* y,
-    real* partial, real* losses, int n, int n_steps, int size, int with_gradient) {
+extern "C" __global__ void gradient(const real* flat, const int* rows, const int* cursor, const real* noise,
+    const real* x, const real* y, real* partial, real* losses, int n, int n_steps, int size,
+    int with_gradient) {
   long long batch = ((long long)blockIdx.y * n_steps + cursor[0]) * size;
   int first = blockIdx.x * ROWS, last = min(first + ROWS, size), k = threadIdx.x;
   real d = 0, loss = 0;
@@ -42,7 +46,8 @@ class Step:
     def __init__(self, params, x, y, *, noisy):
         import cupy
         self.x, self.y, dtype = x, y, x.dtype
-        options = ("--std=c++17", f"-DREAL={cuda.NAMES[dtype.name]}", f"-DROWS={ROWS}", f"-DNOISY={int(noisy)}")
+        options = ("--std=c++17", f"-DREAL={cuda.NAMES[dtype.name]}", f"-DROWS={ROWS}",
+                   f"-DNOISY={int(noisy)}")
         module = cupy.RawModule(code=cuda.source("kernels/common/real.cuh") + SOURCE, options=options)
         self.kernels, self.noisy = cuda.Kernels(module, dtype), noisy
 
@@ -57,8 +62,9 @@ class Step:
 
     def _launch(self, flat, rows, cursor, noise, partial, losses, with_gradient):
         (n_models, n), (_, n_steps, size) = flat.shape, rows.shape
-        self.kernels("gradient", (self.n_blocks(size), n_models), n, flat, rows, cursor, noise[0] if self.noisy else flat, self.x, self.y,
-                     partial, losses, n, n_steps, size, with_gradient)
+        self.kernels("gradient", (self.n_blocks(size), n_models), n, flat, rows, cursor,
+                     noise[0] if self.noisy else flat, self.x, self.y, partial, losses, n, n_steps, size,
+                     with_gradient)
 
 
 def model(*, noisy=False):

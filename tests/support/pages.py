@@ -3,8 +3,9 @@
 A page is a module that both packages have, by its dotted name without the package's. Its tests are
 
     truth        tests/density/test_maf.py
-    kernels      tests/kernels/test_<kernel>.py for every kernel that the page of accel imports, by the kernel's folder
-    the rest     every test with a parameter of that name, or of a name in it: agreement, mirror, conformance, structure, examples
+    kernels      tests/kernels/test_<kernel>.py for every kernel that the page of accel imports, by its folder
+    the rest     every test with a parameter of that name, or of a name in it: agreement, mirror, conformance,
+                 structure, examples
 """
 import ast
 import re
@@ -25,7 +26,8 @@ def files(page):
     pytest.UsageError
         If neither package has it.
     """
-    found = [path for package in ("reference", "accel") if (path := ROOT / package / f"{page.replace('.', '/')}.py").is_file()]
+    found = [path for package in ("reference", "accel")
+             if (path := ROOT / package / f"{page.replace('.', '/')}.py").is_file()]
     if not found:
         raise pytest.UsageError(f"--page: expected the name of a page such as density.maf, got {page!r}")
     return found
@@ -45,7 +47,9 @@ def kernels(page):
 
 def chosen(page, items):
     """The items that belong to the page."""
-    truth = [f"tests/{page.replace('.', '/').rpartition('/')[0]}/test_{page.rpartition('.')[2]}.py".replace("//", "/")]
+    truth = [
+        f"tests/{page.replace('.', '/').rpartition('/')[0]}/test_{page.rpartition('.')[2]}.py".replace("//",
+                                                                                                       "/")]
     truth += [f"tests/kernels/test_{name}.py" for name in kernels(page)]
     named = re.compile(rf"[\[\-](?:reference\.|accel\.)?{re.escape(page)}(?![\w])")
     return {item for item in items if item.nodeid.partition("::")[0] in truth or named.search(item.name)}

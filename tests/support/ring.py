@@ -12,7 +12,8 @@ def ring(rng, n):
 
 
 def covered(x):
-    """The fraction of x (n, 2) within 3σ of a mode, and the number of modes that have at least a hundredth of x there."""
+    """The fraction of x (n, 2) within 3σ of a mode, and the number of modes that have at least a hundredth of
+    x there."""
     distance = np.linalg.norm(x[:, None] - CENTRES, axis=2)
     good = distance.min(axis=1) < 3 * SIGMA
     counts = np.bincount(distance.argmin(axis=1)[good], minlength=MODES)

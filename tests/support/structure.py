@@ -1,24 +1,28 @@
 """The structure of a package, read from its source without importing it, and what must hold of it.
 
-Every check takes the folder that holds the package, and the package's name, and returns what breaks it, a line each: it can be tried on
-a package that is wrong. A page is a file of a package; a map is an `__init__.py`, which only re-exports. A name is written as in
-"accel.density.maf".
+Every check takes the folder that holds the package, and the package's name, and returns what breaks it, a
+line each: it can be tried on a package that is wrong. A page is a file of a package; a map is an
+`__init__.py`, which only re-exports. A name is written as in "accel.density.maf".
 """
 import ast
 import functools
 from pathlib import Path
 from typing import NamedTuple
 
-__all__ = [
-    "COLUMNS", "LINES", "RANKS", "Page", "pages", "public_pages", "imports", "cycles", "unlisted_names", "upward_imports",
-    "long_lines", "annotations_missing", "entries_missing", "examples", "has_functions",
-]
+__all__ = ["COLUMNS", "LINES", "RANKS", "Page", "pages", "public_pages", "imports", "cycles",
+           "unlisted_names", "upward_imports", "long_lines", "annotations_missing", "entries_missing",
+           "examples", "has_functions"]
 
 COLUMNS, LINES = 110, 200
-RANKS = {name: rank for rank, names in enumerate([
-    ("device", "memory", "numerics", "runtime"), ("preprocessing",), ("nets", "training", "priors"),
-    ("density", "representation", "simulators", "validation"), ("inference", "generative")]) for name in names}
-BELOW_KERNELS = ("device", "memory", "runtime")
+FLOORS = (                                                     # from the ground up
+    ("device", "generators", "memory", "numerics", "runtime"),
+    ("preprocessing",),
+    ("nets", "priors", "training"),
+    ("density", "representation", "simulators", "validation"),
+    ("generative", "inference"),
+)
+RANKS = {room: rank for rank, rooms in enumerate(FLOORS) for room in rooms}
+BELOW_KERNELS = ("device", "generators", "memory", "runtime")
 
 
 class Page(NamedTuple):
@@ -31,7 +35,8 @@ class Page(NamedTuple):
 
     @property
     def listed(self):
-        """The names in `__all__`, None where there is none: a list, or a sum of lists and of names of lists."""
+        """The names in `__all__`, None where there is none: a list, or a sum of lists and of names of
+        lists."""
         return _listed(self.tree)
 
     @property
@@ -76,9 +81,11 @@ def _lists(tree):
         raise ValueError(f"line {node.lineno}: expected a list of names")
 
     for node in tree.body:
-        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name) and node.targets[0].id in ("__all__", "SHARED"):
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name) and node.targets[0].id in (
+                "__all__", "SHARED"):
             found[node.targets[0].id] = value(node.value)
-        elif isinstance(node, ast.AugAssign) and isinstance(node.target, ast.Name) and node.target.id == "__all__":
+        elif isinstance(node, ast.AugAssign) and isinstance(node.target,
+                                                            ast.Name) and node.target.id == "__all__":
             found["__all__"] = found["__all__"] + value(node.value)
     return found
 
@@ -88,9 +95,11 @@ def _listed(tree):
 
 
 class _Uses(ast.NodeVisitor):
-    """What a file takes from other files of its package: {(file, name or None): line}; None where it takes the file itself.
+    """What a file takes from other files of its package: {(file, name or None): line}; None where it takes
+    the file itself.
 
-    Names are followed as Python does: a parameter or a variable that has the name of an imported module hides it.
+    Names are followed as Python does: a parameter or a variable that has the name of an imported module hides
+    it.
     """
 
     def __init__(self, page, known):
@@ -136,7 +145,8 @@ class _Uses(ast.NodeVisitor):
 
     def visit_FunctionDef(self, node):
         for part in (*node.decorator_list, *node.args.defaults, *filter(None, node.args.kw_defaults),
-                     *(arg.annotation for arg in _arguments(node.args) if arg.annotation), *filter(None, [node.returns])):
+                     *(arg.annotation for arg in _arguments(node.args) if arg.annotation),
+                     *filter(None, [node.returns])):
             self.visit(part)
         self._enter(node.body, [arg.arg for arg in _arguments(node.args)])
 
@@ -153,7 +163,8 @@ class _Uses(ast.NodeVisitor):
         self._enter(node.body)
 
     def _comprehension(self, node):
-        hidden = [name.id for part in node.generators for name in ast.walk(part.target) if isinstance(name, ast.Name)]
+        hidden = [name.id for part in node.generators
+                  for name in ast.walk(part.target) if isinstance(name, ast.Name)]
         self.visit(node.generators[0].iter)
         self._enter(list(ast.iter_child_nodes(node)), hidden)
 
@@ -165,7 +176,8 @@ class _Uses(ast.NodeVisitor):
 
 
 def _arguments(args):
-    return [*args.posonlyargs, *args.args, *filter(None, [args.vararg]), *args.kwonlyargs, *filter(None, [args.kwarg])]
+    return [*args.posonlyargs, *args.args, *filter(None, [args.vararg]), *args.kwonlyargs,
+            *filter(None, [args.kwarg])]
 
 
 def _bound(body):
@@ -188,7 +200,8 @@ def _bound(body):
 
 
 def _imported(node, page, known):
-    """(bound name, module, name in it or None for the module itself) for what an import takes of the package."""
+    """(bound name, module, name in it or None for the module itself) for what an import takes of the
+    package."""
     if isinstance(node, ast.Import):
         for alias in node.names:
             if alias.name in known:
@@ -221,7 +234,8 @@ def _reexports(page, known):
 
 @functools.cache
 def imports(root, package, name):
-    """What one file takes from others, {(file, name or None): line}; late imports count, and so does what a map hands on."""
+    """What one file takes from others, {(file, name or None): line}; late imports count, and so does what a
+    map hands on."""
     known = pages(root, package)
     return _Uses(known[name], known).found
 
@@ -229,8 +243,8 @@ def imports(root, package, name):
 def cycles(root, package):
     """Circles of imports between files, maps left out: ["a → b → a", …]."""
     known = pages(root, package)
-    graph = {name: sorted({other for other, _ in imports(root, package, name) if not known[other].is_map and other != name})
-             for name, page in known.items() if not page.is_map}
+    graph = {name: sorted({other for other, _ in imports(root, package, name) if not known[other].is_map
+                           and other != name}) for name, page in known.items() if not page.is_map}
     index, low, stack, found = {}, {}, [], []
 
     def visit(node):                                           # Tarjan's strongly connected components
@@ -273,13 +287,15 @@ def unlisted_names(root, package, name):
     known = pages(root, package)
     found = []
     for (other, taken), line in imports(root, package, name).items():
-        if taken is not None and other != name and taken not in (known[other].listed or ()) and taken != "__version__":
+        if taken is not None and other != name and taken not in (known[other].listed
+                                                                 or ()) and taken != "__version__":
             found.append(f"{name}:{line} uses {other}.{taken}, which __all__ of {other} does not list")
     return found
 
 
 def upward_imports(root, package, name):
-    """Imports of one file that do not point down: RANKS says what stands on what; a kernel's launcher imports no page."""
+    """Imports of one file that do not point down: RANKS says what stands on what; a kernel's launcher imports
+    no page."""
     room, found = name.split(".")[1] if "." in name else "", []
     for (other, _), line in imports(root, package, name).items():
         below = other.split(".")[1] if "." in other else ""
@@ -295,7 +311,8 @@ def upward_imports(root, package, name):
 def long_lines(path):
     """Lines of more than COLUMNS columns."""
     lines = Path(path).read_text("utf-8").splitlines()
-    return [f"{path}:{number} has {len(line)} columns" for number, line in enumerate(lines, 1) if len(line) > COLUMNS]
+    return [f"{path}:{number} has {len(line)} columns"
+            for number, line in enumerate(lines, 1) if len(line) > COLUMNS]
 
 
 def annotations_missing(page):
@@ -306,7 +323,8 @@ def annotations_missing(page):
             found += _bare(node, node.name)
         if isinstance(node, ast.ClassDef) and node.name in public:
             for method in node.body:
-                if isinstance(method, ast.FunctionDef) and (not method.name.startswith("_") or method.name == "__init__"):
+                if isinstance(method, ast.FunctionDef) and (not method.name.startswith("_")
+                                                            or method.name == "__init__"):
                     found += _bare(method, f"{node.name}.{method.name}", is_method=True)
     return [f"{page.name}.{what}" for what in found]
 
@@ -315,11 +333,13 @@ def _bare(function, name, is_method=False):
     static = any(isinstance(node, ast.Name) and node.id == "staticmethod" for node in function.decorator_list)
     arguments = _arguments(function.args)[1 if is_method and not static else 0:]
     found = [f"{name}: {argument.arg}" for argument in arguments if argument.annotation is None]
-    return found + ([f"{name}: the result"] if function.returns is None and not name.endswith(".__init__") else [])
+    return found + ([f"{name}: the result"] if function.returns is None
+                    and not name.endswith(".__init__") else [])
 
 
 def entries_missing(root, package, name):
-    """Pages and folders beside a map that its docstring, or outside of kernels its `__all__`, does not name."""
+    """Pages and folders beside a map that its docstring, or outside of kernels its `__all__`, does not
+    name."""
     known = pages(root, package)
     below = [other.rpartition(".")[2] for other in known if other.rpartition(".")[0] == name]
     below = [entry for entry in below if not entry.startswith("_")]
@@ -327,8 +347,10 @@ def entries_missing(root, package, name):
     found = [f"{name} does not describe {entry}" for entry in below if entry not in words]
     if "kernels" not in name.split("."):
         listed = known[name].listed or ()
-        reexported = {module.rpartition(".")[2] for pairs in _reexports(known[name], known).values() for module, _ in pairs}
-        found += [f"{name}.__all__ does not list {entry}" for entry in below if entry not in listed and entry not in reexported]
+        reexported = {module.rpartition(".")[2] for pairs in _reexports(known[name], known).values()
+                      for module, _ in pairs}
+        found += [f"{name}.__all__ does not list {entry}"
+                  for entry in below if entry not in listed and entry not in reexported]
     return found
 
 
@@ -340,12 +362,15 @@ def examples(page):
 
 
 def has_functions(page):
-    """Whether users can call something of the page: a public function, or a method of a public class that is no protocol."""
+    """Whether users can call something of the page: a public function, or a method of a public class that is
+    no protocol."""
     public = set(page.listed or ()) - set(page.shared)
     for node in page.tree.body:
         if isinstance(node, ast.FunctionDef) and node.name in public:
             return True
-        if isinstance(node, ast.ClassDef) and node.name in public and "Protocol" not in map(ast.unparse, node.bases):
-            if any(isinstance(method, ast.FunctionDef) and not method.name.startswith("_") for method in node.body):
+        if isinstance(node, ast.ClassDef) and node.name in public and "Protocol" not in map(ast.unparse,
+                                                                                            node.bases):
+            if any(isinstance(method, ast.FunctionDef) and not method.name.startswith("_")
+                   for method in node.body):
                 return True
     return False

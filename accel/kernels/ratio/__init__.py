@@ -1,0 +1,4 @@
+"""The classifier of `inference.ratio`.
+
+    launch  its logits, losses and gradients; ratio.cu
+"""

@@ -1,0 +1,4 @@
+"""Rejection ABC: draw, simulate, measure, keep.
+
+    launch  a run whose simulator has device code; rejection_abc.cu
+"""

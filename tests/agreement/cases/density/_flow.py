@@ -9,7 +9,8 @@ DIM, CONTEXT = 3, 2
 
 
 def chain(n_transforms, hidden, dim=DIM):
-    """The length of the sums along one pass through a flow; the inverse and the gradient walk it several times."""
+    """The length of the sums along one pass through a flow; the inverse and the gradient walk it several
+    times."""
     return n_transforms * 2 * (sum(hidden) + 2 * dim)
 
 
@@ -21,13 +22,15 @@ def parameters(on, paint, name, *, dim=DIM, context_dim=CONTEXT, **settings):
 
 
 def inputs(on, paint, n, dim=DIM, context_dim=CONTEXT):
-    """x (n, dim) and a context (n, context_dim), None without one; x is the same either way, and so is what paint gives next."""
+    """x (n, dim) and a context (n, context_dim), None without one; x is the same either way, and so is what
+    paint gives next."""
     x, context = painted(paint, (n, dim)), painted(paint, (n, context_dim or CONTEXT))
     return on.put(x), on.put(context) if context_dim else None
 
 
 def register(name, terms, **settings):
-    """The cases of one density with and without a context, for settings of init_params and terms of one pass."""
+    """The cases of one density with and without a context, for settings of init_params and terms of one
+    pass."""
     def density(on):
         return getattr(on.package.density, name)
 
@@ -83,5 +86,6 @@ def register(name, terms, **settings):
         """Numbers from a counter-based generator, which a kernel draws for itself."""
         context = on.put(painted(paint, (3, CONTEXT)))
         rng = on.package.runtime.philox.CounterGenerator(11, like=context)
-        drawn = [density(on).sample(given(on, paint), rng, n, context), density(on).sample(given(on, paint, 0), rng, n)]
+        drawn = [density(on).sample(given(on, paint), rng, n, context),
+                 density(on).sample(given(on, paint, 0), rng, n)]
         return drawn, rng.block

@@ -1,4 +1,5 @@
-"""Cases for the Gaussian mixture: a few steps of EM from a given start, and everything that a fitted one can do."""
+"""Cases for the Gaussian mixture: a few steps of EM from a given start, and everything that a fitted one can
+do."""
 import tempfile
 import warnings
 
@@ -22,7 +23,8 @@ def fitted(on, paint, n, kind="FULL", **start):
     start = start or {"means": on.put(CENTRES)}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        found = gmm.fit(x, n_components=3, covariance=getattr(gmm, kind), tolerance=0, max_iterations=3, **start)
+        found = gmm.fit(x, n_components=3, covariance=getattr(gmm, kind), tolerance=0, max_iterations=3,
+                        **start)
     return found
 
 
@@ -30,8 +32,10 @@ def known(on, kind):
     """A mixture with parameters that nobody fitted."""
     gmm, paint = on.package.density.gmm, np.random.default_rng(5)
     roots = painted(paint, (3, 3, 3)) + 2 * np.eye(3)
-    covariances = {"FULL": roots @ roots.transpose(0, 2, 1), "DIAGONAL": roots[:, 0]**2 + 0.1, "SPHERICAL": np.full((3, 3), 0.7)}[kind]
-    return on.put(gmm.GaussianMixture(np.array([0.5, 0.2, 0.3]), CENTRES, covariances, getattr(gmm, kind), np.zeros(1), True))
+    covariances = {"FULL": roots @ roots.transpose(0, 2, 1), "DIAGONAL": roots[:, 0]**2 + 0.1,
+                   "SPHERICAL": np.full((3, 3), 0.7)}[kind]
+    return on.put(gmm.GaussianMixture(np.array([0.5, 0.2, 0.3]), CENTRES, covariances, getattr(gmm, kind),
+                                      np.zeros(1), True))
 
 
 def without_functions(found):
@@ -85,7 +89,8 @@ def _(on, paint, n):
 @case("density.gmm.fit#to the end", sizes=(153,), terms=lambda n: 100 * n, dtypes=("float64",),
       note="the number of steps hangs on a comparison")
 def _(on, paint, n):
-    return without_functions(on.package.density.gmm.fit(on.put(data(paint, n)), n_components=3, means=on.put(CENTRES)))
+    return without_functions(on.package.density.gmm.fit(on.put(data(paint, n)), n_components=3,
+                                                        means=on.put(CENTRES)))
 
 
 @case("density.gmm.fit#bad input", sizes=(7,))
@@ -94,12 +99,14 @@ def _(on, paint, n):
     hole, line, same = x.copy(), np.stack((x[:, 0], x[:, 0], x[:, 1]), axis=1), np.repeat(x[:2], 4, axis=0)
     hole[3, 1] = np.nan
     far, halves = np.array([[0.0] * 3, [1e3] * 3]), np.full((n, 2), 0.4)
-    calls = [(x, {"n_components": n + 1}), (x, {"n_components": 0}), (hole, {}), (x[0], {}), (x, {"covariance": "full"}),
-             (x, {"floor": -1.0}), (x, {"tolerance": float("nan")}), (x, {"max_iterations": 0}), (x, {"rng": None}),
-             (x, {"means": on.put(CENTRES[:2])}), (x, {"rng": None, "means": on.put(CENTRES)}),
-             (x, {"rng": None, "means": on.put(CENTRES[:2] + np.inf)}), (x, {"rng": None, "means": on.put(far)}),
-             (x, {"rng": None, "responsibilities": on.put(halves)}), (x, {"rng": None, "responsibilities": on.put(halves[1:])}),
-             (line, {"floor": 0}), (same, {"n_components": 3}), (same, {"floor": 0, "covariance": gmm.SPHERICAL})]
+    calls = [(x, {"n_components": n + 1}), (x, {"n_components": 0}), (hole, {}), (x[0], {}),
+             (x, {"covariance": "full"}), (x, {"floor": -1.0}), (x, {"tolerance": float("nan")}),
+             (x, {"max_iterations": 0}), (x, {"rng": None}), (x, {"means": on.put(CENTRES[:2])}),
+             (x, {"rng": None, "means": on.put(CENTRES)}),
+             (x, {"rng": None, "means": on.put(CENTRES[:2] + np.inf)}),
+             (x, {"rng": None, "means": on.put(far)}), (x, {"rng": None, "responsibilities": on.put(halves)}),
+             (x, {"rng": None, "responsibilities": on.put(halves[1:])}), (line, {"floor": 0}),
+             (same, {"n_components": 3}), (same, {"floor": 0, "covariance": gmm.SPHERICAL})]
     return [error_of(gmm.fit, on.put(x), **{"n_components": 2, "rng": rng()} | bad) for x, bad in calls]
 
 

@@ -24,6 +24,8 @@ for dim, context_dim, hidden in ((1, 0, (5,)), (1, 2, (6, 4)), (2, 0, (7, 5)), (
     def _(on, paint, n, dim=dim, context_dim=context_dim, hidden=hidden):
         """The density, its inverse and its gradient, two transforms."""
         maf = on.package.density.maf
-        params = _flow.parameters(on, paint, "maf", dim=dim, context_dim=context_dim, hidden=hidden, n_transforms=2)
+        params = _flow.parameters(on, paint, "maf", dim=dim, context_dim=context_dim, hidden=hidden,
+                                  n_transforms=2)
         x, context = _flow.inputs(on, paint, n, dim, context_dim)
-        return maf.loss_and_grad(params, x, context), maf.forward(params, x, context), maf.inverse(params, x, context)
+        return (maf.loss_and_grad(params, x, context), maf.forward(params, x, context),
+                maf.inverse(params, x, context))

@@ -3,7 +3,7 @@ import numpy as np
 from tests.agreement.registry import case, error_of, painted
 
 
-@case("runtime.checks.as_array", sizes=(3,))
+@case("runtime.checks.as_array", sizes=(3,), shares=True)
 def _(on, paint, n):
     as_array = on.package.runtime.checks.as_array
     bad = (["a", "b"], [[1, 2], [3]], np.array([1j]), np.array([True]), np.zeros(2, np.float16), None)

@@ -1,4 +1,5 @@
-"""Where a number comes from: versions, commit, machine and BLAS. Nothing here names a user, a host or a folder."""
+"""Where a number comes from: versions, commit, machine and BLAS. Nothing here names a user, a host or a
+folder."""
 import datetime
 import importlib.metadata
 import os
@@ -13,7 +14,8 @@ __all__ = ["describe", "versions", "commit", "machine", "blas", "found"]
 
 PACKAGES = ("diptych", "numpy", "scipy", "autograd", "matplotlib", "scikit-learn")
 CUPY = ("cupy", "cupy-cuda12x", "cupy-cuda13x")
-PEERS = ("torch", "sbi", "zuko", "nflows", "jax", "flowjax", "pyabc")                    # of a benchmark, where one was imported
+# of a benchmark, where one was imported
+PEERS = ("torch", "sbi", "zuko", "nflows", "jax", "flowjax", "pyabc")
 
 
 def describe(xp=np):
@@ -25,7 +27,8 @@ def describe(xp=np):
 def versions(xp=np):
     """Python's version and those of the packages that computed."""
     found = {"python": platform.python_version()}
-    for package in PACKAGES + (CUPY if xp is not np else ()) + tuple(peer for peer in PEERS if peer in sys.modules):
+    for package in PACKAGES + (CUPY if xp is not np else ()) + tuple(peer for peer in PEERS
+                                                                     if peer in sys.modules):
         try:
             found[package] = importlib.metadata.version(package)
         except importlib.metadata.PackageNotFoundError:
@@ -34,25 +37,29 @@ def versions(xp=np):
 
 
 def commit():
-    """The commit of the source, with "+" if tracked files were changed since; None if this is no checkout of it."""
-    root = Path(__file__).resolve().parents[1]
+    """The commit of the source, with "+" if tracked files were changed since; None if this is no checkout of
+    it."""
+    root = Path(__file__).resolve().parents[2]
 
     def git(*words):
-        return subprocess.run(["git", "--no-optional-locks", "-C", str(root), *words], capture_output=True, text=True, timeout=20)
+        return subprocess.run(["git", "--no-optional-locks", "-C", str(root), *words], capture_output=True,
+                              text=True, timeout=20)
 
     try:
         top = git("rev-parse", "--show-toplevel")
         if top.returncode or Path(top.stdout.strip()).resolve() != root:
             return None
         head = git("rev-parse", "--short=12", "HEAD").stdout.strip()
-        return head + ("+" if git("status", "--porcelain", "--untracked-files=no").stdout.strip() else "") or None
+        return (head + ("+" if git("status", "--porcelain", "--untracked-files=no").stdout.strip() else "")
+                or None)
     except (OSError, subprocess.TimeoutExpired):
         return None
 
 
 def machine(xp=np):
     """System, processor, cores and, where the arrays lie on one, the GPU."""
-    found = {"system": f"{platform.system()} {platform.machine()}", "processor": _processor(), "cores": os.cpu_count()}
+    found = {"system": f"{platform.system()} {platform.machine()}", "processor": _processor(),
+             "cores": os.cpu_count()}
     if xp is not np and hasattr(xp.cuda, "runtime"):
         runtime = xp.cuda.runtime
         gpu = runtime.getDeviceProperties(runtime.getDevice())
@@ -64,13 +71,15 @@ def machine(xp=np):
 
 
 def blas():
-    """Each BLAS that is loaded: library, version, the kernel that it chose for this processor, and its threads now."""
+    """Each BLAS that is loaded: library, version, the kernel that it chose for this processor, and its
+    threads now."""
     try:
         from threadpoolctl import threadpool_info
     except ImportError:
         return []
-    loaded = [{"library": info["internal_api"], "version": info.get("version"), "kernel": info.get("architecture"),
-               "threads": info["num_threads"]} for info in threadpool_info() if info["user_api"] == "blas"]
+    loaded = [{"library": info["internal_api"], "version": info.get("version"),
+               "kernel": info.get("architecture"), "threads": info["num_threads"]}
+              for info in threadpool_info() if info["user_api"] == "blas"]
     return [entry for i, entry in enumerate(loaded) if entry not in loaded[:i]]
 
 
@@ -86,8 +95,8 @@ def _processor():
 def _driver():
     """The version of NVIDIA's driver, None where nobody tells."""
     try:
-        asked = subprocess.run(["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"], capture_output=True, text=True,
-                               timeout=20)
+        asked = subprocess.run(["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"],
+                               capture_output=True, text=True, timeout=20)
         return asked.stdout.split()[0] if asked.returncode == 0 and asked.stdout.split() else None
     except (OSError, subprocess.TimeoutExpired):
         return None
@@ -96,13 +105,15 @@ def _driver():
 def found():
     """What there is to compute with, a line for each: a tick for what is there, a cross for what is not."""
     from accel import device
-    lines = [f"✓ {name} {version}" for name, version in versions().items() if name in ("python", "numpy", "scipy", "autograd")]
+    lines = [f"✓ {name} {version}"
+             for name, version in versions().items() if name in ("python", "numpy", "scipy", "autograd")]
     lines += [f"✓ {entry['library']} {entry['version']}, kernel {entry['kernel']}" for entry in blas()]
     try:
         cupy = device.module("cuda")
         has = machine(cupy)
         cuda = f"CUDA {has['cuda_runtime'] // 1000}.{has['cuda_runtime'] % 1000 // 10}"
-        gpu = f"✓ {has['gpu']}, driver {has['driver']}, CuPy {cupy.__version__} for {cuda}, NVRTC {has['nvrtc']}"
+        gpu = (f"✓ {has['gpu']}, driver {has['driver']}, CuPy {cupy.__version__} for {cuda}, NVRTC "
+               f"{has['nvrtc']}")
     except RuntimeError as error:
         gpu = f"✗ no GPU: {str(error).partition(', but ')[2] or error}"
     return [*lines, gpu]

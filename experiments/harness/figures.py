@@ -10,20 +10,20 @@ import contextlib
 
 __all__ = ["COLOURS", "CYCLE", "style", "new"]
 
-# Okabe and Ito, "Color universal design", 2008: eight colours that stay distinct in the common forms of colour blindness.
+# Okabe and Ito, "Color universal design", 2008: eight colours that stay distinct in the common forms of
+# colour blindness.
 COLOURS = {"blue": "#0072B2", "orange": "#E69F00", "green": "#009E73", "red": "#D55E00", "purple": "#CC79A7",
            "sky": "#56B4E9", "yellow": "#F0E442", "black": "#000000", "grey": "#6B6B6B"}
 CYCLE = [COLOURS[name] for name in ("blue", "orange", "green", "red", "purple", "sky", "black")]
 
-_STYLE = {
-    "figure.dpi": 150, "savefig.dpi": 150, "figure.facecolor": "white", "savefig.facecolor": "white",
-    "font.family": "DejaVu Sans", "font.size": 11, "axes.titlesize": 12, "axes.labelsize": 11, "legend.fontsize": 10,
-    "xtick.labelsize": 10, "ytick.labelsize": 10, "figure.titlesize": 13, "axes.titlelocation": "left",
-    "axes.grid": True, "axes.axisbelow": True, "grid.color": "#D9D9D9", "grid.linewidth": 0.6,
-    "axes.spines.top": False, "axes.spines.right": False, "axes.edgecolor": "#6B6B6B", "axes.linewidth": 0.8,
-    "lines.linewidth": 1.8, "lines.markersize": 5, "legend.framealpha": 0.85, "legend.edgecolor": "none", "image.cmap": "viridis",
-    "axes.unicode_minus": True, "svg.hashsalt": "diptych",
-}
+_STYLE = {"figure.dpi": 150, "savefig.dpi": 150, "figure.facecolor": "white", "savefig.facecolor": "white",
+          "font.family": "DejaVu Sans", "font.size": 11, "axes.titlesize": 12, "axes.labelsize": 11,
+          "legend.fontsize": 10, "xtick.labelsize": 10, "ytick.labelsize": 10, "figure.titlesize": 13,
+          "axes.titlelocation": "left", "axes.grid": True, "axes.axisbelow": True, "grid.color": "#D9D9D9",
+          "grid.linewidth": 0.6, "axes.spines.top": False, "axes.spines.right": False,
+          "axes.edgecolor": "#6B6B6B", "axes.linewidth": 0.8, "lines.linewidth": 1.8, "lines.markersize": 5,
+          "legend.framealpha": 0.85, "legend.edgecolor": "none", "image.cmap": "viridis",
+          "axes.unicode_minus": True, "svg.hashsalt": "diptych"}
 
 
 @contextlib.contextmanager

@@ -1,6 +1,7 @@
 """What an experiment is given, what it returns, and the record that is kept of it.
 
-An experiment is a module of this package whose docstring opens with its title and which has `run(settings) -> Outcome`:
+An experiment is a module of this package whose docstring opens with its title and which has `run(settings) ->
+Outcome`:
 
     def run(settings):
         pca = settings.package.representation.pca
@@ -9,7 +10,8 @@ An experiment is a module of this package whose docstring opens with its title a
         figure = figures.new(8, 4)
         return Outcome(figure, {"error": Metric(0.01, target=0.02, at="most")}, "What the figure shows.")
 
-`execute` runs it and writes NAME.png and NAME.json, the record last, so that a record stands for a finished run.
+`execute` runs it and writes NAME.png and NAME.json, the record last, so that a record stands for a finished
+run.
 """
 import ast
 import importlib
@@ -29,10 +31,10 @@ import numpy as np
 
 import experiments
 from accel import device
-from experiments import figures, provenance
+from experiments.harness import figures, provenance
 
-__all__ = ["Settings", "Metric", "Outcome", "MARKS", "FORMS", "SETTINGS", "titles", "settings", "execute", "read", "same_settings",
-           "verdict", "shown", "write"]
+__all__ = ["Settings", "Metric", "Outcome", "MARKS", "FORMS", "SETTINGS", "titles", "settings", "execute",
+           "read", "same_settings", "verdict", "shown", "write"]
 
 MARKS = {"met": "✓", "missed": "✗", "report": "·"}
 FORMS = {"most": "≤", "least": "≥"}
@@ -77,18 +79,21 @@ class Settings(NamedTuple):
         return device.put(tree, self.xp, self.dtype)
 
     def rng(self, offset=0):
-        """A generator of this seed; each offset has its own stream. Every backend is delivered the same numbers."""
+        """A generator of this seed; each offset has its own stream. Every backend is delivered the same
+        numbers."""
         return device.shared_generator(np.random.default_rng([self.seed, offset]), self.xp, self.dtype)
 
     def checkpoint(self, name):
-        """Where to keep the state of a long computation, or None: hand it to `train`, and `--resume` goes on from there."""
+        """Where to keep the state of a long computation, or None: hand it to `train`, and `--resume` goes on
+        from there."""
         if self.scratch is None:
             return None
         self.scratch.mkdir(parents=True, exist_ok=True)
         return self.scratch / f"{name}.npz"
 
     def described(self):
-        """The settings that decide the numbers, as they stand in the record: data is whether there was a folder of data."""
+        """The settings that decide the numbers, as they stand in the record: data is whether there was a
+        folder of data."""
         where = "cpu" if self.xp is np else "cuda"
         values = (self.package.__name__, where, self.dtype, self.seed, self.quick, self.data is not None)
         return dict(zip(SETTINGS, values, strict=True))
@@ -103,25 +108,30 @@ class Metric(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """What an experiment found: a matplotlib figure, its metrics by name, and a few plain sentences about them."""
+    """What an experiment found: a matplotlib figure, its metrics by name, and a few plain sentences about
+    them."""
     figure: Any
     metrics: Mapping[str, Metric]
     text: str = ""
 
 
 def titles(package=experiments):
-    """Every experiment in a package and its title, {name: first line of its docstring}, without importing any."""
+    """Every experiment and its title, {name: first line of its docstring}, without importing any.
+
+    An experiment is a module of the package itself. A package of benchmarks names in PIECES what in it is
+    none.
+    """
     found = {}
     for info in pkgutil.iter_modules(package.__path__):
-        if info.ispkg or info.name.startswith("_"):
-            continue
-        tree = ast.parse(Path(info.module_finder.find_spec(info.name).origin).read_text("utf-8"))
-        if any(isinstance(node, ast.FunctionDef) and node.name == "run" for node in tree.body):
+        if not info.ispkg and not info.name.startswith("_") and info.name not in getattr(package, "PIECES",
+                                                                                         ()):
+            tree = ast.parse(Path(info.module_finder.find_spec(info.name).origin).read_text("utf-8"))
             found[info.name] = (ast.get_docstring(tree) or info.name).partition("\n")[0]
     return found
 
 
-def settings(*, backend="accel", where=None, dtype=None, seed=0, quick=False, progress=False, out="results", data=None):
+def settings(*, backend="accel", where=None, dtype=None, seed=0, quick=False, progress=False, out="results",
+             data=None):
     """Settings from the words of a command line; where is "cpu", "cuda" or None for what there is.
 
     Raises
@@ -133,19 +143,22 @@ def settings(*, backend="accel", where=None, dtype=None, seed=0, quick=False, pr
     """
     package = experiments.backend(backend)
     if backend == "reference" and (where == "cuda" or dtype == "float32"):
-        raise ValueError("backend: reference computes on the cpu in float64, by definition; choose accel for anything else")
+        raise ValueError(
+            "backend: reference computes on the cpu in float64, by definition; choose accel for anything "
+            "else")
     dtype = dtype or ("float64" if backend == "reference" else "float32")
     if dtype not in ("float64", "float32"):
         raise ValueError(f"dtype: expected float64 or float32, got {dtype!r}")
     xp = np if backend == "reference" else device.module(where)
-    return Settings(package, xp, dtype, seed, quick, progress, Path(out), None if data is None else Path(data))
+    return Settings(package, xp, dtype, seed, quick, progress, Path(out),
+                    None if data is None else Path(data))
 
 
 def execute(name, settings, *, resume=False):
     """Run one experiment, write its figure and its record, and return the record.
 
-    One BLAS thread, so that the numbers do not depend on how many cores there are. If the experiment raises, the record
-    says so and the error goes on to the caller.
+    One BLAS thread, so that the numbers do not depend on how many cores there are. If the experiment raises,
+    the record says so and the error goes on to the caller.
     """
     chosen = settings.described()
     scratch = settings.out / ".unfinished" / "-".join([name, *map(str, chosen.values())])
@@ -157,13 +170,14 @@ def execute(name, settings, *, resume=False):
         with device.single_blas_thread(), figures.style():
             outcome = importlib.import_module(f"experiments.{name}").run(settings._replace(scratch=scratch))
             record |= {"seconds": round(time.perf_counter() - start, 2), **provenance.describe(settings.xp),
-                       "text": outcome.text, "metrics": {key: _plain(metric) for key, metric in outcome.metrics.items()}}
+                       "text": outcome.text,
+                       "metrics": {key: _plain(metric) for key, metric in outcome.metrics.items()}}
             beside = settings.out / f"{name}.png.part"
             outcome.figure.savefig(beside, format="png", metadata={"Software": None})
             os.replace(beside, settings.out / f"{name}.png")
     except Exception as error:
-        record |= {"seconds": round(time.perf_counter() - start, 2), **provenance.describe(settings.xp), "text": "", "metrics": {},
-                   "error": f"{type(error).__name__}: {error}"}
+        record |= {"seconds": round(time.perf_counter() - start, 2), **provenance.describe(settings.xp),
+                   "text": "", "metrics": {}, "error": f"{type(error).__name__}: {error}"}
         write(settings.out / f"{name}.json", record)
         raise
     write(settings.out / f"{name}.json", record)
@@ -175,22 +189,26 @@ def read(path):
     """The record in a file, its metrics as `Metric`; None if there is no such file or it is no record."""
     try:
         record = json.loads(Path(path).read_text("utf-8"))
-        metrics = {key: Metric(float(m["value"]), m["target"], m["at"], m.get("note", "")) for key, m in record["metrics"].items()}
-        return record | {"metrics": metrics} if all(key in record for key in ("name", "title", *SETTINGS)) else None
+        metrics = {key: Metric(float(m["value"]), m["target"], m["at"], m.get("note", ""))
+                   for key, m in record["metrics"].items()}
+        return (record | {"metrics": metrics} if all(key in record for key in ("name", "title", *SETTINGS))
+                else None)
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
 
 
 def same_settings(record, settings):
     """Whether the record is of a run that was finished with these very settings."""
-    return record is not None and "error" not in record and {key: record[key] for key in SETTINGS} == settings.described()
+    return (record is not None and "error" not in record
+            and {key: record[key] for key in SETTINGS} == settings.described())
 
 
 def verdict(metric, quick=False):
     """"met", "missed", or "report" where nothing is asked of the number; NaN misses every target."""
     if quick or metric.at == "report" or metric.target is None:
         return "report"
-    return "met" if (metric.value <= metric.target if metric.at == "most" else metric.value >= metric.target) else "missed"
+    return ("met" if (metric.value <= metric.target if metric.at == "most" else metric.value >= metric.target)
+            else "missed")
 
 
 def shown(value):
@@ -208,7 +226,8 @@ def write(path, record):
 def _plain(metric):
     """A metric as JSON knows it; NaN and infinities as strings, which JSON does not."""
     if metric.at not in ("most", "least", "report") or (metric.at != "report") != (metric.target is not None):
-        raise ValueError(f"metric: expected a target with at='most' or 'least', or none with 'report', got {metric}")
+        raise ValueError(
+            f"metric: expected a target with at='most' or 'least', or none with 'report', got {metric}")
     value = float(metric.value)
     entry = {"value": value if math.isfinite(value) else str(value), "target": metric.target, "at": metric.at}
     return entry | ({"note": metric.note} if metric.note else {})
