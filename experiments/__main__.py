@@ -11,7 +11,7 @@ from experiments.harness import framework
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser whose every complaint is one line that ends with what it would have taken."""
+    """A parser whose errors are one line that ends with the accepted values."""
 
     def error(self, message):
         print(f"{self.prog}: {message}", file=sys.stderr)
@@ -19,7 +19,7 @@ class Parser(argparse.ArgumentParser):
 
 
 def main(words=None):
-    """Run one command and return its exit code: 0 done, 1 an experiment failed, 2 not understood, 130
+    """Run one command and return its exit code: 0 success, 1 an experiment failed, 2 wrong usage, 130
     interrupted."""
     parser, commands = _parser()
     arguments, unknown = parser.parse_known_args(words)
@@ -48,11 +48,11 @@ def _parser():
     run.add_argument("--seed", type=_whole, default=0, help="default 0")
     run.add_argument("--quick", action="store_true", help="shrink to seconds; metrics carry no verdict")
     run.add_argument("--out", default="results", metavar="DIR", help="where results go (default results)")
-    run.add_argument("--data", metavar="DIR", help="where data files lie that are not part of the repository")
+    run.add_argument("--data", metavar="DIR", help="folder of data files that are not part of the repository")
     run.add_argument("--jobs", type=_count, default=1, metavar="N",
                      help="how many to run side by side, each in a process (default 1)")
     run.add_argument("--resume", action="store_true",
-                     help="skip what is finished with these settings, go on with what is not")
+                     help="skip experiments that are finished with these settings, resume the others")
     report = kinds.add_parser("report", help="gather the records in one page", allow_abbrev=False)
     report.add_argument("--out", default="results", metavar="DIR",
                         help="where the results are (default results)")
@@ -123,7 +123,7 @@ def _run(parser, arguments):
 
 
 def _side_by_side(names, known, arguments):
-    """Run each experiment in a process of its own, `jobs` at a time, and print what each said once it is
+    """Run each experiment in a process of its own, `jobs` at a time, and print its output when it has
     finished."""
     words = ["--backend", arguments.backend, "--seed", str(arguments.seed), "--out", arguments.out]
     for flag in ("device", "dtype", "data"):
@@ -137,7 +137,7 @@ def _side_by_side(names, known, arguments):
         return process.communicate()[0], process.returncode
 
     kept = {name: framework.read(Path(__file__).parent / "results" / f"{name}.json") or {} for name in names}
-    # the longest first, so that none is left to run alone
+    # longest first
     names = sorted(names, key=lambda name: -kept[name].get("seconds", 0))
     processes, finished, failed = [], [], []
     print(f"{len(names)} experiments, {arguments.jobs} side by side; each is printed when it is finished",
@@ -154,7 +154,7 @@ def _side_by_side(names, known, arguments):
                       end="", flush=True)
         except KeyboardInterrupt:
             pool.shutdown(wait=False, cancel_futures=True)
-            for process in processes:  # what they have reached is in their checkpoints
+            for process in processes:  # their checkpoints remain
                 process.terminate()
             print(f"interrupted; finished before it: {', '.join(finished) or 'nothing'}. Go on with "
                   "--resume.", file=sys.stderr)

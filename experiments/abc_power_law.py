@@ -1,15 +1,17 @@
-"""Rejection ABC on the lecture's power law: the posterior at ε = 20, 10 and 5, with the exact one drawn over
-it
+"""Rejection ABC on the lecture's power law: the posterior at ε = 20, 10 and 5 beside the exact one
 
-D = θ^(−1.5) + N(0, 5), θ ~ U(0.03, 0.3), one observation from θ = 0.1. A simulation is kept when |D − D_obs|
-< ε, so what ABC samples is known: p(θ | |D − D_obs| < ε) ∝ Φ((D_obs + ε − θ^(−1.5))/5) − Φ((D_obs − ε −
-θ^(−1.5))/5). The samples must follow it, and it must approach the exact posterior as ε falls.
+D = θ^(−1.5) + N(0, 5), θ ~ U(0.03, 0.3), one observation from θ = 0.1. A simulation is kept when
+|D − D_obs| < ε, so the distribution that ABC samples is known:
+
+    p(θ | |D − D_obs| < ε) ∝ Φ((D_obs + ε − θ^(−1.5))/5) − Φ((D_obs − ε − θ^(−1.5))/5)
+
+The samples must follow it, and it must approach the exact posterior as ε falls.
 """
 import numpy as np
 from scipy.special import ndtr
 
-from accel import device
 from experiments.harness import figures
+from experiments.harness.arrays import to_host
 from experiments.harness.framework import Metric, Outcome
 
 TRUTH, NOISE, EPSILONS = 0.1, 5.0, (20, 10, 5)
@@ -24,11 +26,11 @@ def run(settings):
                                           n_simulations=n, epsilon=float(epsilon), progress=settings.progress)
             for epsilon in EPSILONS}
     theta = np.linspace(power_law.prior.low[0], power_law.prior.high[0], 4001)[1:-1]
-    exact = np.exp(device.to_host(power_law.exact_posterior_log_prob(settings.put(theta[:, None]),
+    exact = np.exp(to_host(power_law.exact_posterior_log_prob(settings.put(theta[:, None]),
                                                                      observation)).astype(float))
     observed, metrics = float(observation[0]), {}
     for epsilon in EPSILONS:
-        draws = np.sort(device.to_host(kept[epsilon].theta)[:, 0].astype(float))
+        draws = np.sort(to_host(kept[epsilon].theta)[:, 0].astype(float))
         own = abc_density(theta, observed, epsilon)
         to_exact, to_own = (distance(draws, theta, density) for density in (exact, own))
         metrics[f"kept at ε = {epsilon}"] = Metric(len(draws) / n, note="fraction of all simulations")
@@ -41,9 +43,9 @@ def run(settings):
                                                     note="standard deviation, exact posterior = 1")
     far, near = (metrics[f"distance to the exact posterior at ε = {epsilon}"].value for epsilon in (20, 5))
     metrics["distance gained from ε = 20 to 5"] = Metric(far / near, 3.0, "least",
-                                                         "how many times nearer the exact posterior")
+                                                         "how many times closer to the exact posterior")
     shown = settings.put(np.linspace(*power_law.prior.low, *power_law.prior.high, 4000)[:, None])
-    background = np.column_stack([device.to_host(a)[:, 0]
+    background = np.column_stack([to_host(a)[:, 0]
                                   for a in (shown, power_law.simulate(settings.rng(2), shown))])
     return Outcome(draw(kept, background, observed, theta, exact), metrics, text(kept, metrics, n))
 
@@ -56,8 +58,8 @@ def abc_density(theta, observed, epsilon):
 
 
 def distance(draws, theta, density):
-    """Kolmogorov and Smirnov's: the largest gap between the draws' distribution function and the
-    density's."""
+    """The Kolmogorov–Smirnov distance: the largest gap between the distribution functions of draws and
+    density."""
     cumulative = np.concatenate(([0.0], np.cumsum((density[1:] + density[:-1]) / 2 * np.diff(theta))))
     expected = np.interp(draws, theta, cumulative / cumulative[-1])
     steps = np.arange(len(draws) + 1) / len(draws)
@@ -71,7 +73,7 @@ def spread(theta, density):
 
 
 def draw(kept, background, observed, theta, exact):
-    """Above: where simulations fall, and the band that is kept. Below: the parameters that are kept."""
+    """Above: simulations, and the band of those that are kept. Below: the parameters that are kept."""
     figure = figures.new(11, 6.4)
     above, below = figure.subplots(2, 3, sharex=True, sharey="row")
     for top, bottom, epsilon in zip(above, below, EPSILONS):
@@ -83,7 +85,7 @@ def draw(kept, background, observed, theta, exact):
         top.plot(*background[inside].T, ".", color=colour, markersize=2.5, rasterized=True)
         top.axhline(observed, color="black", linewidth=1)
         top.set(title=f"ε = {epsilon}", xlim=(0.03, 0.3), ylim=(-20, 120))
-        draws = device.to_host(kept[epsilon].theta)[:, 0]
+        draws = to_host(kept[epsilon].theta)[:, 0]
         bottom.hist(draws, bins=np.linspace(0.03, 0.3, 109), density=True, color=colour, alpha=0.55,
                     label="ABC samples")
         bottom.plot(theta, abc_density(theta, observed, epsilon), color=colour, label="ABC in theory")
@@ -105,5 +107,5 @@ def text(kept, metrics, n):
         f"Of {n:,} simulations {len(kept[20].theta):,} are kept at ε = 20 and {len(kept[5].theta):,} at ε "
         f"= 5. The posterior is {wide:.2f} times as wide as the exact one at ε = 20 and {narrow:.2f} times "
         f"at ε = 5; its largest error in probability falls from {far:.3f} to {near:.3f}. The coloured line "
-        "is what a tolerance of that size samples in theory, and the histogram follows it: what is left "
-        "of the error is the tolerance's, not the sampler's.")
+        "is the distribution that ABC samples at this tolerance in theory. The histogram follows it: the "
+        "remaining error comes from the tolerance, not from the sampler.")

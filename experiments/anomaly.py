@@ -1,25 +1,24 @@
-"""Anomalous galaxies: found by what a WGAN, a flow and an autoencoder make of ordinary ones
+"""Anomalous galaxies, found by a WGAN, a flow and an autoencoder that were trained on ordinary ones
 
-All three learn ordinary galaxies alone: elliptical profiles, blurred and noisy, 32 × 32 pixels
+All three are trained on ordinary galaxies alone: elliptical profiles, blurred and noisy, 32 × 32 pixels
 (`simulators.galaxy_image`). They then score unseen ordinary galaxies, and mergers, rings, tidal tails and
-lensing arcs (`simulators.galaxy_anomaly`), which have the same flux, the same blur and the same noise: a
-feature takes its light from its galaxy, so that brightness alone tells nothing, which is measured too. The
-pixels are stretched, y = asinh(x / (10 noise)), which leaves the noise of the sky as it is and compresses
-bright cores.
+lensing arcs (`simulators.galaxy_anomaly`) with the same flux, blur and noise. The light of a feature is
+taken from its galaxy, so brightness alone should not separate the two; this is measured too. The pixels are
+stretched, y = asinh(x / (10 noise)), which keeps the noise of the sky and compresses bright cores.
 
-    WGAN         AS = λ G + (1 − λ) C of the best reconstruction, the lecture's score: rms in pixels and in the critic's features
-    flow         −log q of N_SCORES + 1 numbers: whitened PCA scores, and the logarithm of the rms of what they leave of the image;
-                 q is a masked autoregressive flow. It is a density of these numbers, not of all pixels.
-    autoencoder  the rms of what the bottleneck loses
+    WGAN         AS = λ G + (1 − λ) C of the best reconstruction, the score of the lecture: G is the rms
+                 difference in pixels, C that in the critic's features
+    flow         −log q of N_SCORES + 1 numbers: whitened PCA scores, and the logarithm of the rms residual of
+                 the image. q is a masked autoregressive flow, a density of these numbers, not of all pixels.
+    autoencoder  the rms of the reconstruction error
 
-The WGAN's scores are shown in standard deviations of ordinary galaxies that are neither trained on nor
-scored: not of the training galaxies, as in the lecture, since the critic tells those it was trained on from
-their reconstructions more easily than others.
+The WGAN's scores are shown in standard deviations of ordinary galaxies that were neither trained on nor
+scored. The lecture uses the training galaxies; the critic recognises those too easily.
 """
 import numpy as np
 
-from accel.device import to_host
 from experiments.harness import figures
+from experiments.harness.arrays import to_host
 from experiments.harness.framework import Metric, Outcome
 
 SOFTENING, SEEING = 10.0, {"fwhm": 3.0, "beta": 3.0}  # in units of the noise; a Moffat profile, in pixels
@@ -61,10 +60,10 @@ def run(settings):
     hardest = min(KINDS, key=lambda kind: areas[best][kind].value)
     told = ", ".join(f"{areas[name]['all'].value:.2f} ({name})" for name in curves)
     text = (
-        "Trained on ordinary galaxies alone, all three scores put anomalies that are just as bright above "
-        f"ordinary galaxies: the areas under the ROC curves are {told}, where ½ is chance, and the flux "
-        f"alone gives {areas['flux']['all'].value:.2f}. For the best of them, the {best}, {hardest}s are "
-        f"the hardest, with {areas[best][hardest].value:.2f}.")
+        "Trained on ordinary galaxies alone, all three scores rank anomalies of the same brightness above "
+        f"ordinary galaxies: the areas under the ROC curves are {told}; ½ is chance, and the flux alone "
+        f"gives {areas['flux']['all'].value:.2f}. For the best score, that of the {best}, {hardest}s are the "
+        f"hardest kind, with an area of {areas[best][hardest].value:.2f}.")
     return Outcome(draw(galaxies, rebuilt, sigma, curves, areas), metrics, text)
 
 
@@ -85,12 +84,12 @@ def simulate(settings):
 
 
 def stretch(xp, x):
-    """y = asinh(x/SOFTENING): linear in the noise, which is one, and logarithmic in bright cores."""
+    """y = asinh(x/SOFTENING): linear where x is of the order of the noise, logarithmic in bright cores."""
     return xp.arcsinh(x / SOFTENING)
 
 
 def fit_all(settings, x):
-    """What each of the three has learnt from training images x (N, 1024)."""
+    """The three trained models, from training images x (N, 1024)."""
     epochs = QUICK["epochs"] if settings.quick else None
     wgan = {**WGAN, **({"n_epochs": epochs} if epochs else {})}
     autoencoder = {**AUTOENCODER, **({"max_epochs": epochs} if epochs else {})}
@@ -105,7 +104,7 @@ def fit_all(settings, x):
 
 
 def fit_flow(settings, x, training):
-    """x (n, 1024) → −log q (n,) of the N_SCORES + 1 numbers that `summary` makes of an image."""
+    """A function x (n, 1024) → −log q (n,) of the N_SCORES + 1 numbers that `summary` makes of an image."""
     package, maf = settings.package, settings.package.density.maf
     pca = package.representation.pca.fit(x, n_components=N_SCORES, whiten=True)
     numbers = summary(settings.xp, pca, x)
@@ -118,20 +117,20 @@ def fit_flow(settings, x, training):
 
 
 def summary(xp, pca, x):
-    """The scores of x (n, 1024) and the logarithm of the rms of what they leave, (n, K + 1)."""
+    """The PCA scores of x (n, 1024) and the logarithm of the rms residual, (n, K + 1)."""
     scores = pca.transform(x)
     left = x - pca.inverse_transform(scores)
     return xp.concatenate((scores, 0.5 * xp.log((left * left).mean(axis=1, keepdims=True))), axis=1)
 
 
 def residual(autoencoder, x):
-    """The rms of what the autoencoder loses of x (n, 1024), (n,)."""
+    """The rms of the autoencoder's reconstruction error of x (n, 1024), (n,)."""
     lost = x - autoencoder.inverse_transform(autoencoder.transform(x))
     return (lost * lost).mean(axis=1)**0.5
 
 
 def describe(settings, galaxies, areas):
-    """The metrics: the best score's area has a target, everything else is reported."""
+    """The metrics: the area of the best score has a target, all others are reported."""
     theta = settings.package.simulators.galaxy_image.prior.sample(settings.rng(1), len(galaxies["ordinary"]))
     image = settings.package.simulators.galaxy_image.image(theta, **SEEING)
     best = max((name for name in areas if name != "flux"), key=lambda name: areas[name]["all"].value)
@@ -160,8 +159,8 @@ def draw(galaxies, rebuilt, sigma, curves, areas):
     draw_areas(panels[1].subplots(), areas)
     draw_histograms(panels[2].subplots(len(sigma), 1, sharex=True), sigma)
     title = (
-        "Learnt from ordinary galaxies alone, three scores tell anomalies from galaxies that are just as "
-        "bright")
+        "Three scores, trained on ordinary galaxies alone, separate anomalies from ordinary galaxies of the "
+        "same brightness")
     above.suptitle(title, x=0.01, ha="left")
     return figure
 
@@ -195,8 +194,8 @@ def draw_curves(axes, curves, areas):
                   color=figures.COLOURS[COLOURS[name]],
                   label=f"{name}: {area.value:.3f} ± {area.standard_error:.3f}")
     axes.plot((0, 1), (0, 1), color=figures.COLOURS["grey"], linestyle=":", label="chance: 0.5")
-    axes.set(xlabel="ordinary galaxies called anomalous", ylabel="anomalies found",
-             title="ROC curves, area under them", aspect="equal")
+    axes.set(xlabel="false-positive rate: ordinary galaxies above the threshold", ylabel="anomalies found",
+             title="ROC curves with their areas", aspect="equal")
     axes.legend(loc="lower right")
 
 

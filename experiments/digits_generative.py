@@ -1,10 +1,11 @@
-"""Seven generative models on the same digits: samples, and the lecture's table filled by measurement
+"""Seven generative models on the same digits: samples, and the lecture's table with measured entries
 
-A VAE, a GAN, a WGAN, RealNVP, a masked autoregressive flow, a score model (NCSN) and a Gaussian mixture learn
-handwritten digits (scikit-learn's 1,797 images of 8 × 8 pixels with 17 levels). What the lecture's table
-ticks is measured: how many networks in a row a sample passes, what log-likelihood held-out digits have, where
-there is one, and how much of a Jacobian is zero; beyond it, the time that a thousand samples take, the share
-of the digit that is rarest among them, and how well a classifier tells them from held-out digits.
+A VAE, a GAN, a WGAN, RealNVP, a masked autoregressive flow, a score model (NCSN) and a Gaussian mixture are
+trained on handwritten digits (scikit-learn's 1,797 images of 8 × 8 pixels with 17 levels). The entries of the
+lecture's table are measured: the number of network passes for one sample, the log-likelihood of held-out
+digits where the model has one, and the fraction of zeros in a Jacobian. Further columns give the time for a
+thousand samples, the share of the rarest digit among them, and how well a classifier tells them from held-out
+digits.
 """
 import time
 from collections.abc import Callable
@@ -12,8 +13,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from accel.device import to_host
 from experiments.harness import figures
+from experiments.harness.arrays import to_host
 from experiments.digits_representation import N_HELD_OUT, load
 from experiments.harness.framework import Metric, Outcome
 from experiments.inpainting import reader
@@ -80,9 +81,9 @@ def run(settings):
     floor = rarest(read, x[N_HELD_OUT:]), told_apart(settings, held_out[:n], training[:n])
 
     nearest = min(rows, key=lambda name: rows[name].c2st)
-    text = ("Three wishes, and no network grants them all: one pass, an exact likelihood, a free Jacobian. A "
-            f"classifier tells the samples of {ROWS[nearest]} from held-out digits least well "
-            f"({rows[nearest].c2st:.2f}, where real digits have {floor[1]:.2f}).")
+    text = ("No network has all three: sampling in one pass, an exact likelihood, a free-form Jacobian. The "
+            f"classifier has most difficulty with the samples of {ROWS[nearest]}: its accuracy is "
+            f"{rows[nearest].c2st:.2f}, for training digits {floor[1]:.2f}.")
     return Outcome(draw(rows, floor, to_host(held_out), n, text), reported(rows, floor, n), text)
 
 
@@ -103,7 +104,7 @@ def reported(rows, floor, n):
         metrics[f"{ROWS[name]}: networks in a row for a sample"] = Metric(row.n_passes)
         metrics[f"{ROWS[name]}: time for 1,000 samples"] = Metric(row.seconds, note="seconds")
         metrics[f"{ROWS[name]}: rarest digit among the samples"] = Metric(
-            row.rarest, note="fraction, as a classifier reads them")
+            row.rarest, note="fraction, according to a classifier")
     return metrics
 
 
@@ -113,7 +114,7 @@ def measure(settings, name, fit, training, held_out, n, read):
     start = time.perf_counter()
     fitted = fit(settings, name, training, held_out, settings.rng(offset), sizes)
     seconds_of_training = time.perf_counter() - start
-    to_host(fitted.sample(settings.rng(offset + 1), 2))               # what is made ready once is not timed
+    to_host(fitted.sample(settings.rng(offset + 1), 2))               # not timed: the first call prepares
     start = time.perf_counter()
     samples = fitted.sample(settings.rng(offset + 2), 50 if settings.quick else N_TIMED)
     host = to_host(samples)
@@ -125,7 +126,7 @@ def measure(settings, name, fit, training, held_out, n, read):
 
 
 def told_apart(settings, real, samples):
-    """The accuracy of the classifier, both sides with the noise that fills the levels, so that every pixel
+    """The accuracy of the classifier. Both sides get the noise that fills the levels, so that every pixel
     varies."""
     fill = settings.rng(99)
     real, samples = (levels + fill.random(levels.shape) for levels in (real, samples))
@@ -133,23 +134,22 @@ def told_apart(settings, real, samples):
 
 
 def rarest(read, levels):
-    """The share of the digit that is read least often; a tenth where all are alike."""
+    """The share of the digit that is recognised least often; a tenth if all are equally frequent."""
     return float(np.bincount(read(levels), minlength=10).min() / len(levels))
 
 
 def zero_share(settings, function, dim):
-    """The fraction of the entries ∂fᵢ/∂xⱼ that are zero, by a step in each xⱼ from one random point.
+    """The fraction of the entries ∂fᵢ/∂xⱼ that are zero, from a step in each xⱼ at one random point.
 
-    The same rows of one batch are compared, so that an output which does not depend on xⱼ is the same to the
-    last bit.
-    """
+    Both points are evaluated in a batch of the same size, so that an output that does not depend on xⱼ is the
+    same to the last bit."""
     point = settings.xp.repeat(settings.rng(98).standard_normal((1, dim)), dim, axis=0)
     moved = point + settings.put(0.5 * np.eye(dim))
     return float((function(point) == function(moved)).mean())
 
 
 def on_the_line(settings, levels, rng):
-    """Levels on the real line after noise, and what a density gains per image on the way back, (N, D) and
+    """Levels on the real line after dequantisation (N, D), and the log-determinant of the way back in nats
     (N,)."""
     pixels = settings.package.preprocessing.pixels
     y, log_det = pixels.to_real(pixels.dequantise(levels, rng.random(levels.shape), levels=LEVELS),
@@ -163,13 +163,14 @@ def from_the_line(settings, y):
 
 
 def training_copies(settings, training, rng):
-    """The training digits on the real line, several times, each with noise of its own."""
+    """The training digits on the real line, N_NOISES times, each copy with other noise."""
     return on_the_line(settings, settings.xp.concatenate([training] * N_NOISES), rng)[0]
 
 
 def held_out_copies(settings, held_out):
-    """The held-out digits on the real line, many times, and the gain of each; the same noise for every
-    model."""
+    """The held-out digits on the real line, N_HELD_OUT_NOISES times, and the log-determinant of each. The
+    noise
+    is the same for every model."""
     return on_the_line(settings, settings.xp.concatenate([held_out] * N_HELD_OUT_NOISES), settings.rng(97))
 
 
@@ -227,7 +228,7 @@ def fit_ncsn(settings, name, training, held_out, rng, sizes):
 def fit_gmm(settings, name, training, held_out, rng, sizes):
     import warnings
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # so few iterations do not converge, nor need they
+        warnings.simplefilter("ignore")  # convergence is not needed
         model = settings.package.density.gmm.fit(training_copies(settings, training, rng), rng=rng,
                                                  floor=1e-2, **sizes)
     y, added = held_out_copies(settings, held_out)
@@ -263,7 +264,7 @@ def draw_samples(axes, name, images):
 
 
 def draw_table(axes, rows, floor, n):
-    """The lecture's table: a tick where the answer is yes, and the number that it rests on."""
+    """The lecture's table: a tick for yes, with the measured number."""
     head = ["", "trained in", "one-pass sampling\n(networks in a row)",
             "exact log-likelihood\n(bits per pixel)", "free-form Jacobian\n(share of zeros)",
             "time for\n1,000 samples", "rarest\ndigit", f"C2ST\n(n = {n} each)"]
@@ -290,8 +291,8 @@ def draw_table(axes, rows, floor, n):
 
 
 def passes(row):
-    """A flow is one pass through a few networks; one network for each pixel, or for each step of a chain, is
-    not."""
+    """A tick for fewer passes than pixels: a coupling flow needs a few networks, an autoregressive flow or a
+    chain one for each pixel or step."""
     mark = "✓" if row.n_passes < DIM else "✗"
     return f"{mark}  {row.n_passes:,}"
 

@@ -1,21 +1,21 @@
 """Digits in a few numbers: PCA, and autoencoders without activations, with them, and convolutional
 
-Handwritten digits (scikit-learn's 1,797 images of 8 × 8 pixels) are squeezed through K numbers and restored,
-by PCA and by three autoencoders trained on the same images. The linear one is the dense network with its
-activation functions taken out, which is what the lecture asks about: its subspace and its error must be
-PCA's. The errors are of digits that no method has seen.
+Handwritten digits (scikit-learn's 1,797 images of 8 × 8 pixels) are compressed to K numbers and restored, by
+PCA and by three autoencoders that are trained on the same images. The linear one is the dense network without
+its activation functions, as the lecture asks: its subspace and its error must be those of PCA. The errors are
+of digits that no method has seen.
 """
 import numpy as np
 
-from accel.device import to_host
 from experiments.harness import figures
+from experiments.harness.arrays import to_host
 from experiments.harness.framework import Metric, Outcome
 
 N_HELD_OUT = 360
 LATENTS = (1, 2, 4, 8, 16)
 SHOWN = 2  # the K of the reconstructions, the planes and the targets
 DENSE = {"hidden": (128, 128, 64), "learning_rate": 3e-3, "batch_size": 64, "max_epochs": 200, "patience": 40}
-# it must see what PCA sees: all
+# no validation split: PCA sees all training digits
 LINEAR = {**DENSE, "batch_size": 128, "max_epochs": 300, "validation_fraction": 0.0}
 CONV = {"channels": (16, 32), "hidden": (128, 64), "learning_rate": 4e-3, "batch_size": 64, "max_epochs": 100,
         "patience": 30}
@@ -48,10 +48,10 @@ def run(settings):
         **{f"variance lost, {name}": Metric(losses[at], note="fraction, 2 latents, digits held out")
            for name, losses in lost.items()}}
     text = (
-        f"Without activation functions an autoencoder is PCA: its plane is {angle:.2g}° from the principal "
-        f"one, its error PCA's to {100 * excess:.1g} %. With them, two numbers restore held-out digits "
-        f"with an error {100 * below['dense']:.0f} % below PCA's (dense) and "
-        f"{100 * below['convolutional']:.0f} % (convolutional).")
+        "Without activation functions an autoencoder is PCA: the angle between their planes is "
+        f"{angle:.2g}°, and their errors agree to {100 * excess:.1g} %. With activation functions and two "
+        f"numbers, the error on held-out digits is {100 * below['dense']:.0f} % below that of PCA (dense) "
+        f"and {100 * below['convolutional']:.0f} % (convolutional).")
     return Outcome(draw(fits[SHOWN], held_out, labels, latents, lost, text), metrics, text)
 
 
@@ -82,12 +82,12 @@ def as_images(x):
 
 
 def codes(model, x):
-    """The latents of x (N, 64), whichever shape the model wants it in."""
+    """The latents of x (N, 64), reshaped to what the model takes."""
     return model.transform(as_images(x) if len(model.mean.shape) == 3 else x)
 
 
 def restore(model, x):
-    """What is left of x (N, 64) after the bottleneck."""
+    """The reconstruction of x (N, 64)."""
     return model.inverse_transform(codes(model, x)).reshape(x.shape)
 
 
@@ -118,7 +118,7 @@ def draw(models, x, labels, latents, lost, text):
 
 
 def draw_digits(axes, models, x, labels):
-    """One held-out digit of each class in a row, and what each method makes of it below."""
+    """One held-out digit of each class in a row, and its reconstruction by each method below."""
     chosen = [int(np.flatnonzero(labels == digit)[0]) for digit in range(10)]
     rows = {"original": x, **{name: restore(model, x) for name, model in models.items()}}
     tiles = np.full((9 * len(rows) - 1, 9 * 10 - 1), np.nan)
@@ -144,12 +144,12 @@ def draw_errors(axes, latents, lost):
     axes.set_ylim(0, None)
     axes.set_xlabel("numbers per digit, K")
     axes.set_ylabel("variance lost on held-out digits, %")
-    axes.set_title("Linear lies on PCA at every K")
+    axes.set_title("The linear autoencoder has the error of PCA at every K")
     axes.legend()
 
 
 def draw_plane(axes, name, z, labels):
-    """The latent plane, a colour for each digit and the digit itself where most of its kind are."""
+    """The latent plane, a colour for each digit, with the digit written at the median of its class."""
     from matplotlib import colormaps, patheffects
     for digit, colour in enumerate(colormaps["tab10"].colors):
         axes.scatter(*z[labels == digit].T, s=9, color=colour, linewidths=0)

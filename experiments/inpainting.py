@@ -1,14 +1,14 @@
-"""Inpainting: the rest of a digit from its central pixels, and the centre from the rest
+"""Inpainting: the outer pixels of a digit from its central ones, and the centre from the rest
 
-A conditional flow learns p(pixels | central pixels) on handwritten digits (scikit-learn's 1,797 images of 8 ×
-8 pixels with 17 levels), as the lecture shows it: given the centre of a zero, its samples should be zeros.
-Another learns p(centre | rest). Held against each, on digits that none has seen: the same flow without the
-context, and the Gaussian whose conditional is known in closed form.
+A conditional flow is trained as p(outer pixels | central pixels) on handwritten digits (scikit-learn's 1,797
+images of 8 × 8 pixels with 17 levels), as in the lecture: given the centre of a zero, its samples should be
+zeros. A second flow is trained as p(centre | rest). Both are compared, on held-out digits, with the same flow
+without the context and with a Gaussian, whose conditional is known in closed form.
 """
 import numpy as np
 
-from accel.device import to_host
 from experiments.harness import figures
+from experiments.harness.arrays import to_host
 from experiments.digits_representation import N_HELD_OUT, load
 from experiments.harness.framework import Metric, Outcome
 
@@ -60,10 +60,10 @@ def run(settings):
         float(np.mean(read(held_out[labels[:N_HELD_OUT] == 0]) == 0)))
     bits = first["bits"]
     text = (
-        "Given the centre of a digit, a conditional flow draws the rest of it better than a Gaussian can. "
-        f"Held-out digits cost {bits['flow']:.2f} bits per pixel given their centre, {bits['alone']:.2f} "
-        f"without it, and {bits['gaussian']:.2f} with the Gaussian. Of the completions of a zero "
-        f"{100 * zeros['flow']:.0f} % are read as a zero.")
+        "A conditional flow completes a digit from its centre better than a Gaussian does. Held-out digits "
+        f"cost {bits['flow']:.2f} bits per pixel with the centre given, {bits['alone']:.2f} without it, and "
+        f"{bits['gaussian']:.2f} under the Gaussian. A classifier labels {100 * zeros['flow']:.0f} % of the "
+        "completions of a zero as zeros.")
     return Outcome(draw(held_out, labels[:N_HELD_OUT], found, transforms, text), metrics, text)
 
 
@@ -91,18 +91,17 @@ def compare(settings, training, held_out, hidden, given, n_draws, offset):
 
 
 def order_of(settings, hidden):
-    """The checkerboard's order of the hidden pixels alone."""
+    """The checkerboard order, restricted to the hidden pixels."""
     order = settings.package.preprocessing.pixels.checkerboard(8, 8)
     return np.searchsorted(hidden, order[np.isin(order, hidden)])
 
 
 class Gaussian:
-    """The closed form to hold the flow against: hidden pixels on the real line and given levels as one normal
-    distribution.
+    """The baseline: hidden pixels on the real line and given levels as one normal distribution.
 
-    Of its mean (m_h, m_g) and covariance Σ follows p(h|g) = N(m_h + K(g − m_g), Σ_hh − K Σ_gh), K = Σ_hg
-    Σ_gg⁻¹. The logit and its log-determinant are written out here, so that nothing of the flow's own pages is
-    trusted.
+    From its mean (m_h, m_g) and covariance Σ follows p(h|g) = N(m_h + K(g − m_g), Σ_hh − K Σ_gh) with
+    K = Σ_hg Σ_gg⁻¹. The logit and its log-determinant are written out here, so that the baseline does not use
+    the code of the flow.
     """
 
     def __init__(self, rng, hidden, given):
@@ -149,7 +148,7 @@ def reader(x, labels):
 
 
 def as_zeros(read, x, labels, draws):
-    """The fraction of the completions of held-out zeros that the classifier takes for zeros."""
+    """The fraction of the completions of held-out zeros that the classifier labels as zeros."""
     return float(
         np.mean(read(completed(x[labels == 0], REST, to_host(draws)[labels == 0]).reshape(-1, 64)) == 0))
 
@@ -162,7 +161,7 @@ def completed(x, hidden, draws):
 
 
 def draw(x, labels, found, transforms, text):
-    """For each digit what is given, the truth, the mean and draws; the P–P curve; the bits per pixel."""
+    """For each digit the given pixels, the truth, the mean and draws; the P–P curve; the bits per pixel."""
     figure = figures.new(13.5, 7.1)
     left, right = figure.subfigures(1, 2, width_ratios=(2.55, 1))
     chosen = [int(np.flatnonzero(labels == digit)[0]) for digit in range(10)]
@@ -185,7 +184,7 @@ def draw_digits(axes, task, x, draws, n_shown):
         whole = completed(truth[None], hidden, samples[None])[0]
         columns = [coloured(truth, mask), np.where(mask[:, None], 0.93, coloured(truth, mask)),
                    coloured(whole.mean(axis=0), mask), *(coloured(one, mask) for one in whole[:n_shown])]
-        columns[1][mask & ((ROW + COLUMN) % 2 == 0)] = 0.86           # a chessboard where nothing is known
+        columns[1][mask & ((ROW + COLUMN) % 2 == 0)] = 0.86           # a chessboard pattern for hidden pixels
         for j, column in enumerate(columns):
             tiles[9 * i:9 * i + 8, 9 * j:9 * j + 8] = column.reshape(8, 8, 3)
     axes.imshow(tiles, interpolation="nearest")
@@ -229,5 +228,5 @@ def draw_bits(axes, found):
     axes.set_ylim(0, 1.45 * max(max(answer["bits"].values()) for answer in found.values()))
     axes.grid(False, axis="x")
     axes.set_ylabel("bits per hidden pixel")
-    axes.set_title("What held-out digits cost")
+    axes.set_title("Bits per pixel of held-out digits")
     axes.legend(loc="upper left", fontsize=9)

@@ -1,22 +1,22 @@
-"""Langevin dynamics across a gap: plain keeps the weights of its start, annealed finds those of the density
+"""Langevin dynamics across a gap: plain chains keep their initial weights, annealed chains do not
 
-Two modes hold 80 % and 20 % of a density, with next to nothing between them. Chains that follow its score
-cannot cross the gap, so that they share themselves out as they started, with the exact score, at a step size
-without error (Metropolis), for ever. Annealed Langevin begins where noise has closed the gap and follows it
-as it opens. The experiment counts the chains in each mode, with the exact score of the mixture and with one
-that a network has learnt from samples.
+Two modes hold 80 % and 20 % of a density, with almost no density between them. Chains that follow its score
+do not cross the gap: the fraction in each mode stays as at the start, also with the exact score and with a
+Metropolis correction. Annealed Langevin dynamics starts at a noise level at which there is no gap and lowers
+the noise. The experiment counts the chains in each mode, with the exact score of the mixture and with a
+learnt one.
 """
 import numpy as np
 
-from accel.device import to_host
 from experiments.harness import figures
+from experiments.harness.arrays import to_host
 from experiments.harness.framework import Metric, Outcome
 
 WEIGHTS, MEANS = np.array([0.8, 0.2]), np.array([[-4.0, 0.0], [4.0, 0.5]])
 COVARIANCES = np.array([[[1.2, 0.5], [0.5, 0.7]], [[0.5, -0.2], [-0.2, 0.9]]])
 SIGMA_MAX, SIGMA_MIN, N_LEVELS = 8.0, 0.3, 16
-N_SAMPLES, N_CHAINS, N_STEPS = 60_000, 10_000, 120  # steps at each level; the others take as many in all
-FEWER = 5  # and have a fifth of the chains: what they miss is plain to see
+N_SAMPLES, N_CHAINS, N_STEPS = 60_000, 10_000, 120  # steps at each level; the others take the same total
+FEWER = 5  # chains of these: a fifth, their errors are large
 NETWORK = {"hidden": (64, 64, 64), "learning_rate": 4e-3, "batch_size": 1000, "max_epochs": 50,
            "validation_fraction": 0.0}
 RELATIVE_STEP, PLAIN_STEP = 0.2, 0.1
@@ -33,7 +33,7 @@ def run(settings):
     gmm, langevin = package.density.gmm, package.generative.langevin
     score_matching = package.generative.score_matching
     mixture = settings.put(gmm.GaussianMixture(WEIGHTS, MEANS, COVARIANCES, gmm.FULL, np.zeros(1), True))
-    sigmas = score_matching.ladder(SIGMA_MAX, SIGMA_MIN, N_LEVELS)
+    sigmas = score_matching.noise_levels(SIGMA_MAX, SIGMA_MIN, N_LEVELS)
 
     data = mixture.sample(settings.rng(), n_samples)
     network = score_matching.fit(data, rng=settings.rng(1), sigmas=sigmas, progress=settings.progress,
@@ -72,21 +72,22 @@ def run(settings):
                "Metropolis, wide start: error of the weight": Metric(error["Metropolis"], note=others),
                "Metropolis: share of proposals taken": Metric(float(walks["Metropolis"].acceptance.mean()))}
     text = (
-        "Plain Langevin keeps the weights of its start; annealed finds 80 : 20. The weight of the left mode "
-        f"is off by {error['plain']:.2f} after {total:,} plain steps from a wide start, and by "
-        f"{error['plain, from the left']:.2f} from one on the left. Annealed it is off by "
-        f"{error['annealed, exact score']:.3f} with the exact score and by "
+        "Plain Langevin chains keep their initial weights; annealed chains find 80 : 20. The error of the "
+        f"weight of the left mode is {error['plain']:.2f} after {total:,} plain steps from a wide start, and "
+        f"{error['plain, from the left']:.2f} from a start on the left. With annealing it is "
+        f"{error['annealed, exact score']:.3f} with the exact score and "
         f"{error['annealed, learnt score']:.3f} with a learnt one.")
     return Outcome(draw(settings, mixture, data, walks, shares, sigmas, every, text), metrics, text)
 
 
 def on_the_left(x):
-    """The share of x (N, 2) on the left of the gap."""
+    """The fraction of x (N, 2) to the left of the gap."""
     return float((x[:, 0] < 0).mean())
 
 
 def draw(settings, mixture, data, walks, shares, sigmas, every, text):
-    """Samples above; below, the share on the left as the steps go on, and how noise closes the gap."""
+    """Samples above; below, the fraction on the left against the steps, and the density between the modes
+    under noise."""
     figure = figures.new(12, 7.2)
     above, below = figure.subfigures(2, 1, height_ratios=(1, 1.2))
     panels = {"the density": data, **{name: walks[name].x for name in ("plain", "annealed, exact score",
@@ -131,19 +132,19 @@ def draw_shares(axes, shares, sigmas, every):
                 color=figures.COLOURS["black"], lw=0.9, label="density with the noise of the level")
     upper = axes.secondary_xaxis("top")
     upper.set_xticks(edges[:-1:3], [f"{sigma:.2g}" for sigma in sigmas[::3]])
-    upper.set_xlabel("noise level σ of the annealed chains from here on")
+    upper.set_xlabel("noise level σ of the annealed chains")
     axes.set(xlim=(0, total), ylim=(38, 103), xlabel="Langevin steps", ylabel="chains on the left, %")
     axes.legend(loc="center right", bbox_to_anchor=(1, 0.29), ncols=2, fontsize=9)
 
 
 def share_of_the_density(sigma):
-    """The share of the noisy density on the left of the gap, in closed form."""
+    """The fraction of the noisy density to the left of the gap, in closed form."""
     from scipy.special import ndtr
     return float(WEIGHTS @ ndtr(-MEANS[:, 0] / np.sqrt(COVARIANCES[:, 0, 0] + sigma**2)))
 
 
 def draw_gap(axes, settings, mixture):
-    """The log-density along the line through both means, without noise and with ever more."""
+    """The log-density along the line through both means, without noise and at three noise levels."""
     t = np.linspace(-2, 3, 241)[:, None]
     line = MEANS[0] + t * (MEANS[1] - MEANS[0])
     for sigma, name in ((0.0, "black"), (1.0, "sky"), (2.5, "blue"), (8.0, "purple")):

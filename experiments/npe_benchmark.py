@@ -1,6 +1,6 @@
 """Two standard benchmark tasks, 10,000 simulations each, against their exact posteriors
 
-gaussian_linear and two_moons of Lueckmann et al. (2021), with the C2ST exactly as that benchmark computes it.
+gaussian_linear and two_moons of Lueckmann et al. (2021), with the C2ST as that benchmark computes it.
 Observations are drawn from the prior, or read from the benchmark's files: --data DIR with
 DIR/<task>/num_observation_<n>.npz.
 """
@@ -10,14 +10,15 @@ from typing import NamedTuple
 import numpy as np
 
 from experiments.harness import figures
+from experiments.harness.arrays import to_host
 from experiments.harness.framework import Metric, Outcome
 
 N_SIMULATIONS, N_SAMPLES, N_TESTS = 10_000, 10_000, 2_000
 
 
 class Task(NamedTuple):
-    """Settings of one task: the published C2ST of neural posterior estimation at 10,000 simulations, and what
-    is asked of ours."""
+    """Settings of one task: the published C2ST of neural posterior estimation at 10,000 simulations, and the
+    target for ours."""
     published: float
     target: float | None
     n_observations: int
@@ -41,9 +42,9 @@ def run(settings):
             gap, note=f"± {gap_error:.3f}, {N_TESTS} test pairs")
         metrics[f"{name}: training [s]"] = Metric(seconds)
     text = (
-        "Each dot is one observation: 0.5 means that a neural network cannot tell our samples from exact "
-        "ones, 1 that it always can. The bar is the published mean for neural posterior estimation with as "
-        "many simulations.")
+        "Each dot is one observation: at 0.5 a classifier cannot tell our samples from exact ones, at 1 it "
+        "always can. The bar is the published mean for neural posterior estimation with the same number of "
+        "simulations.")
     return Outcome(_figure(results), metrics, text)
 
 
@@ -78,21 +79,19 @@ def _run_task(settings, name, task, offset):
 
 
 def observations(settings, simulator, name, n, offset):
-    """n observations, from the benchmark's files where there are any, else from the prior."""
+    """n observations: from the benchmark's files with --data, else drawn from the prior."""
     if settings.data is None:
-        from accel.device import to_host
         rng = settings.rng(offset + 2)
         return to_host(simulator.simulate(rng, simulator.prior.sample(rng, n)))
     files = [settings.data / name / f"num_observation_{k + 1}.npz" for k in range(n)]
     found = [np.load(file, allow_pickle=False)["observation"].astype(np.float64)
              for file in files if file.exists()]
     if not found:
-        raise ValueError(f"data: expected {files[0]} and its like, found none")
+        raise ValueError(f"data: expected files such as {files[0]}, found none")
     return np.stack(found)
 
 
 def _figure(results):
-    from accel.device import to_host
     blue, orange = figures.COLOURS["blue"], figures.COLOURS["orange"]
     figure = figures.new(13, 4.6)
     left, middle, right = figure.subplots(1, 3)
@@ -104,7 +103,7 @@ def _figure(results):
         left.hlines(np.mean(c2st), k - 0.25, k + 0.25, color=blue, label=labels[1])
         left.hlines(task.published, k - 0.25, k + 0.25, color=orange, linestyle="--", label=labels[2])
     left.set(xticks=range(len(TASKS)), xticklabels=TASKS, xlim=(-0.5, len(TASKS) - 0.5), ylim=(0.48, None),
-             ylabel="C2ST (0.5: cannot be told apart)", title="Told from the exact posterior?")
+             ylabel="C2ST (0.5: indistinguishable)", title="Samples against the exact posterior")
     left.legend(loc="upper left")
     *_, ours, exact = results["two_moons"]
     ours, exact = to_host(ours), to_host(exact)

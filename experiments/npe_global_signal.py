@@ -1,17 +1,16 @@
 """The 21-cm global signal by neural posterior estimation, against the exact posterior
 
-Lecture S3's example, made testable: 100 bins with noise, so that an exact posterior exists to compare with.
-One posterior is trained on 100,000 simulations and asked about both of the lecture's truths, and about 1,000
-signals drawn from the prior.
-
-The 100 bins are compressed to ten principal components; the posterior is a weighted ensemble of four neural
-spline flows.
+The example of lecture S3 with 100 noisy bins, for which an exact posterior can be computed. One posterior is
+trained on 100,000 simulations and evaluated for both truths of the lecture, and for 1,000 signals drawn from
+the prior. The 100 bins are compressed to ten principal components; the posterior is a weighted ensemble of
+four neural spline flows.
 """
 import time
 
 import numpy as np
 
 from experiments.harness import figures
+from experiments.harness.arrays import to_host
 from experiments.harness.framework import Metric, Outcome
 
 TRUTHS = ((0.24, 15.0, 7.0), (0.155, 13.0, 9.0))
@@ -63,9 +62,9 @@ def run(settings):
     metrics["training [s]"] = Metric(
         training_seconds, note=f"{len(posterior.members)} members, side by side where there are cores")
     text = (
-        "Filled: what the networks answer; black: the exact posterior, from a grid. The same networks gave "
-        "both, and the P–P curves are over a thousand more signals: a curve inside the grey band is "
-        "calibrated.")
+        "Filled: the posterior of the networks; black: the exact posterior, from a grid. The same networks "
+        "give both posteriors. The P–P curves are over a thousand further signals: a curve inside the grey "
+        "band is calibrated.")
     return Outcome(_figure(package, settings, ours, exact, pit), metrics, text)
 
 
@@ -78,7 +77,6 @@ def _exact_log_prob(simulator, settings, theta, x):
 def _figure(package, settings, ours, exact, pit):
     from matplotlib.ticker import MaxNLocator
 
-    from accel.device import to_host
     figure = figures.new(14, 5.2)
     left, middle, right = figure.subfigures(1, 3, width_ratios=(1, 1, 0.9))
     for panel, truth, npe, known in zip((left, middle), TRUTHS, ours, exact):
@@ -94,7 +92,7 @@ def _figure(package, settings, ours, exact, pit):
     axis.fill_between(grid, band.lower, band.upper, color="#D9D9D9", label="95 % band")
     for d, name in enumerate(LABELS):
         axis.plot(grid, curve[:, d], label=name)
-    axis.set(xlabel="nominal probability", ylabel="fraction of truths below that quantile", xlim=(0, 1),
+    axis.set(xlabel="nominal probability", ylabel="fraction of truths below the quantile", xlim=(0, 1),
              ylim=(0, 1), aspect="equal")
     axis.set_title(f"P–P plot, {len(pit):,} signals", fontsize=12)
     axis.legend(loc="lower right", title="inside: calibrated", alignment="left")

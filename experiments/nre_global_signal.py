@@ -1,14 +1,15 @@
 """The 21-cm global signal by neural ratio estimation, against the exact posterior
 
-Lecture S3's second example, made testable: a classifier learns to tell matched pairs of parameters and
-signals from mismatched ones on 100,000 simulations, and its odds, times the prior, are the posterior of the
-lecture's signal. The observation is scaled like the simulations, which in the lecture it was not.
+The second example of lecture S3. A classifier is trained on 100,000 simulations to tell matched pairs of
+parameters and signals from mismatched ones; its odds times the prior are the posterior of the lecture's
+signal. The observation is scaled like the simulations; in the lecture it was not.
 """
 import time
 
 import numpy as np
 
 from experiments.harness import figures
+from experiments.harness.arrays import to_host
 from experiments.harness.framework import Metric, Outcome
 
 TRUTH = (0.18, 15.0, 7.0)
@@ -53,7 +54,7 @@ def run(settings):
     metrics = {"C2ST": Metric(c2st, 0.60, "most", "A, z_c, σ = " + ", ".join(map(str, TRUTH)))}
     metrics["accuracy of the best possible classifier"] = Metric(
         _best_accuracy(log_q_over_p),
-        note="½ + ½ TV, from log r at exact draws: what no classifier can exceed but by chance")
+        note="½ + ½ TV, from log r at exact draws: an upper bound for every classifier, up to chance")
     outside = int((~simulator.prior.contains(ours)).sum())
     metrics["samples outside the prior"] = Metric(outside, 0, "most", f"of {n_samples}")
     metrics["claimed minus observed log-odds, largest gap [standard errors]"] = Metric(
@@ -68,16 +69,15 @@ def run(settings):
     metrics["training [s]"] = Metric(training_seconds, note=f"{len(posterior.history['train_loss'])} epochs")
     metrics["sampling [s]"] = Metric(sampling_seconds, note=f"{n_samples} draws, slice sampler")
     text = (
-        "Left: the posterior that the ratio implies, and the exact one from a grid. Middle: what the "
-        "classifier says of pairs that it never saw; it is sure of most, since a wrong signal is easily "
-        "told. Right: whether it may be believed: of pairs that it gives the same odds, the matched should "
-        "outnumber the mismatched by just these.")
+        "Left: the posterior that the ratio implies, and the exact one from a grid. Middle: the classifier's "
+        "log-odds for new pairs; most are far from zero, since a mismatched signal is easy to recognise. "
+        "Right: calibration: among pairs with the same odds, the ratio of matched to mismatched pairs should "
+        "equal these odds.")
     return Outcome(_figure(package, ours, exact, matched, mismatched), metrics, text)
 
 
 def _pairs(settings, posterior, simulator, n):
     """log r of n fresh matched pairs and of n mismatched ones, on the host."""
-    from accel.device import to_host
     theta = simulator.prior.sample(settings.rng(10), n)
     x = simulator.simulate(settings.rng(11), theta)
     return (to_host(posterior.log_ratio(theta, x)).astype(float),
@@ -93,14 +93,12 @@ def _normalisation(settings, posterior, simulator, n_tests, n_candidates):
 
 def _best_accuracy(log_q_over_p):
     """½ + ½ TV between p and q, TV = ∫ max(0, p − q), from log q/p at draws of p."""
-    from accel.device import to_host
     return 0.5 + 0.5 * float(np.mean(np.maximum(0.0, -np.expm1(to_host(log_q_over_p).astype(float)))))
 
 
 def _odds(matched, mismatched):
-    """For pairs in bins of log r: the log-odds that s(log r) = 1/(1 + 1/r) claims for the pairs of a bin,
-    those observed, and the observed ones' standard errors, of the bins that hold five or more pairs of each
-    kind."""
+    """For pairs in bins of log r: the log-odds that s(log r) = 1/(1 + 1/r) claims for the pairs of a bin, the
+    observed log-odds, and their standard errors, for bins with at least five pairs of each kind."""
     both = np.concatenate((matched, mismatched))
     claimed = np.histogram(both, EDGES, weights=0.5 + 0.5 * np.tanh(both / 2))[0]
     counts = np.array([np.histogram(f, EDGES)[0] for f in (matched, mismatched)])
@@ -126,12 +124,12 @@ def _figure(package, ours, exact, matched, mismatched):
         middle.hist(np.clip(f, bins[0], bins[-1]), bins, weights=np.full(len(f), 1 / len(f)),
                     histtype="stepfilled", alpha=0.6, color=colour, label=name)
     middle.set(xlabel="log r (−60: or less) [nats]", ylabel="share of pairs, in bins of a nat",
-               title="What the classifier says of new pairs")
+               title="Log-odds of new pairs")
     middle.legend(loc="upper left")
     claimed, found, error = _odds(matched, mismatched)
     last.plot(EDGES[[0, -1]], EDGES[[0, -1]], color="black", linewidth=1, label="as claimed")
     last.errorbar(claimed, found, 2 * error, fmt="o", color=blue, label="observed, ± 2 standard errors")
-    last.set(xlabel="log r: the log-odds that it claims", ylabel="log (matched / mismatched pairs)",
-             title="Do its odds hold?")
+    last.set(xlabel="log r: the claimed log-odds", ylabel="log (matched / mismatched pairs)",
+             title="Calibration of the odds")
     last.legend(loc="upper left")
     return figure

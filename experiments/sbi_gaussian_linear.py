@@ -1,20 +1,19 @@
-"""Likelihood and ratio on ten parameters: gaussian_linear by NLE and NRE, 10,000 simulations, against the
-exact posterior
+"""NLE and NRE on ten parameters: gaussian_linear with 10,000 simulations, against the exact posterior
 
-The task of Lueckmann et al. (2021) whose answer is known in closed form, θ | x ~ N(x/2, 0.05 I), with the
-C2ST exactly as that benchmark computes it, 10,000 draws a side. One observation, drawn from the prior, or
-read from the benchmark's files: --data DIR with DIR/gaussian_linear/num_observation_1.npz. The regression
-that both estimators start from knows all that there is to know about a linear-Gaussian problem but its
-coefficients, which 10,000 simulations leave uncertain by about a hundredth each; what the networks behind it
-add is noise, and early stopping keeps it small.
+The task of Lueckmann et al. (2021) with the posterior in closed form, θ | x ~ N(x/2, 0.05 I), and the C2ST as
+that benchmark computes it, 10,000 draws a side. One observation, drawn from the prior, or read from the
+benchmark's files: --data DIR with DIR/gaussian_linear/num_observation_1.npz. Both estimators start from a
+linear regression. For a linear-Gaussian problem it is exact except for its coefficients, which 10,000
+simulations leave uncertain by about a hundredth each. The networks behind it can only add noise; early
+stopping keeps it small.
 """
 import time
 import warnings
 
 import numpy as np
 
-from accel.device import to_host
 from experiments.harness import figures
+from experiments.harness.arrays import to_host
 from experiments.harness.framework import Metric, Outcome
 from experiments.npe_benchmark import observations
 
@@ -44,7 +43,7 @@ def run(settings):
         if name == "NLE":
             chains = {"n_chains": 20, "n_warmup": 50, "thin": 1} if quick else CHAINS
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore", UserWarning)          # the R-hat stands in the remark
+                warnings.simplefilter("ignore", UserWarning)          # R-hat is part of the remark
                 drawn = inference.run_chains.sample(settings.rng(7), found.target(observation), n_samples,
                                                     sampler=inference.hmc, progress=settings.progress,
                                                     **chains)
@@ -65,9 +64,9 @@ def run(settings):
         metrics[f"{name}: {n_samples:,} draws [s]"] = Metric(drawn_at - trained)
     draws = {"exact": to_host(exact), **{name: to_host(samples) for name, samples in draws.items()}}
     text = (
-        "Left and middle: mean and width of each of the ten parameters, in units of the exact posterior's "
-        "width; zero and one are right. The mean errs where a coefficient of the regression does. Right: the "
-        "C2ST, in which all ten dimensions count together.")
+        "Left and middle: shift of the mean and ratio of the widths for each of the ten parameters, in units "
+        "of the exact posterior's width; exact values are zero and one. Errors of the mean follow those of the "
+        "regression coefficients. Right: the C2ST, in which all ten dimensions count together.")
     return Outcome(_figure(draws, to_host(observation),
                            {name: metrics[f"{name}: C2ST"].value for name in TARGETS}), metrics, text)
 
@@ -95,6 +94,6 @@ def _figure(draws, observation, c2st):
         right.hlines(TARGETS[name], k - 0.35, k + 0.35, color="black", linestyle="--",
                      label=None if k else "published")
     right.set(xticks=range(len(c2st)), xticklabels=list(c2st), ylim=(0.5, 0.6),
-              title="C2ST (0.5: cannot be told apart)")
+              title="C2ST (0.5: indistinguishable)")
     right.legend(loc="upper right")
     return figure

@@ -1,16 +1,15 @@
-"""Five ways from simulations to a posterior: ABC, NPE, NLE, NRE and the exact one, as the number of
-simulations grows
+"""Five ways from simulations to a posterior: ABC, NPE, NLE, NRE and exact, as simulations grow
 
-Two problems with an exact posterior to compare with: two_moons, whose posterior is two thin crescents, and
-the 21-cm global signal of the lectures, 100 noisy bins, of which every method sees the same ten principal
-components. Each method is given the same simulations and answers one observation with the same number of
-draws; a C2ST tells how well they pass for exact ones. Its classifier sees 1,500 draws a side and can miss
-what the eye finds: a crescent that is a little too thick passes at some seeds.
+Two problems with an exact posterior: two_moons, whose posterior is two thin crescents, and the 21-cm global
+signal of the lectures, 100 noisy bins, which all methods see as the same ten principal components. Each
+method gets the same simulations and gives the same number of draws for one observation; a C2ST measures how
+well they can be told from exact ones. Its classifier sees 1,500 draws a side and misses small differences: a
+crescent that is slightly too thick passes for some seeds.
 
     ABC   keeps the 100 simulations nearest to the observation and smooths them, as the benchmark sbibm does
-    NPE   learns the posterior (a neural spline flow) and draws from it at once
-    NLE   learns the likelihood (a masked autoregressive flow) and walks on it (slice sampling, Hamiltonian Monte Carlo)
-    NRE   learns the ratio of the two (a classifier), and walks on it or resamples weighted draws
+    NPE   learns the posterior (a neural spline flow) and draws from it directly
+    NLE   learns the likelihood (a masked autoregressive flow) and samples it (slice sampling, HMC)
+    NRE   learns the ratio of the two (a classifier), and samples it or resamples weighted draws
 """
 import time
 import warnings
@@ -20,8 +19,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from accel.device import array_module, to_host
 from experiments.harness import figures
+from experiments.harness.arrays import to_host
 from experiments.harness.framework import Metric, Outcome
 
 METHODS = {"ABC": "grey", "NPE": "blue", "NLE": "orange", "NRE": "green"}
@@ -65,8 +64,8 @@ TASKS = {
 
 
 class Answer(NamedTuple):
-    """What one method made of one number of simulations: draws (n, P), seconds of training and of drawing,
-    C2ST, and a remark."""
+    """The result of one method with one number of simulations: draws (n, P), seconds of training and of
+    drawing, C2ST, and a remark."""
     draws: Any
     seconds: float
     c2st: float
@@ -101,13 +100,12 @@ def run(settings):
                                                                    note="training and draws")
         for name in TASKS for method in METHODS}
     text = (
-        f"Every C2ST is over {n:,} draws a side, which leaves it uncertain by about "
-        f"{0.5 / np.sqrt(2 * n):.2f}: 0.5 means that a classifier cannot tell a method's draws from exact "
-        "ones, 1 that it always can. Seconds are those of one question, from the simulations to the draws; "
-        "NPE answers the next question at once, NLE and NRE by another walk or another resampling, ABC "
-        "only where the next observation is near simulations already made. R-hat above 1.01 for NLE on two "
-        "moons says that its chains stay in the moon where they start; the start, weighted draws of the "
-        "prior, decides how many walk in each.")
+        f"Every C2ST is over {n:,} draws a side, with an uncertainty of about {0.5 / np.sqrt(2 * n):.2f}: at "
+        "0.5 a classifier cannot tell a method's draws from exact ones, at 1 it always can. Seconds are for "
+        "one observation, from the simulations to the draws. NPE gives the next posterior at once, NLE and "
+        "NRE by running chains or resampling again, ABC only if the next observation is near existing "
+        "simulations. An R-hat above 1.01 for NLE on two moons means that its chains stay in the moon in "
+        "which they start; the start, weighted draws of the prior, decides how many chains are in each.")
     return Outcome(draw(answers, exact, list(sizes)), metrics, text)
 
 
@@ -122,7 +120,7 @@ def answer(settings, method, task, prior, theta, x, observation, n, training, of
                                               n_simulations=len(theta),
                                               quantile=min(1.0, N_ACCEPTED / len(theta)),
                                               chunk_size=len(theta))
-        draws = smoothed(rng, prior, near.theta, n)
+        draws = smoothed(settings.xp, rng, prior, near.theta, n)
     elif method == "NPE":
         draws = inference.npe.fit(prior, theta, x, rng=seed, density=density.nsf, **training).sample(
             rng, n, observation)
@@ -135,7 +133,7 @@ def answer(settings, method, task, prior, theta, x, observation, n, training, of
             draws = found.sample(rng, n, observation, n_candidates=n_candidates)
         else:
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore", UserWarning)          # the R-hat stands in the remark
+                warnings.simplefilter("ignore", UserWarning)          # R-hat is part of the remark
                 drawn = inference.run_chains.sample(rng, found.target(observation), n,
                                                     sampler=getattr(inference, sampler),
                                                     n_candidates=n_candidates // 4,
@@ -144,11 +142,12 @@ def answer(settings, method, task, prior, theta, x, observation, n, training, of
     return draws, time.perf_counter() - start, note
 
 
-def smoothed(rng, prior, theta, n):
-    """n draws of a kernel density of theta (K, P) in the prior's unconstrained space: the width that predicts
-    left-out points best."""
+def smoothed(xp, rng, prior, theta, n):
+    """n draws from a kernel density of theta (K, P) in the prior's unconstrained space; the width maximises
+    the
+    leave-one-out likelihood."""
     u, _ = prior.to_unconstrained(theta)
-    xp, (n_points, dim) = array_module(u), u.shape
+    n_points, dim = u.shape
     scale = u.std(axis=0)
     z = u / scale
     # no point predicts itself
@@ -171,15 +170,15 @@ def draw(answers, exact, sizes):
             axis.plot(sizes, [answers[name, method, size].c2st for size in sizes], "o-",
                       color=figures.COLOURS[colour], label=method)
         axis.axhline(0.5, color="black", linestyle=":", linewidth=1)
-        axis.set(ylim=(0.48, 1.02), xlabel="simulations", ylabel="C2ST (0.5: cannot be told apart)",
-                 title=f"{task.title}: told from the exact posterior?")
+        axis.set(ylim=(0.48, 1.02), xlabel="simulations", ylabel="C2ST (0.5: indistinguishable)",
+                 title=f"{task.title}: against the exact posterior")
     for (name, task), line in zip(TASKS.items(), ("-", "--")):
         for method, colour in METHODS.items():
             axes[2].plot(sizes, [answers[name, method, size].seconds for size in sizes], "o" + line,
                          color=figures.COLOURS[colour])
         axes[2].plot([], [], line, color="black", label=task.title)
     axes[2].set(yscale="log", xlabel="simulations", ylabel="seconds",
-                title="training and draws, one question")
+                title="training and draws, one observation")
     axes[0].legend(loc="upper right")
     axes[2].legend(loc="best")
     for axis in axes:

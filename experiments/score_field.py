@@ -1,16 +1,15 @@
-"""The score field, learnt and exact: arrows that point uphill, at three noise levels
+"""The score field, learnt and exact, at three noise levels
 
-A network learns the score of two moons from samples of them, at twelve noise levels at once. The moons are a
-mixture of narrow Gaussians on two arcs, so that the exact score of the noisy density is known everywhere, and
-the two fields are drawn side by side. The same fit is made for Gaussian data in five dimensions, whose exact
-score is −(Σ + σ²I)⁻¹(x − m): the model starts there, and must not leave while its network is trained. Errors
-are relative: the root mean square of the difference over that of the exact score, for points of the noisy
-density.
+A network learns the score of two moons from samples, at twelve noise levels at once. The moons are a mixture
+of narrow Gaussians on two arcs, so the exact score of the noisy density is known everywhere, and the two
+fields are drawn side by side. The same is done for Gaussian data in five dimensions with the exact score
+−(Σ + σ²I)⁻¹(x − m): the model starts at this score, and training must not move it away. Errors are relative:
+the root mean square of the difference over that of the exact score, at points of the noisy density.
 """
 import numpy as np
 
-from accel.device import to_host
 from experiments.harness import figures
+from experiments.harness.arrays import to_host
 from experiments.harness.framework import Metric, Outcome
 
 N_BELLS, WIDTH = 16, 0.12                                             # on each moon, of radius one
@@ -41,11 +40,10 @@ def run(settings):
                                                                         note="over 12 levels"),
                **{f"two moons: relative error of the score at σ = {fits['moons'].sigmas[level]:.2g}": Metric(
         errors["moons"][level]) for level in SHOWN}}
-    text = ("The learnt field points where the exact one does, and is least sure where the noise is least. "
+    text = ("The learnt field follows the exact one; its error is largest at the lowest noise level. "
             f"For Gaussian data its relative error is at most {100 * worst['normal']:.1f} % at every level. "
             f"For two moons it grows from {100 * best:.1f} % to {100 * worst['moons']:.0f} % as the noise "
-            "falls below the width of the moons, and the samples say less and less about the slope between "
-            "them.")
+            "falls below the width of the moons, where few samples lie between them.")
     return Outcome(draw(settings, fits, moons, errors, text), metrics, text)
 
 
@@ -54,13 +52,13 @@ def fit(settings, name, mixture, levels, network, offset):
     score_matching = settings.package.generative.score_matching
     n = QUICK["samples"] if settings.quick else SAMPLES
     return score_matching.fit(mixture.sample(settings.rng(offset), n), rng=settings.rng(offset + 1),
-                              sigmas=score_matching.ladder(*levels), progress=settings.progress,
+                              sigmas=score_matching.noise_levels(*levels), progress=settings.progress,
                               checkpoint=settings.checkpoint(name),
                               **network | ({"max_epochs": QUICK["max_epochs"]} if settings.quick else {}))
 
 
 def two_moons(settings):
-    """Two interleaved half circles, each a row of narrow bells, as a mixture."""
+    """Two interleaved half circles, each a row of narrow Gaussians, as a mixture."""
     angles = np.pi * (np.arange(N_BELLS) + 0.5) / N_BELLS
     upper = np.stack((np.cos(angles), np.sin(angles)), axis=1)
     means = 1.3 * np.concatenate((upper, [1.0, 0.4] - upper))
@@ -71,8 +69,7 @@ def two_moons(settings):
 
 
 def correlated_normal(settings):
-    """One Gaussian whose axes have STANDARD_DEVIATIONS and point nowhere in particular, as a mixture of
-    one."""
+    """One Gaussian with axes of STANDARD_DEVIATIONS in random directions, as a mixture of one."""
     turn = np.linalg.qr(np.random.default_rng(TURN_SEED).standard_normal((5, 5)))[0]
     gmm, covariance = settings.package.density.gmm, turn * STANDARD_DEVIATIONS**2 @ turn.T
     return settings.put(gmm.GaussianMixture(np.ones(1), MEAN[None], covariance[None], gmm.FULL, np.zeros(1),
@@ -140,6 +137,6 @@ def draw_errors(axes, fits, errors):
                   color=figures.COLOURS[colour], label=label)
     axes.axhline(5, color=figures.COLOURS["black"], lw=1, ls="--", label="target for the Gaussian: 5 %")
     axes.set(xscale="log", yscale="log", ylim=(0.02, 100), xlabel="σ / root mean variance of the data",
-             ylabel="relative error of the score, %", title="Least noise, largest error")
+             ylabel="relative error of the score, %", title="The error grows as the noise falls")
     axes.set_yticks((0.1, 1, 10, 100), ("0.1", "1", "10", "100"))
     axes.legend(loc="lower left")

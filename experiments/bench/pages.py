@@ -1,4 +1,4 @@
-"""Page by page, accel against the reference: what a user does most with each, one core, and how much sooner
+"""Page by page, accel against the reference: the main function of each, on one core
 
 Networks have the default sizes of their page, batches 200 rows, simulators and densities 10,000; chains are
 50 of 200 steps. The results are compared first. The README's table shows how much less time float32 takes in
@@ -46,10 +46,10 @@ class Side(SimpleNamespace):
         return self.put(self.paint.standard_normal(shape))
 
     def params(self, tree):
-        """The tree off its start, packed where there is something to pack."""
+        """The tree off its start, frozen in accel."""
         tree = self.package.runtime.tree.tree_map(lambda layer: layer
                                                   + 0.05 * self.paint.standard_normal(layer.shape), tree)
-        return self.put(tree) if self.package is reference else accel.runtime.tree.packed(self.put(tree))
+        return self.put(tree) if self.package is reference else accel.runtime.tree.frozen(self.put(tree))
 
 
 def measure(xp, name, work, prepare, quick):

@@ -1,5 +1,4 @@
-"""Rejection ABC, 10⁷ simulations of the power law: time and memory against one line of NumPy, and against
-pyabc
+"""Rejection ABC, 10⁷ simulations of the power law: time and memory, against NumPy and pyabc
 
 The line draws, simulates and compares everything at once; ours goes in chunks, from the same kind of
 generator, and both must accept the same fraction. pyabc is a framework for expensive simulators: its time is

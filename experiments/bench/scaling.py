@@ -1,5 +1,4 @@
-"""How time grows: with the batch, the number of simulations, the dimension of θ, and over two cores; and the
-memory of a training
+"""How time grows with the batch, the simulations and the dimension of θ; memory of a training
 
 A conditional MAF of five transforms, 50-50, context 10, float32, one BLAS thread: its training step for
 batches of 10 to 10,000 and for 2 to 64 parameters; rejection ABC of the power law and one epoch of NPE from

@@ -1,5 +1,4 @@
-"""What runs experiments, keeps their records and shows them; the experiments themselves are the modules
-beside this folder.
+"""The machinery of the experiments; the experiments themselves are the modules beside this folder.
 
     framework   what an experiment is given and returns, its record, and how it is run
     figures     the style of every figure

@@ -1,10 +1,10 @@
-"""The look of every figure: legible at the width of a page, told apart without colour vision, quiet grids.
+"""The style of every figure: legible at page width, distinguishable without colour vision, light grids.
 
     figure = figures.new(9, 4)                             inches; saved at 150 dots per inch
     left, right = figure.subplots(1, 2)
     left.plot(x, y, color=figures.COLOURS["blue"])
 
-The framework runs every experiment inside `style()`; elsewhere open it yourself.
+The framework runs every experiment inside `style()`; elsewhere enter it yourself.
 """
 import contextlib
 
@@ -28,7 +28,7 @@ _STYLE = {"figure.dpi": 150, "savefig.dpi": 150, "figure.facecolor": "white", "s
 
 @contextlib.contextmanager
 def style():
-    """The house style inside the block, drawn without a display."""
+    """The style inside the block, without a display."""
     import matplotlib
     from cycler import cycler
     with matplotlib.rc_context({**_STYLE, "axes.prop_cycle": cycler(color=CYCLE)}):
@@ -37,6 +37,6 @@ def style():
 
 
 def new(width=8.0, height=4.5):
-    """An empty figure of that size in inches, which places its axes so that no label is cut."""
+    """An empty figure of this size in inches, whose layout keeps labels from being cut."""
     from matplotlib.figure import Figure
     return Figure(figsize=(width, height), layout="constrained")

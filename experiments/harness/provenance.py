@@ -1,5 +1,4 @@
-"""Where a number comes from: versions, commit, machine and BLAS. Nothing here names a user, a host or a
-folder."""
+"""The origin of a number: versions, commit, machine and BLAS. No user, host or folder is named."""
 import datetime
 import importlib.metadata
 import os
@@ -37,8 +36,7 @@ def versions(xp=np):
 
 
 def commit():
-    """The commit of the source, with "+" if tracked files were changed since; None if this is no checkout of
-    it."""
+    """The commit of the source, with "+" if tracked files were changed since; None outside of a checkout."""
     root = Path(__file__).resolve().parents[2]
 
     def git(*words):
@@ -57,7 +55,7 @@ def commit():
 
 
 def machine(xp=np):
-    """System, processor, cores and, where the arrays lie on one, the GPU."""
+    """System, processor, cores and, for arrays on a GPU, the GPU."""
     found = {"system": f"{platform.system()} {platform.machine()}", "processor": _processor(),
              "cores": os.cpu_count()}
     if xp is not np and hasattr(xp.cuda, "runtime"):
@@ -71,8 +69,8 @@ def machine(xp=np):
 
 
 def blas():
-    """Each BLAS that is loaded: library, version, the kernel that it chose for this processor, and its
-    threads now."""
+    """Each loaded BLAS: library, version, the kernel that it chose for this processor, and its threads
+    now."""
     try:
         from threadpoolctl import threadpool_info
     except ImportError:
@@ -84,7 +82,7 @@ def blas():
 
 
 def _processor():
-    """The processor's name where the system tells it."""
+    """The name of the processor, as far as the system gives it."""
     try:
         lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
         return next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
@@ -93,7 +91,7 @@ def _processor():
 
 
 def _driver():
-    """The version of NVIDIA's driver, None where nobody tells."""
+    """The version of NVIDIA's driver, None if it is unknown."""
     try:
         asked = subprocess.run(["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"],
                                capture_output=True, text=True, timeout=20)
@@ -103,7 +101,7 @@ def _driver():
 
 
 def found():
-    """What there is to compute with, a line for each: a tick for what is there, a cross for what is not."""
+    """What was found to compute with, a line each: a tick for what is there, a cross for what is not."""
     from accel import device
     lines = [f"✓ {name} {version}"
              for name, version in versions().items() if name in ("python", "numpy", "scipy", "autograd")]

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from experiments.harness import framework
 
-__all__ = ["ALGORITHMS", "PIECES", "BEGIN", "END", "table", "results", "filled"]
+__all__ = ["ALGORITHMS", "PIECES", "BEGIN", "END", "algorithms", "pieces", "table", "results", "filled"]
 
 ROOT = Path(__file__).resolve().parents[2]
 RECORDS = ROOT / "experiments" / "results"
@@ -22,21 +22,30 @@ PIECES = ("priors", "nets", "training", "preprocessing", "numerics", "runtime")
 BEGIN, END = "<!-- {name}: written by python -m experiments.harness.readme -->", "<!-- end of {name} -->"
 
 
-def table(rooms, root=ROOT, audit=AUDIT, speed=PAGES):
-    """The pages of some rooms as Markdown; a dash stands where there is no source and where nothing was
-    measured."""
+def algorithms(root=ROOT):
+    """The pages of the algorithms, reading room by room: those with numbered formulas."""
+    return [page for page in _pages(ALGORITHMS, root) if _has_formulas(page)]
+
+
+def pieces(root=ROOT):
+    """All other pages: the pieces, and what stands beside the algorithms."""
+    return _pages(PIECES, root) + [page for page in _pages(ALGORITHMS, root) if not _has_formulas(page)]
+
+
+def table(pages, root=ROOT, audit=AUDIT, speed=PAGES):
+    """Pages as Markdown; a dash if there is no source, or no measurement."""
     rows, timed = (json.loads(path.read_text("utf-8"))["rows"] if path.is_file() else []
                    for path in (audit, speed))
     lines = ["| page | reference | accel | source | worst disagreement | speed-up |",
              "|---|---|---|---|---|---|"]
-    for room in rooms:
-        for page in sorted((root / "reference" / room).glob("[!_]*.py")):
-            name, source = _title_and_source(page)
-            module = f"{room}.{page.stem}"
-            faster = next(
-                (f"× {row['reference / accel float32']:.2g}" for row in timed if row["page"] == module), "–")
-            links = [f"[{page.name}]({package}/{room}/{page.name})" for package in ("reference", "accel")]
-            lines.append(f"| {' | '.join([name, *links, source or '–', _worst(rows, module), faster])} |")
+    for page in pages:
+        path = page.relative_to(root / "reference").as_posix()
+        module = path.removesuffix(".py").replace("/", ".")
+        name, source = _title_and_source(page)
+        faster = next((f"× {row['reference / accel float32']:.2g}" for row in timed if row["page"] == module),
+                      "–")
+        links = [f"[{page.name}]({package}/{path})" for package in ("reference", "accel")]
+        lines.append(f"| {' | '.join([name, *links, source or '–', _worst(rows, module), faster])} |")
     return "\n".join(lines)
 
 
@@ -54,7 +63,7 @@ def results(folder=RECORDS):
 
 def filled(text):
     """The README with the tables between their markers."""
-    for name, content in (("algorithms", table(ALGORITHMS)), ("pieces", table(PIECES)),
+    for name, content in (("algorithms", table(algorithms())), ("pieces", table(pieces())),
                           ("results", results())):
         begin, end = BEGIN.format(name=name), END.format(name=name)
         before, found, rest = text.partition(begin)
@@ -64,6 +73,18 @@ def filled(text):
     return text
 
 
+def _pages(rooms, root):
+    return [page for room in rooms for page in sorted((root / "reference" / room).glob("[!_]*.py"))]
+
+
+def _docstring(page):
+    return ast.get_docstring(ast.parse(page.read_text("utf-8"))) or page.stem
+
+
+def _has_formulas(page):
+    return re.search(r"^ *\(1\) ", _docstring(page), re.MULTILINE) is not None
+
+
 def _cell(words):
     return words.replace("|", "\\|")
 
@@ -71,11 +92,12 @@ def _cell(words):
 def _title_and_source(page):
     """The title of a page, and the authors and year of the first work that its docstring names as a source,
     "" without one."""
-    words = ast.get_docstring(ast.parse(page.read_text("utf-8"))) or page.stem
+    words = _docstring(page)
     section = re.search(r"^Source +(.*(?:\n +.*)*)", words, re.MULTILINE)
     work = (re.search(r"[”\"], ([^;\"]*?\b(?:1[89]|20)\d\d)\b", " ".join(section[1].split())) if section
             else None)
-    return _cell(re.split(r"[:.]", words, maxsplit=1)[0]), _cell(work[1] if work else "")
+    title = " ".join(re.split(r"[:.](?:\s|$)", words, maxsplit=1)[0].split())
+    return _cell(title), _cell(work[1] if work else "")
 
 
 def _worst(rows, module):
@@ -91,7 +113,7 @@ def _worst(rows, module):
 def main():
     readme = ROOT / "README.md"
     readme.write_text(filled(readme.read_text("utf-8")), "utf-8")
-    print(f"README.md: {table(ALGORITHMS + PIECES).count(chr(10)) - 1} pages")
+    print(f"README.md: {len(algorithms() + pieces())} pages")
 
 
 if __name__ == "__main__":

@@ -1,8 +1,7 @@
-"""One page that gathers the records of a folder: it opens without a network, needs no script, and holds every
-figure.
+"""One page of all records in a folder: it opens without a network, needs no script, and holds every figure.
 
-What misses its target comes first, then one section for each experiment: its words, its figure, its metrics
-with their targets, and all that is needed to run it again.
+Missed targets come first, then one section for each experiment: its text, its figure, its metrics with their
+targets, and what is needed to run it again.
 """
 import base64
 import os
@@ -14,7 +13,7 @@ from experiments.harness import framework
 __all__ = ["write", "page", "misses"]
 
 VERDICTS = {"met": "✓ met", "missed": "✗ missed", "report": "reported"}
-SCREEN_PIXELS = 0.75  # of the page for each pixel of a figure: its letters then are as large as the text
+SCREEN_PIXELS = 0.75  # of the page for each pixel of a figure, so that its letters are as large as the text
 
 STYLE = """
 :root { color-scheme: light dark; --ink: #1b1b1b; --quiet: #5c5c5c; --paper: #fbfaf7; --card: #ffffff;
@@ -87,7 +86,7 @@ def write(folder):
 
 
 def misses(record):
-    """What the record's run did not reach, a line for each."""
+    """The missed targets of a record, a line each."""
     if "error" in record:
         return [f"{record['name']} failed: {record['error']}"]
     return [f"{record['name']}: {key} = {framework.shown(metric.value)} (target {framework.FORMS[metric.at]} "
@@ -204,7 +203,7 @@ def _duration(seconds):
 
 
 def _command(record):
-    """The words that run the experiment with the same settings."""
+    """The command that runs the experiment with the same settings."""
     where = f" --device {record['device']}" if record["backend"] == "accel" else ""
     return (f"python -m experiments run {record['name']} --backend {record['backend']}{where} --dtype "
             f"{record['dtype']} --seed "
@@ -212,7 +211,7 @@ def _command(record):
 
 
 def _facts(record):
-    """Where the numbers come from, as pairs of words; a record without one of them leaves it out."""
+    """The origin of the numbers, as pairs of words; missing entries are left out."""
     blas = [f"{b['library']} {b['version']}, kernel {b['kernel']}, threads {b['threads']}"
             for b in record.get("blas", [])]
     facts = {"Date": record.get("date"),

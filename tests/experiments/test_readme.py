@@ -76,12 +76,11 @@ def test_the_worst_of_a_module_is_found(tmp_path):
         '"float32", "value": 1e-3, "gradient": null},{"function": "density.mafia.loss", "backend": "numpy", '
         '"dtype": "float64", "value": 1.0, "gradient": 1.0}]}')
     speed = tmp_path / "speed.json"
-    rooms = ("density",)
-    assert readme.table(rooms, tmp_path, audit, speed).splitlines()[2].endswith(
+    assert readme.table([page], tmp_path, audit, speed).splitlines()[2].endswith(
         "| value 1e-16, gradient 3e-15 | – |")
     speed.write_text('{"rows": [{"page": "density.mafia", "reference / accel float32": 2.0}, '
                      '{"page": "density.maf", "reference / accel float32": 9.13}]}')
-    row = readme.table(rooms, tmp_path, audit, speed).splitlines()[2]
+    row = readme.table([page], tmp_path, audit, speed).splitlines()[2]
     assert row == (
         "| A flow | [maf.py](reference/density/maf.py) | [maf.py](accel/density/maf.py) | Doe and Roe, 2016 "
         "| value 1e-16, gradient 3e-15 | × 9.1 |")
@@ -95,5 +94,14 @@ def test_only_a_work_with_authors_and_year_is_a_source(tmp_path, text, source):
     page = tmp_path / "reference" / "density" / "maf.py"
     page.parent.mkdir(parents=True)
     page.write_text(f'"""A flow: words.\n\nSource        {text}\n"""\n', "utf-8")
-    row = readme.table(("density",), tmp_path, tmp_path / "no", tmp_path / "no").splitlines()[2]
+    row = readme.table([page], tmp_path, tmp_path / "no", tmp_path / "no").splitlines()[2]
     assert row.split(" | ")[3] == source
+
+
+def test_a_page_without_formulas_is_a_piece(tmp_path):
+    folder = tmp_path / "reference" / "density"
+    folder.mkdir(parents=True)
+    (folder / "maf.py").write_text('"""A flow.\n\n    (1)  z = x\n"""\n', "utf-8")
+    (folder / "maf_model.py").write_text('"""A fitted flow."""\n', "utf-8")
+    assert [page.stem for page in readme.algorithms(tmp_path)] == ["maf"]
+    assert [page.stem for page in readme.pieces(tmp_path)] == ["maf_model"]

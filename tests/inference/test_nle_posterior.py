@@ -1,7 +1,6 @@
 """A trained likelihood: its gradient, its normalisation, and draws of the posterior that it implies."""
 import numpy as np
 import pytest
-from scipy import stats
 
 import accel
 import reference

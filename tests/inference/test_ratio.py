@@ -26,7 +26,7 @@ def setting(package, n=6, seed=0):
     return params, rng.standard_normal((n, DIM)), rng.standard_normal((n, CONTEXT)), baseline
 
 
-def normal(package, slope=0.8, width=np.sqrt(0.2)):
+def normal(package, slope=0.8, width=0.2**0.5):
     """The baseline that is exact for u ~ N(0, 1), c = u + noise of ½; other numbers make it wrong."""
     regression = package.preprocessing.regression.Regression(np.array([[0.0], [slope]]), np.array([[width]]))
     return {"prior": package.priors.Normal([0.0], [1.0]), "regression": regression}

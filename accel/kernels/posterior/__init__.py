@@ -1,4 +1,1 @@
-"""From a flow's whitened draws to parameters.
-
-    launch  finish(columns, v, mean, factor) → θ; posterior.cu
-"""
+"""From a flow's whitened draws to parameters inside the prior."""

@@ -1,4 +1,1 @@
-"""The classifier of `inference.ratio`.
-
-    launch  its logits, losses and gradients; ratio.cu
-"""
+"""The classifier of a likelihood-to-evidence ratio: its logits, its loss and the gradient."""

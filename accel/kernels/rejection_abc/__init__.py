@@ -1,4 +1,1 @@
-"""Rejection ABC: draw, simulate, measure, keep.
-
-    launch  a run whose simulator has device code; rejection_abc.cu
-"""
+"""Rejection ABC: draw, simulate, measure the distance and accept in one launch."""

@@ -1,5 +1,4 @@
-"""Posterior summaries of a catalogue on the device: 1,000 samples of 12 parameters for each galaxy, against
-torch and JAX
+"""Posterior summaries of a catalogue on the device, 1,000 samples of 12 parameters a galaxy
 
 A conditional MAF, five transforms, hidden 50-50, 12 parameters, an observation of 11 numbers, float32. Ours
 is `catalogue.summarise`: from host memory to host memory, every object with its own stream of random numbers,

@@ -1,5 +1,4 @@
-"""The whole catalogue, measured once: 1,000 samples of 12 parameters for each of 10,000,000 galaxies; not
-among all
+"""The whole catalogue, measured once: 10,000,000 galaxies; not part of `run all`
 
 The work of `catalogue` at full size, from host memory to host memory, after a small one that compiles and
 warms up. Ten gigabytes of results are kept in memory. One run, so there is no spread.

@@ -1,4 +1,4 @@
-"""Many MAFs trained side by side on the device, batch 200: against torch and JAX, which do it by vmap
+"""Many MAFs trained side by side on the device, batch 200: against torch and JAX with vmap
 
 The flow of the training step, MODELS different starts on the same simulations; each of ours draws batches of
 its own, those of torch and JAX share theirs. What a step of one model takes and what a step of all of them:

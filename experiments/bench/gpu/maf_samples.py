@@ -1,5 +1,4 @@
-"""A MAF's samples and log-probabilities on the device, for one observation and for many: against torch and
-JAX
+"""A MAF's samples and log-probabilities on the device, against torch and JAX
 
 The flow of the training step, with the same weights for every side. A call draws its own noise and returns
 the samples, on the device. Held against each other first: what every side makes of the same noise, and the

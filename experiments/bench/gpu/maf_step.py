@@ -1,5 +1,4 @@
-"""A MAF's training step on the device, batch 50 to 50,000: against torch, eager and as a captured graph, and
-JAX's compiled scan
+"""A MAF's training step on the device, batch 50 to 50,000, against torch and JAX
 
 θ 3, context 10, five transforms, hidden 50-50, tanh, float32: the flow of the benchmark on the CPU. A step is
 loss, gradient, clipping of the norm at 5, and Adam. torch and JAX have our weights and masks and must have
