@@ -8,8 +8,10 @@ import functools
 import importlib.util
 import pathlib
 
+import numpy as np
 import pytest
 
+from accel.inference import _prior_columns
 from accel.kernels import cuda
 from accel.kernels.rejection_abc import launch as abc_kernel
 from accel.simulators import gaussian_linear, power_law, two_moons
@@ -34,9 +36,11 @@ def nvrtc():
 def log_of(source, options):
     """What the compiler says if it refuses the source; None if it does not."""
     library, program, size = nvrtc(), ctypes.c_void_p(), ctypes.c_size_t()
-    assert library.nvrtcCreateProgram(ctypes.byref(program), source.encode(), b"kernel.cu", 0, None, None) == 0
+    assert library.nvrtcCreateProgram(ctypes.byref(program), source.encode(), b"kernel.cu", 0, None,
+                                      None) == 0
     try:
-        refused = library.nvrtcCompileProgram(program, len(options), (ctypes.c_char_p * len(options))(*map(str.encode, options)))
+        refused = library.nvrtcCompileProgram(program, len(options),
+                                              (ctypes.c_char_p * len(options))(*map(str.encode, options)))
         library.nvrtcGetProgramLogSize(program, ctypes.byref(size))
         log = ctypes.create_string_buffer(size.value)
         library.nvrtcGetProgramLog(program, log)
@@ -54,16 +58,19 @@ pytestmark = [
 @pytest.mark.parametrize("path", sources())
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_it_compiles_as_cupy_would_compile_it(path, dtype):
-    options = ["-arch=compute_90", "--std=c++17", f"-DREAL={cuda.NAMES[dtype]}", *(f"-D{c}" for c in constants(path))]
+    options = ["-arch=compute_90", "--std=c++17", f"-DREAL={cuda.NAMES[dtype]}",
+               *(f"-D{c}" for c in constants(path))]
     log = log_of(cuda.source(path), options)
     assert log is None, log
 
 
 @pytest.mark.parametrize("simulator", [power_law, two_moons, gaussian_linear])
 def test_device_code_of_simulators_compiles_too(simulator):
-    text, values = abc_kernel.program(abc_kernel.flat(simulator.prior), simulator.simulate.device_code)
+    calls, _ = _prior_columns.drawn(simulator.prior, np.dtype(float))
+    text, values = abc_kernel.program(calls, simulator.simulate.device_code)
     for real in ("float", "double"):
-        options = ["-arch=compute_90", "--std=c++17", f"-DREAL={real}", *(f"-D{name}={value}" for name, value in values.items())]
+        options = ["-arch=compute_90", "--std=c++17", f"-DREAL={real}",
+                   *(f"-D{name}={value}" for name, value in values.items())]
         log = log_of(cuda.source("kernels/rejection_abc/rejection_abc.cu", text), options)
         assert log is None, log
 
