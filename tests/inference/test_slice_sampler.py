@@ -23,7 +23,7 @@ def test_moments_of_a_bent_and_skewed_posterior(seed):
 def test_dirichlet_posterior_of_counts(seed):
     """A flat prior on the simplex and counts (1, 4, 0, 12): the posterior is Dirichlet(2, 5, 1, 13)."""
     prior, counts = accel.priors.Dirichlet(np.ones(4)), np.array([1.0, 4.0, 0.0, 12.0])
-    target = accel.inference.run_chains.Target(prior, lambda u: np.log(prior.to_constrained(u)[0]) @ counts)
+    target = accel.inference.target.Target(prior, lambda u: np.log(prior.to_constrained(u)[0]) @ counts)
     draws = accel.inference.run_chains.sample(np.random.default_rng(seed), target, 2000, n_chains=50, n_warmup=100, thin=10)
     exact = stats.dirichlet(counts + 1)
     assert (draws.r_hat < 1.01).all() and draws.ess.min() > 2000
@@ -50,7 +50,7 @@ def test_steps_out_to_the_ends_of_a_slice_by_hand():
 @BOTH
 def test_widths_forget_where_they_started(package):
     """A target a thousand times narrower than the first interval is drawn as well as any, after the warm-up."""
-    target = package.inference.run_chains.Target(package.priors.Normal(0.0, 1.0), lambda u: -0.5 * ((u[:, 0] - 0.3) / 1e-3)**2)
+    target = package.inference.target.Target(package.priors.Normal(0.0, 1.0), lambda u: -0.5 * ((u[:, 0] - 0.3) / 1e-3)**2)
     chains = package.inference.slice_sampler.sample(np.random.default_rng(0), target, np.full((20, 1), 0.3), n_samples=400, n_warmup=30)
     scaled = (chains.u - 0.3) / 1e-3
     ess = package.validation.convergence.effective_sample_size(scaled)[0]
@@ -63,6 +63,6 @@ def test_accel_evaluates_only_what_is_undecided():
         def log_likelihood(u, package=package):
             rows[package] += len(u)
             return -0.5 * ((u[:, 0] - 0.3) / 0.2)**2
-        target = package.inference.run_chains.Target(package.priors.Normal(0.0, 1.0), log_likelihood)
+        target = package.inference.target.Target(package.priors.Normal(0.0, 1.0), log_likelihood)
         package.inference.slice_sampler.sample(np.random.default_rng(0), target, np.zeros((100, 1)), n_samples=50, n_warmup=20)
     assert rows[accel] < 0.4 * rows[reference]
