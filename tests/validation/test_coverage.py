@@ -1,3 +1,4 @@
+"""Credibility against ellipses of known probability, the curve against theory, and posteriors that are wrong as controls."""
 import numpy as np
 import pytest
 from scipy import stats
@@ -53,22 +54,6 @@ def test_p_value_is_scipys_kolmogorov_smirnov_test():
     assert coverage.p_value(found) == pytest.approx(stats.kstest(found, "uniform", method="exact").pvalue, rel=1e-10)
 
 
-def test_tarp_with_a_far_reference_is_the_probability_integral_transform():
-    """In one dimension, everything below the truth is closer to a reference that lies below all samples."""
-    seen = observe(np.random.default_rng(10), 100, 50, 1)
-    found = coverage.tarp(np.random.default_rng(11), seen.samples, seen.truths, np.full((100, 1), -100.0))
-    assert np.array_equal(found, reference.validation.pit.values(np.random.default_rng(11), seen.samples, seen.truths)[:, 0])
-
-
-def test_tarp_is_uniform_for_an_exact_posterior_whatever_the_references(seed):
-    rng = np.random.default_rng((seed, 12))
-    seen = observe(rng, 20_000, 10, 3)
-    for references in (rng.standard_normal((20_000, 3)), np.zeros((20_000, 3)), np.full((20_000, 3), 5.0)):
-        assert stats.kstest(coverage.tarp(rng, seen.samples, seen.truths, references), "uniform").pvalue > 0.001
-    informed = seen.truths + 0.1                                        # the control: references that know the truth
-    assert stats.kstest(coverage.tarp(rng, seen.samples, seen.truths, informed), "uniform").pvalue < 1e-6
-
-
 SAMPLES, TRUTHS, GRID = np.zeros((6, 4)), np.zeros(6), np.linspace(0, 1, 5)
 RNG = np.random.default_rng(0)
 
@@ -80,9 +65,6 @@ RNG = np.random.default_rng(0)
     (lambda c: c.credibility(RNG, SAMPLES[:, :0], TRUTHS), "log_prob_samples: number of entries: expected a whole number"),
     (lambda c: c.credibility(RNG, SAMPLES * np.nan, TRUTHS), r"log_prob_samples: expected numbers or -inf, got NaN or \+inf in 24 of 24"),
     (lambda c: c.credibility(RNG, SAMPLES, TRUTHS + np.inf), r"log_prob_truths: expected numbers or -inf, got NaN or \+inf in 6 of 6"),
-    (lambda c: c.tarp(RNG, SAMPLES[:, :, None], TRUTHS[:, None], TRUTHS), r"references: expected shape \(6, 1\), got \(6,\)"),
-    (lambda c: c.tarp(RNG, SAMPLES[:, :, None], TRUTHS[:, None], TRUTHS[:, None] * np.nan), "references: expected finite numbers"),
-    (lambda c: c.tarp(RNG, SAMPLES[:, :, None], TRUTHS[:, None, None], TRUTHS[:, None]), r"truths: expected shape \(6, 1\)"),
     (lambda c: c.curve(TRUTHS - 1, GRID), r"credibility: expected numbers within \[0, 1\], got some from -1 to -1"),
     (lambda c: c.curve(TRUTHS, GRID - 1), r"grid: expected ascending numbers within \[0, 1\], got 5 of them from -1 to 0"),
     (lambda c: c.p_value(TRUTHS[:, None]), r"credibility: expected shape \(M,\), got \(6, 1\)"),
