@@ -1,4 +1,5 @@
-"""A bent, skewed posterior in a box, whose moments and evidence are known by quadrature: what every sampler must reproduce."""
+"""A bent, skewed posterior in a box, whose moments and evidence are known by quadrature: what every sampler
+must reproduce."""
 import functools
 
 import numpy as np
@@ -30,7 +31,8 @@ def features(theta):
 
 @functools.cache
 def known(power=1.0):
-    """Every feature's expectation, and the log-evidence, of the likelihood to a power: by Gauss and Legendre, 400 nodes a side."""
+    """Every feature's expectation, and the log-evidence, of the likelihood to a power: by Gauss and Legendre,
+    400 nodes a side."""
     node, weight = leggauss(400)
     sides = [(low + high) / 2 + (high - low) / 2 * node for low, high in zip(LOW, HIGH)]
     theta = np.stack(np.meshgrid(*sides, indexing="ij"), axis=-1).reshape(-1, 2)
@@ -45,11 +47,13 @@ def target(package, slope=gradient):
     def log_likelihood_and_grad(u):
         theta, _ = prior.to_constrained(u)
         return log_likelihood(theta), prior.to_constrained_vjp(u, slope(theta))
-    return package.inference.target.Target(prior, lambda u: log_likelihood(prior.to_constrained(u)[0]), log_likelihood_and_grad)
+    return package.inference.target.Target(prior, lambda u: log_likelihood(prior.to_constrained(u)[0]),
+                                           log_likelihood_and_grad)
 
 
 def gaps(draws, package, power=1.0):
-    """By how many standard errors each feature's mean over all chains misses what is known, (8,); the errors from its own ESS."""
+    """By how many standard errors each feature's mean over all chains misses what is known, (8,); the errors
+    from its own ESS."""
     prior, (n_chains, n, dim) = package.priors.BoxUniform(LOW, HIGH), draws.chains.u.shape
     values = features(prior.to_constrained(draws.chains.u.reshape(-1, dim))[0])
     ess = package.validation.convergence.effective_sample_size(values.reshape(n_chains, n, -1))

@@ -11,7 +11,8 @@ BOTH = pytest.mark.parametrize("package", [reference, accel])
 @BOTH
 @pytest.mark.parametrize(("covariance", "message"), [
     (np.array([1.0, 0.0, 1.0, 1.0]), "covariance: expected positive variances, got 0 as the smallest"),
-    (np.diag([1.0, -1.0, 1.0, 1.0]), "covariance: expected a positive definite matrix, got one with the smallest eigenvalue -1"),
+    (np.diag([1.0, -1.0, 1.0, 1.0]),
+     "covariance: expected a positive definite matrix, got one with the smallest eigenvalue -1"),
     (np.triu(np.ones((4, 4))), "covariance: expected a symmetric matrix"),
     (np.full(4, np.inf), "covariance: expected finite"),
     (np.ones((3, 4)), r"covariance: expected shape \(D, D\), got \(3, 4\)"),

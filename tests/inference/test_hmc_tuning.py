@@ -12,7 +12,8 @@ BOTH = pytest.mark.parametrize("package", [reference, accel])
 
 @BOTH
 def test_step_size_by_hand(package):
-    """ε₁ = 1, misses 0.2 and −0.1: h = 0.2/11, then (11/12) 0.2/11 − 0.1/12 = 1/120; log ε = log 10 − 20 √t h."""
+    """ε₁ = 1, misses 0.2 and −0.1: h = 0.2/11, then (11/12) 0.2/11 − 0.1/12 = 1/120; log ε = log 10 − 20 √t
+    h."""
     tuning = package.inference.hmc_tuning.StepSize(1.0)
     assert tuning.epsilon == 1.0
     first = tuning.tuned(0.2)
@@ -20,7 +21,8 @@ def test_step_size_by_hand(package):
     assert first.settled().epsilon == pytest.approx(first.epsilon)
     second = first.tuned(-0.1)
     assert np.log(second.epsilon) == pytest.approx(2.302585 - 0.235702, abs=2e-6)
-    assert np.log(second.settled().epsilon) == pytest.approx(0.594604 * 2.066883 + 0.405396 * 1.938949, abs=2e-6)
+    settled = 0.594604 * 2.066883 + 0.405396 * 1.938949
+    assert np.log(second.settled().epsilon) == pytest.approx(settled, abs=2e-6)
 
 
 @BOTH
@@ -43,8 +45,10 @@ def test_first_step_size_lies_beside_the_edge(package, edge):
 @BOTH
 def test_variance_is_numpys_drawn_towards_a_thousandth(package):
     u = np.random.default_rng(0).normal(0, (0.1, 3.0), (400, 2))
-    np.testing.assert_allclose(package.inference.hmc_tuning.pooled_variance(u), (400 * u.var(axis=0) + 5 * 1e-3) / 405, rtol=1e-13)
-    np.testing.assert_allclose(package.inference.hmc_tuning.pooled_variance(np.ones((5, 1))), [5e-4], rtol=1e-14)
+    np.testing.assert_allclose(package.inference.hmc_tuning.pooled_variance(u),
+                               (400 * u.var(axis=0) + 5 * 1e-3) / 405, rtol=1e-13)
+    np.testing.assert_allclose(package.inference.hmc_tuning.pooled_variance(np.ones((5, 1))), [5e-4],
+                               rtol=1e-14)
 
 
 @BOTH

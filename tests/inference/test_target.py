@@ -16,7 +16,8 @@ def normal_target(package, *likelihood):
 @BOTH
 def test_it_adds_the_priors_density_of_u(package):
     u = np.array([[0.3, -1.0], [0.0, 2.0]])
-    target = normal_target(package, lambda u: 7 * u[:, 0], lambda u: (7 * u[:, 0], np.array([7.0, 0.0]) + 0 * u))
+    target = normal_target(package, lambda u: 7 * u[:, 0],
+                           lambda u: (7 * u[:, 0], np.array([7.0, 0.0]) + 0 * u))
     expected = 7 * u[:, 0] + stats.norm.logpdf(u).sum(axis=1)
     np.testing.assert_allclose(target.log_prob(u), expected, rtol=1e-14)
     log_prob, grad = target.log_prob_and_grad(u)
@@ -58,4 +59,5 @@ def test_what_prior_and_likelihood_return_is_not_changed(package):
     for _ in range(2):
         assert target.log_prob(np.zeros((2, 1))).tolist() == [1.5, 1.5]
         assert target.log_prob_and_grad(np.zeros((2, 1)))[1].tolist() == [[4.0], [5.0]]
-    assert likelihood.tolist() == [1.0, 2.0] and prior.value.tolist() == [0.5, -0.5] and (prior.slope == 1).all()
+    assert likelihood.tolist() == [1.0, 2.0] and prior.value.tolist() == [0.5, -0.5]
+    assert (prior.slope == 1).all()

@@ -1,4 +1,5 @@
-"""Ranks counted by hand and by a loop, blocks that change nothing, and uniform values for discrete laws too."""
+"""Ranks counted by hand and by a loop, blocks that change nothing, and uniform values for discrete laws
+too."""
 import numpy as np
 import pytest
 from scipy import stats
@@ -28,9 +29,11 @@ def test_counts_are_those_of_a_loop(package, monkeypatch):
 @BOTH
 def test_a_value_lies_in_the_gap_of_its_rank(package):
     counts, ties, samples = np.array([[0], [3], [9]]), np.array([[0], [2], [0]]), np.zeros((3, 9, 1))
-    drawn = np.stack([package.numerics.ranks.randomised(np.random.default_rng(k), counts, ties, samples)[:, 0] for k in range(500)])
+    drawn = np.stack([package.numerics.ranks.randomised(np.random.default_rng(k), counts, ties,
+                                                        samples)[:, 0] for k in range(500)])
     low, high = np.array([0, 3, 9]) / 10, np.array([1, 6, 10]) / 10
-    assert (drawn >= low).all() and (drawn <= high).all() and (np.ptp(drawn, axis=0) > 0.9 * (high - low)).all()
+    assert (drawn >= low).all() and (drawn <= high).all()
+    assert (np.ptp(drawn, axis=0) > 0.9 * (high - low)).all()
 
 
 @BOTH
@@ -41,4 +44,4 @@ def test_values_of_a_coin_are_uniform(package, seed):
     below, equal = package.numerics.ranks.count_below(draws[:, 1:], draws[:, 0])
     v = package.numerics.ranks.randomised(rng, below, equal, draws[:, 1:])
     assert stats.kstest(v[:, 0], "uniform").pvalue > 0.001
-    assert stats.kstest(below[:, 0] / 8, "uniform").pvalue < 1e-6                                   # the control: r/L
+    assert stats.kstest(below[:, 0] / 8, "uniform").pvalue < 1e-6                           # the control: r/L

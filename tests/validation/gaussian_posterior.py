@@ -2,8 +2,8 @@
 
     θ_d ~ N(0, τ²),  x_d | θ_d ~ N(θ_d, σ²)   →   θ_d | x_d ~ N(κ x_d, κ σ²),  κ = τ² / (τ² + σ²)
 
-independently for each parameter, with its own σ. A defect changes the last step alone: the posterior's standard deviation is
-multiplied by `width`, and its mean moves by `bias` of the exact standard deviations.
+independently for each parameter, with its own σ. A defect changes the last step alone: the posterior's
+standard deviation is multiplied by `width`, and its mean moves by `bias` of the exact standard deviations.
 """
 from typing import NamedTuple
 
@@ -12,7 +12,8 @@ from scipy.stats import binom
 
 __all__ = ["Observations", "DEFECTS", "observe", "false_alarm_band"]
 
-DEFECTS = {"exact": {}, "20 % too narrow": {"width": 0.8}, "25 % too wide": {"width": 1.25}, "half a sigma of bias": {"bias": 0.5}}
+DEFECTS = {"exact": {}, "20 % too narrow": {"width": 0.8}, "25 % too wide": {"width": 1.25},
+           "half a sigma of bias": {"bias": 0.5}}
 
 
 class Observations(NamedTuple):
@@ -33,7 +34,8 @@ def observe(rng, m, n_samples, dim, *, width=1.0, bias=0.0):
     std = width * np.sqrt(kappa) * sigma
     mean = kappa * x + bias * np.sqrt(kappa) * sigma
     samples = mean[:, None, :] + std * rng.standard_normal((m, n_samples, dim))
-    log_prob_samples, log_prob_truths = (_log_prob(theta, centre, std) for theta, centre in ((samples, mean[:, None, :]), (truths, mean)))
+    log_prob_samples, log_prob_truths = (_log_prob(theta, centre, std)
+                                         for theta, centre in ((samples, mean[:, None, :]), (truths, mean)))
     return Observations(samples, truths, log_prob_samples, log_prob_truths, mean, std)
 
 

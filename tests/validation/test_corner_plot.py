@@ -1,4 +1,5 @@
-"""The drawing: contours where the mass is, a legend of what there is, and what is said where matplotlib is missing."""
+"""The drawing: contours where the mass is, a legend of what there is, and what is said where matplotlib is
+missing."""
 import sys
 
 import numpy as np
@@ -32,5 +33,6 @@ def test_legend_names_what_is_drawn(package):
 @pytest.mark.parametrize("package", (reference, accel), ids=("reference", "accel"))
 def test_missing_matplotlib_is_named(package, monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
-    with pytest.raises(ImportError, match=r"corner.plot needs matplotlib.*pip install 'diptych\[experiments\]'"):
+    with pytest.raises(ImportError,
+                       match=r"corner.plot needs matplotlib.*pip install 'diptych\[experiments\]'"):
         package.validation.corner.plot(gaussian(5, 50))

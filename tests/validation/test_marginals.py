@@ -18,13 +18,16 @@ def gaussian(seed, n):
 
 
 def test_six_samples_counted_by_hand():
-    """Bins of width 1 and 2; two samples on inner edges go up, one on the outer edge stays in, one lies outside."""
+    """Bins of width 1 and 2; two samples on inner edges go up, one on the outer edge stays in, one lies
+    outside."""
     samples = np.array([[0.5, 1.0], [1.0, 1.0], [1.5, 3.0], [2.0, 4.0], [0.5, 2.0], [2.5, 1.0]])
     found = marginals.histograms(samples, ranges=[[0, 2], [0, 4]], n_bins=2, masses=(0.3, 0.5, 0.8, 0.9))
     assert found.edges.tolist() == [[0, 1, 2], [0, 2, 4]]
     assert_close(found.density, np.array([[2 / 6, 3 / 6], [3 / 12, 3 / 12]]))
-    assert_close(found.joint[0], np.array([[1, 1], [1, 2]]) / 12)           # rows: the second parameter, columns: the first
-    assert_close(found.levels[0], np.array([2, 1, 1, 0]) / 12)              # 2, 3, 4 and 5 of 6 samples: the bins hold 2, 1, 1, 1
+    # rows: the second parameter, columns: the first
+    assert_close(found.joint[0], np.array([[1, 1], [1, 2]]) / 12)
+    # 2, 3, 4 and 5 of 6 samples: the bins hold 2, 1, 1, 1
+    assert_close(found.levels[0], np.array([2, 1, 1, 0]) / 12)
 
 
 def test_densities_of_a_gaussian(seed):
@@ -39,12 +42,14 @@ def test_densities_of_a_gaussian(seed):
         mesh = np.stack(np.meshgrid(centres[i], centres[j], indexing="ij"), axis=-1)
         density = stats.multivariate_normal.pdf(mesh, exact.mean[[i, j]], COVARIANCE[np.ix_([i, j], [i, j])])
         noise = np.sqrt(density.max() / (n * width[i] * width[j]))
-        assert np.abs(found.joint[p] - density).max() < 6 * noise + 0.015 * density.max()      # the second term: bins are not points
+        # the second term: bins are not points
+        assert np.abs(found.joint[p] - density).max() < 6 * noise + 0.015 * density.max()
 
 
 def test_levels_of_a_gaussian_are_known_in_closed_form(seed):
     """p ≥ t on the ellipse that holds the mass m = 1 − exp(−r²/2), so that t = (1 − m) times the peak."""
-    found = marginals.histograms(gaussian(seed, 400_000), ranges=[[-3, 4], [-5.5, 3.5], [-0.5, 4.5]], n_bins=35, masses=(0.393, 0.68, 0.865))
+    found = marginals.histograms(gaussian(seed, 400_000), ranges=[[-3, 4], [-5.5, 3.5], [-0.5, 4.5]],
+                                 n_bins=35, masses=(0.393, 0.68, 0.865))
     for (i, j), levels in zip(PAIRS, found.levels):
         peak = 1 / (2 * np.pi * np.sqrt(np.linalg.det(COVARIANCE[np.ix_([i, j], [i, j])])))
         assert np.abs(levels / peak - (1 - np.array([0.393, 0.68, 0.865]))).max() < 0.03
@@ -62,7 +67,8 @@ def test_bins_above_a_level_hold_the_mass_and_no_bin_too_many(smoothing, seed):
 
 def test_smoothing_loses_no_mass_and_widens_by_s_bins(seed):
     samples = gaussian(seed, 5000)
-    sharp, smooth = (marginals.histograms(samples, ranges=[[-8, 9], [-12, 10], [-4, 8]], n_bins=60, smoothing=s) for s in (0.0, 2.0))
+    sharp, smooth = (marginals.histograms(samples, ranges=[[-8, 9], [-12, 10], [-4, 8]], n_bins=60,
+                                          smoothing=s) for s in (0.0, 2.0))
     for d in range(3):
         centres, width = (sharp.edges[d, 1:] + sharp.edges[d, :-1]) / 2, sharp.edges[d, 1] - sharp.edges[d, 0]
         assert smooth.density[d].sum() * width == pytest.approx(1, abs=1e-12)
@@ -83,7 +89,7 @@ def test_samples_outside_the_ranges_count_as_outside(seed):
     samples = gaussian(seed, 10_000)
     found = marginals.histograms(samples, ranges=[[0.5, 9], [-9, 9], [-9, 9]], n_bins=10, masses=(0.3, 0.9))
     assert found.density[0].sum() * 0.85 == pytest.approx(np.mean(samples[:, 0] >= 0.5))
-    assert found.levels[0, 0] > 0 == found.levels[0, 1]                     # half of the samples: 0.9 cannot be enclosed
+    assert found.levels[0, 0] > 0 == found.levels[0, 1]          # half of the samples: 0.9 cannot be enclosed
     assert found.levels[2, 1] > 0
 
 
@@ -94,13 +100,16 @@ SAMPLES = np.random.default_rng(6).standard_normal((20, 2))
 @pytest.mark.parametrize(("call", "message"), (
     (lambda c: c.histograms(SAMPLES[:, 0]), r"samples: expected shape \(N, D\), got \(20,\)"),
     (lambda c: c.histograms(SAMPLES * np.nan), "samples: expected finite numbers"),
-    (lambda c: c.histograms(SAMPLES[:1]), "samples: number of rows: expected a whole number of at least 2, got 1"),
+    (lambda c: c.histograms(SAMPLES[:1]),
+     "samples: number of rows: expected a whole number of at least 2, got 1"),
     (lambda c: c.histograms(SAMPLES * [1, 0]), "ranges: expected low < high, got 0 and 0 for parameter 1"),
     (lambda c: c.histograms(SAMPLES, ranges=[[0, 1]]), r"ranges: expected shape \(2, 2\), got \(1, 2\)"),
-    (lambda c: c.histograms(SAMPLES, ranges=[[0, 1], [2, 1]]), "ranges: expected low < high, got 2 and 1 for parameter 1"),
+    (lambda c: c.histograms(SAMPLES, ranges=[[0, 1], [2, 1]]),
+     "ranges: expected low < high, got 2 and 1 for parameter 1"),
     (lambda c: c.histograms(SAMPLES, n_bins=1), "n_bins: expected a whole number of at least 2, got 1"),
     (lambda c: c.histograms(SAMPLES, smoothing=-1), "smoothing: expected a positive finite number, got -1"),
-    (lambda c: c.histograms(SAMPLES, masses=(0.5, 1.0)), "masses: expected a probability between 0 and 1, got 1.0"),
+    (lambda c: c.histograms(SAMPLES, masses=(0.5, 1.0)),
+     "masses: expected a probability between 0 and 1, got 1.0"),
 ))
 def test_bad_input_is_refused(package, call, message):
     with pytest.raises(ValueError, match=message):

@@ -28,7 +28,7 @@ def test_values_are_uniform_for_an_exact_posterior_however_few_the_samples(n_sam
     seen = observe(np.random.default_rng((seed, 3)), 20_000, n_samples, 1)
     v = pit.values(np.random.default_rng((seed, 4)), seen.samples, seen.truths)[:, 0]
     assert stats.kstest(v, "uniform").pvalue > 0.001
-    fixed = np.mean(seen.samples < seen.truths[:, None, :], axis=1)[:, 0]            # the control: r/L, not randomised
+    fixed = np.mean(seen.samples < seen.truths[:, None, :], axis=1)[:, 0]   # the control: r/L, not randomised
     assert stats.kstest(fixed, "uniform").pvalue < 1e-6
 
 
@@ -41,7 +41,8 @@ def test_values_are_uniform_where_a_discrete_parameter_ties(seed):
 
 
 @pytest.mark.parametrize(("defect", "name"), (("exact", "calibrated"), ("20 % too narrow", "under-dispersed"),
-                                              ("25 % too wide", "over-dispersed"), ("half a sigma of bias", "biased")))
+                                              ("25 % too wide", "over-dispersed"),
+                                              ("half a sigma of bias", "biased")))
 def test_signature_names_the_defect(defect, name, seed):
     rng = np.random.default_rng((seed, 12))
     seen = observe(rng, 500, 99, 100, **DEFECTS[defect])
@@ -49,7 +50,7 @@ def test_signature_names_the_defect(defect, name, seed):
     n_right = sum(signature.name == name for signature in found)
     assert n_right >= (100 - false_alarm_band(100, 0.05)[1] if name == "calibrated" else 80)
     if name == "biased":
-        assert all(signature.bias < 0 for signature in found)                                    # the truths lie below the posterior
+        assert all(signature.bias < 0 for signature in found)             # the truths lie below the posterior
 
 
 def test_signature_of_a_posterior_that_misses_altogether_is_biased():
@@ -67,14 +68,22 @@ SAMPLES, TRUTHS = np.zeros((30, 5, 2)), np.zeros((30, 2))
 
 @pytest.mark.parametrize("package", (reference, accel), ids=("reference", "accel"))
 @pytest.mark.parametrize(("call", "message"), (
-    (lambda pit: pit.values(np.random.default_rng(0), SAMPLES, TRUTHS[:, :1]), r"truths: expected shape \(30, 2\), got \(30, 1\)"),
-    (lambda pit: pit.values(np.random.default_rng(0), SAMPLES[0], TRUTHS), r"samples: expected shape \(M, L, D\), got \(5, 2\)"),
-    (lambda pit: pit.values(np.random.default_rng(0), SAMPLES * np.nan, TRUTHS), "samples: expected finite numbers"),
-    (lambda pit: pit.values(np.random.default_rng(0), SAMPLES, TRUTHS + np.inf), "truths: expected finite numbers"),
-    (lambda pit: pit.values(np.random.default_rng(0), SAMPLES[:, :0], TRUTHS), "samples of each observation: expected a whole number"),
-    (lambda pit: pit.values(np.random.default_rng(0), SAMPLES[:0], TRUTHS[:0]), "observations: expected a whole number"),
-    (lambda pit: pit.values(np.random.default_rng(0), SAMPLES.astype(str), TRUTHS), "samples: expected real numbers"),
-    (lambda pit: pit.signatures(TRUTHS[:19]), "values: number of rows: expected a whole number of at least 20, got 19"),
+    (lambda pit: pit.values(np.random.default_rng(0), SAMPLES, TRUTHS[:, :1]),
+     r"truths: expected shape \(30, 2\), got \(30, 1\)"),
+    (lambda pit: pit.values(np.random.default_rng(0), SAMPLES[0], TRUTHS),
+     r"samples: expected shape \(M, L, D\), got \(5, 2\)"),
+    (lambda pit: pit.values(np.random.default_rng(0), SAMPLES * np.nan, TRUTHS),
+     "samples: expected finite numbers"),
+    (lambda pit: pit.values(np.random.default_rng(0), SAMPLES, TRUTHS + np.inf),
+     "truths: expected finite numbers"),
+    (lambda pit: pit.values(np.random.default_rng(0), SAMPLES[:, :0], TRUTHS),
+     "samples of each observation: expected a whole number"),
+    (lambda pit: pit.values(np.random.default_rng(0), SAMPLES[:0], TRUTHS[:0]),
+     "observations: expected a whole number"),
+    (lambda pit: pit.values(np.random.default_rng(0), SAMPLES.astype(str), TRUTHS),
+     "samples: expected real numbers"),
+    (lambda pit: pit.signatures(TRUTHS[:19]),
+     "values: number of rows: expected a whole number of at least 20, got 19"),
     (lambda pit: pit.signatures(TRUTHS, level=-1), "level: expected a positive finite number"),
 ))
 def test_bad_input_is_refused(package, call, message):

@@ -1,7 +1,8 @@
-"""Every p-value's false-alarm rate on an exact posterior, and its power against wrong ones: the figures on the modules' pages.
+"""Every p-value's false-alarm rate on an exact posterior, and its power against wrong ones: the figures on
+the modules' pages.
 
-Share of repetitions with p < 0.05 (400 of the exact posterior, 200 of a wrong one, seed 0; L = 99 samples), as
-`python -m tests.validation.test_power` prints it:
+Share of repetitions with p < 0.05 (400 of the exact posterior, 200 of a wrong one, seed 0; L = 99 samples),
+as `python -m tests.validation.test_power` prints it:
 
                                   exact    20 % too narrow    half a sigma of bias
     observations M                  500       500     200       500     500     500
@@ -41,7 +42,8 @@ MEANT_FOR_BIAS = ("pit: KS", "pit: Neyman, k = 2", "pit: Neyman, k = 4", "sbc: �
 
 
 def p_values(rng, m, dim, defect):
-    """The p-value of each test on one set of observations; of the tests of each parameter, the first parameter's."""
+    """The p-value of each test on one set of observations; of the tests of each parameter, the first
+    parameter's."""
     seen = observe(rng, m, N_SAMPLES, dim, **defect)
     v, ranks = pit.values(rng, seen.samples, seen.truths), sbc.ranks(rng, seen.samples, seen.truths)
     about, aside = rng.standard_normal((m, dim)), np.full((m, dim), -20.0)
@@ -51,7 +53,8 @@ def p_values(rng, m, dim, defect):
         "pit: Neyman, k = 4": pit.neyman_p_values(v)[0],
         "sbc: χ², B = 10": sbc.p_values(ranks, N_SAMPLES, n_bins=10)[0],
         "sbc: χ², B = 20": sbc.p_values(ranks, N_SAMPLES)[0],
-        "coverage: highest density": coverage.p_value(coverage.credibility(rng, seen.log_prob_samples, seen.log_prob_truths)),
+        "coverage: highest density": coverage.p_value(coverage.credibility(rng, seen.log_prob_samples,
+                                                                           seen.log_prob_truths)),
         "tarp: ρ about": coverage.p_value(tarp.credibility(rng, seen.samples, seen.truths, about)),
         "tarp: ρ aside": coverage.p_value(tarp.credibility(rng, seen.samples, seen.truths, aside)),
     }
@@ -78,8 +81,10 @@ def test_false_alarms_of_every_p_value_lie_in_their_binomial_band(seed):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("setting", "meant", "families"), (("narrow", MEANT_FOR_WIDTH, {"pit", "sbc", "coverage"}),
-                                                            ("biased", MEANT_FOR_BIAS, {"pit", "sbc", "tarp"})))
+@pytest.mark.parametrize(("setting", "meant", "families"),
+                         (("narrow", MEANT_FOR_WIDTH, {"pit", "sbc", "coverage"}),
+                          ("biased", MEANT_FOR_BIAS,
+                           {"pit", "sbc", "tarp"})))
 def test_power_exceeds_four_fifths_in_every_family(setting, meant, families, seed):
     for test in meant:
         assert power(setting, seed, test) > 0.8, test
@@ -88,14 +93,17 @@ def test_power_exceeds_four_fifths_in_every_family(setting, meant, families, see
 
 @pytest.mark.slow
 def test_kolmogorov_and_smirnov_see_a_wrong_width_badly(seed):
-    """They reach 0.88 at M = 500 although the curve moves by less than the band is wide, and fail at M = 200, where Neyman does not."""
+    """They reach 0.88 at M = 500 although the curve moves by less than the band is wide, and fail at M = 200,
+    where Neyman does not."""
     assert 0.75 < power("narrow", seed, "pit: KS") < power("narrow", seed, "pit: Neyman, k = 4")
-    assert power("narrow, few", seed, "pit: KS") < 0.5 < 0.85 < power("narrow, few", seed, "pit: Neyman, k = 4")
+    assert power("narrow, few", seed, "pit: KS") < 0.5
+    assert power("narrow, few", seed, "pit: Neyman, k = 4") > 0.85
 
 
 @pytest.mark.slow
 def test_coverage_sees_a_bias_badly(seed):
-    """Highest-density regions take it for a wrong width, and lose it among unbiased parameters; references about cancel it."""
+    """Highest-density regions take it for a wrong width, and lose it among unbiased parameters; references
+    about cancel it."""
     assert power("biased, one parameter", seed, "coverage: highest density") < 0.9
     assert power("biased in one of ten", seed, "coverage: highest density") < 0.4
     assert power("biased", seed, "tarp: ρ about") < 0.7

@@ -27,7 +27,8 @@ def test_curve_leaves_the_band_exactly_when_kolmogorov_and_smirnov_reject(seed):
     rng, n, level, decisions = np.random.default_rng((seed, 8)), 60, 0.9, []
     for power in np.linspace(0.8, 1.25, 120):
         v = rng.random((n, 1))**power
-        corners = np.sort(np.concatenate(([0.0], v[:, 0], np.nextafter(v[:, 0], 0), [1.0])))     # F jumps at each value
+        # F jumps at each value
+        corners = np.sort(np.concatenate(([0.0], v[:, 0], np.nextafter(v[:, 0], 0), [1.0])))
         curve, limits = uniformity.curve(v, corners)[:, 0], uniformity.band(n, corners, level=level)
         leaves = np.any((curve < limits.lower) | (curve > limits.upper))
         assert leaves == (uniformity.ks_p_values(v)[0] < 1 - level)
@@ -41,7 +42,7 @@ def test_band_holds_uniform_curves_with_its_probability(seed):
     n_outside = np.any((curves < limits.lower[:, None]) | (curves > limits.upper[:, None]), axis=0).sum()
     low, high = false_alarm_band(n_curves, 0.2)
     assert low <= n_outside <= high
-    pointwise = stats.norm.ppf(0.9) * np.sqrt(grid * (1 - grid) / n)                             # the control: a pointwise band
+    pointwise = stats.norm.ppf(0.9) * np.sqrt(grid * (1 - grid) / n)           # the control: a pointwise band
     assert np.any(np.abs(curves - grid[:, None]) > pointwise[:, None], axis=0).sum() > 2 * high
 
 
@@ -57,7 +58,8 @@ def test_neyman_p_value_of_a_hand_worked_sample():
     v = np.array([0.0] * 4 + [0.5] * 12 + [1.0] * 9)[:, None]
     z1, z2 = np.sqrt(3 / 25) * 5, np.sqrt(5 / 25) * (13 - 6)
     assert_close(uniformity.neyman_p_values(v, order=1), [stats.norm.sf(z1) * 2], terms=25)
-    assert_close(uniformity.neyman_p_values(v, order=2), [np.exp(-(z1**2 + z2**2) / 2)], terms=25)      # the tail of χ²₂
+    # the tail of χ²₂
+    assert_close(uniformity.neyman_p_values(v, order=2), [np.exp(-(z1**2 + z2**2) / 2)], terms=25)
 
 
 @pytest.mark.parametrize("m", (20, 500))
@@ -69,7 +71,8 @@ def test_neyman_false_alarms(m, order, seed):
 
 
 def test_a_width_that_is_20_per_cent_off_moves_the_curve_by_less_than_the_band():
-    """The numbers in the docstring of `pit`: sup |Φ(0.8 z) − Φ(z)| = 0.054 with 500 values in a band of half-width 0.060."""
+    """The numbers in the docstring of `pit`: sup |Φ(0.8 z) − Φ(z)| = 0.054 with 500 values in a band of
+    half-width 0.060."""
     z = np.linspace(-5, 5, 100_001)
     assert np.abs(stats.norm.cdf(0.8 * z) - stats.norm.cdf(z)).max() == pytest.approx(0.054, abs=5e-4)
     assert uniformity.band(500, np.array([0.5])).upper[0] - 0.5 == pytest.approx(0.060, abs=5e-4)
@@ -80,14 +83,17 @@ VALUES, GRID = np.zeros((30, 2)), np.linspace(0, 1, 5)
 
 @pytest.mark.parametrize("package", (reference, accel), ids=("reference", "accel"))
 @pytest.mark.parametrize(("call", "message"), (
-    (lambda u: u.curve(VALUES + 1.5, GRID), r"values: expected numbers within \[0, 1\], got some from 1.5 to 1.5"),
+    (lambda u: u.curve(VALUES + 1.5, GRID),
+     r"values: expected numbers within \[0, 1\], got some from 1.5 to 1.5"),
     (lambda u: u.curve(VALUES, GRID[::-1]), "grid: expected ascending"),
-    (lambda u: u.curve(VALUES[:0], GRID), "values: number of rows: expected a whole number of at least 1, got 0"),
+    (lambda u: u.curve(VALUES[:0], GRID),
+     "values: number of rows: expected a whole number of at least 1, got 0"),
     (lambda u: u.band(0, GRID), "n: expected a whole number"),
     (lambda u: u.band(10, GRID, level=1.0), "level: expected a probability"),
     (lambda u: u.ks_p_values(VALUES[:, 0]), r"values: expected shape \(M, D\), got \(30,\)"),
     (lambda u: u.ks_p_values(VALUES * np.nan), "values: expected finite numbers"),
-    (lambda u: u.neyman_p_values(VALUES[:19]), "values: number of rows: expected a whole number of at least 20, got 19"),
+    (lambda u: u.neyman_p_values(VALUES[:19]),
+     "values: number of rows: expected a whole number of at least 20, got 19"),
     (lambda u: u.neyman_p_values(VALUES, order=0), "order: expected a whole number"),
 ))
 def test_bad_input_is_refused(package, call, message):
