@@ -22,8 +22,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from accel.runtime.protocols import Array, Rng, Target
-from accel.priors.constants import like
-from accel.device import to_host
+from accel.device import like, to_host
 from accel.inference import chains, target_checks
 from accel.inference.chains import State
 

@@ -32,8 +32,7 @@ import numpy as np
 
 from accel.runtime import checks
 from accel.runtime.protocols import Array, Prior, Rng
-from accel.priors.constants import like
-from accel.device import array_module
+from accel.device import array_module, like
 from accel.inference import hmc, run_chains, slice_sampler
 from accel.inference.covariance import check_covariance
 

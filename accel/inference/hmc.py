@@ -27,8 +27,7 @@ import numpy as np
 
 from accel.runtime import checks
 from accel.runtime.protocols import Array, Rng, Target
-from accel.priors.constants import like
-from accel.device import array_module
+from accel.device import array_module, like
 from accel.inference import chains, hmc_tuning, target_checks
 from accel.inference.chains import NotFinite, State
 

@@ -21,8 +21,7 @@ from collections.abc import Iterator
 
 from accel.runtime import checks
 from accel.runtime.protocols import Array, Rng, Target
-from accel.priors.constants import like
-from accel.device import array_module
+from accel.device import array_module, like
 from accel.inference import chains, target_checks
 from accel.inference.chains import State
 

@@ -20,8 +20,7 @@ import numpy as np
 
 from accel.runtime import checks
 from accel.runtime.protocols import Array, Rng
-from accel.priors.constants import like
-from accel.device import to_host
+from accel.device import like, to_host
 from accel.inference.chains import NonFiniteTargetError, NotFinite
 from accel.inference.target import Target
 

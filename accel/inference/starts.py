@@ -17,8 +17,7 @@ import numpy as np
 
 from accel.runtime import checks
 from accel.runtime.protocols import Array, Rng
-from accel.priors.constants import like
-from accel.device import array_module
+from accel.device import array_module, like
 from accel.inference.target import Target
 
 __all__ = ["draw"]

@@ -20,8 +20,7 @@ import numpy as np
 
 from accel.runtime import checks
 from accel.runtime.protocols import Array, Prior
-from accel.priors.constants import like
-from accel.device import array_module
+from accel.device import array_module, like
 
 __all__ = ["Target"]
 

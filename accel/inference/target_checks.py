@@ -6,8 +6,7 @@ import numpy as np
 
 from accel.runtime import checks
 from accel.runtime.protocols import Array, Rng, Target
-from accel.priors.constants import like
-from accel.device import array_module, to_host
+from accel.device import array_module, like, to_host
 from accel.inference.chains import NotFinite
 
 __all__ = []

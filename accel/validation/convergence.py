@@ -22,8 +22,7 @@ import numpy as np
 
 from accel.runtime import checks
 from accel.runtime.protocols import Array
-from accel.priors.constants import special
-from accel.device import array_module, to_host
+from accel.device import array_module, special, to_host
 
 __all__ = ["r_hat", "effective_sample_size"]
 

@@ -12,26 +12,26 @@ import numpy as np
 import torch
 
 from accel import device
-from accel.runtime.tree import packed, ravel, tree_map
-from accel.generative import langevin, score_matching
+from accel.runtime.tree import frozen, ravel, tree_map
+from accel.generative import langevin, score_matching, score_network
 from experiments.bench import peers, timing
 
 DIM, HIDDEN, BATCH, STEPS, LEVELS = 2, (128, 128), 512, 20, 10
-SIGMAS = score_matching.ladder(3.0, 0.05, LEVELS).astype(np.float32)
+SIGMAS = score_matching.noise_levels(3.0, 0.05, LEVELS).astype(np.float32)
 PARTICLES, STEPS_PER_LEVEL, STEP = 10_000, 100, 2e-4
 
 
 class Model:
     @staticmethod
-    def loss_and_grad(params, x, u, epsilon):
-        return score_matching.loss_and_grad(params, x, u, epsilon, sigmas=SIGMAS)
+    def write_grads(params, grads, x, u, epsilon):
+        return score_matching.write_grads(params, grads, x, u, epsilon, sigmas=SIGMAS)
 
 
 def run(xp, quick):
     torch.set_num_threads(1)
     rng = np.random.default_rng(0)
     params = score_matching.init_params(rng, dim=DIM, hidden=HIDDEN)
-    params = packed(tree_map(lambda layer: (layer + 0.05 * rng.standard_normal(layer.shape)).astype(np.float32), params))
+    params = frozen(tree_map(lambda layer: (layer + 0.05 * rng.standard_normal(layer.shape)).astype(np.float32), params))
     data = (rng.standard_normal((STEPS, BATCH, DIM), np.float32), rng.random((STEPS, BATCH), np.float32),
             rng.standard_normal((STEPS, BATCH, DIM), np.float32))
     net, weights = torch_net(params), [jnp.asarray(layer) for layer in params["layers"]]
@@ -84,7 +84,7 @@ def torch_net(params):
 
 def torch_score(net, x, sigma):
     """s(x, σ) for x (…, D) and σ (…, 1), for data of variance one."""
-    tau2 = torch.from_numpy(score_matching.TAU.astype(np.float32))**2
+    tau2 = torch.from_numpy(score_network.TAU.astype(np.float32))**2
     a = torch.rsqrt(1 + sigma**2)
     told = ((sigma**2 - tau2) / (sigma**2 + tau2)).expand(*x.shape[:-1], len(tau2))
     return -a**2 * x + a * torch.sqrt(a / sigma) * net(torch.cat((a * x, told), dim=-1))
@@ -111,7 +111,7 @@ def torch_chain(net, start):
 
 
 def jax_score(weights, x, sigma):
-    tau2 = jnp.asarray(score_matching.TAU, jnp.float32)**2
+    tau2 = jnp.asarray(score_network.TAU, jnp.float32)**2
     a = jax.lax.rsqrt(1 + sigma**2)
     told = jnp.broadcast_to((sigma**2 - tau2) / (sigma**2 + tau2), (*x.shape[:-1], len(tau2)))
     h = jnp.concatenate((a * x, told), axis=-1)

@@ -8,7 +8,7 @@ import pytest
 import accel
 import reference
 from reference.inference import emcee_sampler, run_chains
-from tests.inference import posteriors
+from tests.support import posteriors
 
 BOTH = pytest.mark.parametrize("package", [reference, accel])
 

@@ -6,7 +6,7 @@ import pytest
 import accel
 import reference
 from reference.inference import metropolis
-from tests.inference import posteriors
+from tests.support import posteriors
 
 BOTH = pytest.mark.parametrize("package", [reference, accel])
 MEAN, COVARIANCE = np.array([0.5, -1.0]), np.array([[0.6, 0.5], [0.5, 1.2]])

@@ -10,7 +10,7 @@ import accel
 import reference
 from reference.inference import nested_sampler
 from reference.inference.target import Target
-from tests.inference import posteriors
+from tests.support import posteriors
 
 BOTH = pytest.mark.parametrize("package", [reference, accel])
 

@@ -9,7 +9,7 @@ from scipy import stats
 import accel
 import reference
 from tests.agreement.backends import accel_backends, uses_cuda
-from tests.inference import posteriors
+from tests.support import posteriors
 
 BOTH = pytest.mark.parametrize("package", [reference, accel])
 
@@ -168,6 +168,7 @@ def test_nested_sampling_runs_no_chains_and_takes_no_start(package, monkeypatch)
 
 # on a device
 
+@pytest.mark.kernels
 @pytest.mark.skipif(uses_cuda(), reason="the stand-in and CuPy share a name")
 @pytest.mark.parametrize(("module", "settings", "syncs"),
                          [("hmc", (0.8, 3.0), 1.0), ("slice_sampler", (1.0,), 60.0),

@@ -7,7 +7,7 @@ from scipy import stats
 import accel
 import reference
 from reference.validation import tarp
-from tests.validation.gaussian_posterior import observe
+from tests.support.gaussian_posterior import observe
 
 
 def test_credibility_counts_the_samples_that_are_closer():

@@ -7,7 +7,7 @@ import accel
 import reference
 from reference.validation import uniformity
 from tests.agreement.comparator import assert_close
-from tests.validation.gaussian_posterior import false_alarm_band
+from tests.support.gaussian_posterior import false_alarm_band
 
 
 def test_curve_is_the_empirical_distribution_function():

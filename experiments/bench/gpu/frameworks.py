@@ -12,7 +12,7 @@ import numpy as np
 
 from accel.runtime.tree import leaves
 from accel.density import made, realnvp
-from accel.generative import score_matching
+from accel.generative import score_network
 
 __all__ = ["Torch", "Jax", "found", "weights_of", "networks", "mask_tree", "maf_log_prob", "maf_inverse", "realnvp_log_prob",
            "realnvp_inverse", "score", "dsm", "tau2"]
@@ -289,7 +289,7 @@ def mask_tree(params):
     """The masks of a MAF's layers [b; W], in the order of its leaves; a bias is never masked."""
     found = []
     for layers in params["mades"]:
-        found += [np.concatenate((np.ones((1, mask.shape[1])), mask)).astype(np.float32) for mask in made.masks_of(layers)]
+        found += [np.concatenate((np.ones((1, mask.shape[1])), mask)).astype(np.float32) for mask in made.masks({"layers": layers})]
     assert [m.shape for m in found] == [w.shape for _, w in leaves(params)]
     return found
 
@@ -358,7 +358,7 @@ def realnvp_inverse(on, nets, z):
 
 
 def score(on, layers, x, sigma, tau2):
-    """s(x, σ) for x (N, D), σ (N, 1) or (1, 1), and data of variance one; tau2 are the squares of score_matching.TAU, (8,)."""
+    """s(x, σ) for x (N, D), σ (N, 1) or (1, 1), and data of variance one; tau2 are the squares of score_network.TAU, (8,)."""
     a = 1 / on.sqrt(1 + sigma**2)
     told = on.spread((sigma**2 - tau2) / (sigma**2 + tau2), x) if len(sigma) == 1 else (sigma**2 - tau2) / (sigma**2 + tau2)
     return -a**2 * x + a * on.sqrt(a / sigma) * mlp(on, layers, on.join(a * x, told))
@@ -371,4 +371,4 @@ def dsm(on, layers, x, sigma, epsilon, tau2):
 
 
 def tau2():
-    return score_matching.TAU.astype(np.float32)**2
+    return score_network.TAU.astype(np.float32)**2

@@ -10,13 +10,13 @@ from functools import partial
 import numpy as np
 
 from accel import device
-from accel.runtime.tree import packed
-from accel.generative import langevin, score_matching
+from accel.runtime.tree import frozen
+from accel.generative import langevin, score_matching, score_network
 from experiments.bench.gpu import ceilings, clock, frameworks, ours
 from experiments.bench.gpu.maf_step import near
 
 DIM, HIDDEN, LEVELS, STEP = 2, (128, 128), 10, 2e-4
-SIGMAS = score_matching.ladder(3.0, 0.05, LEVELS).astype(np.float32)
+SIGMAS = score_matching.noise_levels(3.0, 0.05, LEVELS).astype(np.float32)
 PARTICLES, ON_CPU, STEPS, FEW = 1_000_000, 10_000, 100, 10
 TARGET = {ours.KERNELS: "20 × torch eager"}
 
@@ -49,7 +49,7 @@ def start(n):
 
 
 def of_ours(where, kernels, params, n, n_steps):
-    there, rng = packed(device.put(params, where)), device.generator(1, where, "float32")
+    there, rng = frozen(device.put(params, where)), device.generator(1, where, "float32")
     first = device.put(start(n), where)
 
     def chain():
@@ -71,10 +71,10 @@ def compare(xp, params, libraries, n=37):
     """{side: how near its scores came}, or an AssertionError."""
     x, said = start(n), {}
     sigma = np.exp(np.random.default_rng(6).uniform(-3, 1, n)).astype(np.float32)
-    exact = score_matching.score(packed(device.put(params, np, "float64")), x.astype(np.float64), sigma.astype(np.float64))
+    exact = score_matching.score(frozen(device.put(params, np, "float64")), x.astype(np.float64), sigma.astype(np.float64))
     for side, where, kernels in ((ours.CPU, np, False), (ours.ARRAYS, xp, False), (ours.KERNELS, xp, True)):
         with device.kernels(kernels):
-            found = score_matching.score(packed(device.put(params, where)), *device.put((x, sigma), where))
+            found = score_matching.score(frozen(device.put(params, where)), *device.put((x, sigma), where))
         said[side] = near(side, "score in float64", ours.gap(device.to_host(found), exact), 1e-4)
     for name, library in libraries.items():
         run = library.compiled(lambda weights, x, sigma, tau2: frameworks.score(library, weights, x, sigma, tau2))
@@ -100,4 +100,4 @@ def hosted(x):
 
 def counted():
     """Operations of the network's products for one particle; where it is, read and written once."""
-    return ours.network_operations((DIM + len(score_matching.TAU), *HIDDEN, DIM), 1), 8 * DIM
+    return ours.network_operations((DIM + len(score_network.TAU), *HIDDEN, DIM), 1), 8 * DIM
