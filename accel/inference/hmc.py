@@ -151,7 +151,7 @@ def integrate(target: Target, start: Point, epsilon: float, variance: Array,
         fine = xp.logical_or(log_prob == -np.inf, xp.logical_and(below, finite))
         broken = xp.logical_or(broken, xp.logical_and(alive, xp.logical_not(fine)))
         alive = xp.logical_and(xp.logical_and(alive, fine), change < MAX_ERROR)                        # (5)
-        if xp is not np or not alive.all():                          # asking a device would be a synchronisation
+        if xp is not np or not alive.all():                     # asking a device would be a synchronisation
             going = alive[:, None]
             u, p = xp.where(going, u, start.u), xp.where(going, p, start.p)
             grad = xp.where(going, grad, start.grad)
