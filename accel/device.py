@@ -1,31 +1,42 @@
-"""Where arrays live: array module, device choice, generators and transfers. The only file without a twin.
+"""Where arrays live: array module, choice of device, transfers, the switch of the kernels.
 
-Computation happens where the arrays live that a function is given, in their dtype; nothing moves on its own. A program
-chooses once, at its own door:
+A function of accel computes where its arguments live and in their dtype; nothing is transferred on its own. A
+program chooses its device once, and moves its data there:
 
-    xp = device.module()                       CuPy when it sees a GPU, else NumPy; DIPTYCH_DEVICE=cpu|cuda forces it
-    x = device.put(x, xp, "float32")           one upload
-    rng = device.generator(7, xp, "float32")   numbers are born on that device
+    xp = device.module()                                     CuPy if it sees a GPU, else NumPy
+    x = device.put(x, xp, "float32")                         one upload
+    rng = accel.generators.generator(7, xp, "float32")       draws on that device
 
-A NumPy Generator gives both packages the same draws; `shared_generator` delivers those very draws to a device, in a dtype.
+The environment variable DIPTYCH_DEVICE=cpu or cuda forces the device; it is read at each call of `module`.
+This file imports nothing of accel, so that every other file can import it.
+
+Example
+-------
+>>> import numpy as np
+>>> from accel import device
+>>> there = device.put({"x": np.array([1.0, 2.5]), "n": 3}, np, "float32")
+>>> print(there["x"].dtype, there["n"])
+float32 3
 """
 import contextlib
 import contextvars
 import functools
 import os
 import sys
-from typing import NamedTuple
+from collections.abc import Callable, Iterator
+from types import ModuleType
+from typing import Any, NamedTuple
 
 import numpy as np
 
-__all__ = ["array_module", "current_stream", "module", "put", "to_host", "check_together", "generator", "shared_generator",
+__all__ = ["array_module", "current_place", "module", "put", "to_host", "like", "special", "check_together",
            "single_blas_thread", "kernels", "kernels_enabled", "DeviceCode", "kernel_code"]
 
 _kernels = contextvars.ContextVar("kernels", default=None)
 
 
-def array_module(*arrays):
-    """CuPy if any of the arrays is a device array, else NumPy."""
+def array_module(*arrays: Any) -> ModuleType:
+    """CuPy if any of the arguments is a device array, else NumPy."""
     for array in arrays:
         kind = type(array)
         if kind is not np.ndarray and kind.__module__.partition(".")[0] == "cupy":
@@ -33,13 +44,18 @@ def array_module(*arrays):
     return np
 
 
-def current_stream(xp):
-    """The address of the current stream of a device's array module, 0 on the host."""
-    return 0 if xp is np else xp.cuda.get_current_stream().ptr
+def current_place(xp: ModuleType) -> tuple | None:
+    """What tells the current device and stream of an array module from others, None on the host."""
+    return None if xp is np else (xp.cuda.Device().id, xp.cuda.get_current_stream().ptr)
 
 
-def module(device=None):
-    """The array module for "cpu" or "cuda"; by default what DIPTYCH_DEVICE says, or CUDA where CuPy sees a GPU.
+def module(device: str | None = None) -> ModuleType:
+    """The array module of a device: NumPy or CuPy.
+
+    Parameters
+    ----------
+    device : "cpu" or "cuda", optional
+        By default what DIPTYCH_DEVICE says, or else CUDA where CuPy sees a GPU.
 
     Raises
     ------
@@ -69,25 +85,27 @@ def _announce(where):
 
 
 def _cupy():
-    """(cupy, None) where it works, (None, why not) elsewhere."""
+    """(cupy, None) where it works, (None, the reason) elsewhere."""
     try:
         import cupy
-    except Exception as error:                                 # whatever CuPy meets in a broken installation
-        return None, f"CuPy cannot be imported ({error}); {_both_wheels() or f'install {EXTRAS} to match the driver'}"
+    except Exception as error:                                 # whatever CuPy raises in a broken installation
+        install = _both_wheels() or f"install {EXTRAS} to match the driver"
+        return None, f"CuPy cannot be imported ({error}); {install}"
     try:
         why_not = _no_compiler(cupy) if cupy.cuda.is_available() else _no_gpu(cupy)
     except Exception as error:
         why_not = f"cannot ask the driver ({error})"
     if why_not is None:
         return cupy, None
-    return None, f"CuPy {cupy.__version__} {why_not}" + "".join(f"; {both}" for both in [_both_wheels()] if both)
+    both = _both_wheels()
+    return None, f"CuPy {cupy.__version__} {why_not}" + (f"; {both}" if both else "")
 
 
 EXTRAS = "diptych[cuda12] or diptych[cuda13]"
 
 
 def _no_gpu(cupy):
-    """Why CuPy has no device: no driver, one older than CuPy's CUDA, or none that it shows."""
+    """Why CuPy has no device: no driver, a driver that is older than CuPy's CUDA, or no visible GPU."""
     driver = cupy.cuda.runtime.driverGetVersion()
     if driver == 0:
         return "finds no NVIDIA driver"
@@ -96,7 +114,8 @@ def _no_gpu(cupy):
         return (f"is built for CUDA {built_for // 1000}, and the driver knows {knows} at most: "
                 f"install diptych[cuda{driver // 1000}] in its place, or a newer driver")
     shown = os.environ.get("CUDA_VISIBLE_DEVICES")
-    return f"sees no usable GPU (driver for {knows}" + (")" if shown is None else f", CUDA_VISIBLE_DEVICES={shown!r})")
+    hidden = "" if shown is None else f", CUDA_VISIBLE_DEVICES={shown!r}"
+    return f"sees no usable GPU (driver for {knows}{hidden})"
 
 
 def _no_compiler(cupy):
@@ -105,7 +124,8 @@ def _no_compiler(cupy):
         cupy.cuda.nvrtc.getVersion()
     except Exception as error:
         extra = f"diptych[cuda{cupy.cuda.runtime.runtimeGetVersion() // 1000}-ctk]"
-        return f"sees a GPU but cannot load NVRTC, with which it compiles ({error}); install the CUDA toolkit, or {extra}, which brings it"
+        return (f"sees a GPU but cannot load NVRTC, with which it compiles ({error}); "
+                f"install the CUDA toolkit, or {extra}, which brings it")
     return None
 
 
@@ -116,26 +136,27 @@ def _both_wheels():
     for wheel in ("cupy-cuda12x", "cupy-cuda13x", "cupy"):
         with contextlib.suppress(metadata.PackageNotFoundError):
             wheels.append(f"{wheel} {metadata.version(wheel)}")
-    return f"{' and '.join(wheels)} break each other: uninstall them all, then install {EXTRAS}" if len(wheels) > 1 else None
+    if len(wheels) > 1:
+        return f"{' and '.join(wheels)} break each other: uninstall them all, then install {EXTRAS}"
+    return None
 
 
-def check_together(**arrays):
-    """Raise ValueError unless all the arrays, by name, are on the device of the first; None is passed over.
+def put(tree: Any, xp: ModuleType, dtype: str | None = None) -> Any:
+    """A tree with every array moved to xp.
 
-    Nothing moves on its own: a transfer that nobody asked for would cost more than what it is for.
+    An array that is there already, in the dtype, is returned itself, not a copy: the result shares memory
+    with the argument. A frozen tree of parameters stays frozen.
+
+    Parameters
+    ----------
+    tree : array, number, dict, list, tuple, or object with a method `_moved`
+        `_moved(move)` returns the object with move(part) in place of each of its parts that hold arrays. A
+        posterior and a frozen tree have it. Anything else that has no dtype is returned as it is.
+    xp : module
+        NumPy or CuPy, see `module`.
+    dtype : str, optional
+        Floating arrays are converted to it; all others keep their own.
     """
-    arrays = {name: array for name, array in arrays.items() if array is not None}
-    first, *others = arrays
-    for name in others:
-        there, here = (array_module(arrays[one]) is not np for one in (first, name))
-        if there != here:
-            places = ("the host", "the device")
-            raise ValueError(f"{name}: expected an array on {places[there]}, where {first} is, got one on {places[here]}; "
-                             "accel.device.put moves it")
-
-
-def put(tree, xp, dtype=None):
-    """The tree, or a posterior, with every array moved to xp; floating arrays become dtype when one is given."""
     if hasattr(tree, "_moved"):
         return tree._moved(lambda part: put(part, xp, dtype))
     if isinstance(tree, dict):
@@ -150,8 +171,16 @@ def put(tree, xp, dtype=None):
     return array if dtype is None or array.dtype.kind != "f" else array.astype(dtype, copy=False)
 
 
-def to_host(tree):
-    """The tree with every device array brought to NumPy; host arrays are returned as they are."""
+def to_host(tree: Any) -> Any:
+    """A tree with every device array brought to NumPy; what is on the host is returned itself, not a copy.
+
+    Parameters
+    ----------
+    tree : array, number, dict, list, tuple, or object with a method `_moved`
+        As in `put`.
+    """
+    if hasattr(tree, "_moved"):
+        return tree._moved(to_host)
     if isinstance(tree, dict):
         return {key: to_host(value) for key, value in tree.items()}
     if isinstance(tree, tuple) and hasattr(tree, "_fields"):
@@ -161,47 +190,64 @@ def to_host(tree):
     return tree.get() if array_module(tree) is not np else tree
 
 
-def generator(seed, xp, dtype="float64"):
-    """A generator whose numbers are born on xp in dtype: NumPy's on the CPU, `runtime.philox`'s on a GPU, whichever GPU it is."""
-    if xp is np:
-        return _Generator(np.random.default_rng(seed), np, np.dtype(dtype), native=True)
-    from accel.runtime.philox import CounterGenerator
-    return CounterGenerator(seed, like=xp.empty(0, dtype=dtype))
+def like(array: Any, value: Any) -> Any:
+    """A number, an array or a tree of them, where `array` lives and in its dtype.
+
+    What is there already is returned itself, not a copy. A device array is not brought to the host.
+
+    Parameters
+    ----------
+    array : array
+        Any shape; only its place and dtype count.
+    value : number, array, or dict or list of these
+    """
+    if isinstance(value, dict):
+        return {key: like(array, sub) for key, sub in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [like(array, sub) for sub in value]
+    return array_module(array).asarray(value, dtype=array.dtype)
 
 
-def shared_generator(rng, xp, dtype="float64"):
-    """The draws of a NumPy Generator, number by number, delivered to xp in dtype: what the agreement tests use."""
-    return _Generator(rng, xp, np.dtype(dtype), native=False)
+def special(array: Any) -> ModuleType:
+    """The module of special functions for where an array lives: `scipy.special` or `cupyx.scipy.special`."""
+    if array_module(array) is np:
+        import scipy.special as functions
+    else:
+        import cupyx.scipy.special as functions
+    return functions
 
 
-class _Generator:
-    """random, standard_normal and integers of a NumPy Generator, drawn in one dtype or delivered to one device in it."""
-    bit_generator = property(lambda self: self._rng.bit_generator)
+def check_together(**arrays: Any) -> None:
+    """Raise ValueError unless all arrays are on the device of the first.
 
-    def __init__(self, rng, xp, dtype, native):
-        self._rng, self._xp, self._dtype, self._native = rng, xp, dtype, native
+    A transfer that nobody asked for would cost more than the computation.
 
-    def _deliver(self, draw, size):
-        if self._native:
-            return draw(size, dtype=self._dtype)
-        return self._xp.asarray(np.asarray(draw(size)), dtype=self._dtype)
+    Parameters
+    ----------
+    **arrays : array or None
+        By the names that the error message uses; None is skipped.
 
-    def random(self, size=None):
-        return self._deliver(self._rng.random, size)
-
-    def standard_normal(self, size=None):
-        return self._deliver(self._rng.standard_normal, size)
-
-    def integers(self, low, high=None, size=None):
-        drawn = self._rng.integers(low, high, size=size)
-        return drawn if self._native or size is None else self._xp.asarray(drawn)
+    Raises
+    ------
+    ValueError
+        If one is on the host and the first on a device, or the other way round.
+    """
+    arrays = {name: array for name, array in arrays.items() if array is not None}
+    first, *others = arrays
+    for name in others:
+        there, here = (array_module(arrays[one]) is not np for one in (first, name))
+        if there != here:
+            places = ("the host", "the device")
+            raise ValueError(f"{name}: expected an array on {places[there]}, where {first} is, "
+                             f"got one on {places[here]}; accel.device.put moves it")
 
 
 @contextlib.contextmanager
-def single_blas_thread():
-    """One BLAS thread inside the block: small matrices gain nothing from more, and lose much on a busy machine.
+def single_blas_thread() -> Iterator[None]:
+    """One BLAS thread inside the block: small matrices gain nothing from more, and lose on a busy machine.
 
-    Uses threadpoolctl where it is installed (extra `test` or `experiments`); without it the block changes nothing.
+    It uses threadpoolctl where that is installed (extra `test` or `experiments`); without it the block
+    changes nothing.
     """
     try:
         from threadpoolctl import threadpool_limits
@@ -213,10 +259,14 @@ def single_blas_thread():
 
 
 @contextlib.contextmanager
-def kernels(enabled):
-    """Whether fused kernels stand in for array code on a device, inside the block: both compute the same.
+def kernels(enabled: bool) -> Iterator[None]:
+    """Whether fused kernels replace array code on a device, inside the block and in this thread.
 
-    Outside of any such block they do, unless DIPTYCH_KERNELS=off.
+    Both compute the same. Outside of any such block kernels do, unless DIPTYCH_KERNELS=off.
+
+    Parameters
+    ----------
+    enabled : bool
     """
     token = _kernels.set(bool(enabled))
     try:
@@ -225,8 +275,14 @@ def kernels(enabled):
         _kernels.reset(token)
 
 
-def kernels_enabled():
-    """What the innermost `kernels` block says, or DIPTYCH_KERNELS."""
+def kernels_enabled() -> bool:
+    """What the innermost `kernels` block says, or else DIPTYCH_KERNELS.
+
+    Raises
+    ------
+    ValueError
+        If DIPTYCH_KERNELS is neither "on" nor "off".
+    """
     chosen = _kernels.get()
     if chosen is not None:
         return chosen
@@ -237,14 +293,14 @@ def kernels_enabled():
 
 
 class DeviceCode(NamedTuple):
-    """What lets a simulator run inside a kernel, see `kernel_code`."""
+    """A simulator as device code, with the sizes and draws that a kernel needs; see `kernel_code`."""
     source: str
     theta_dim: int
     x_dim: int
     draws: tuple
 
 
-def kernel_code(source, *, theta_dim, x_dim, draws=()):
+def kernel_code(source: str, *, theta_dim: int, x_dim: int, draws: tuple = ()) -> Callable:
     '''A decorator that gives a simulator (rng, θ (n, P)) → x (n, D) the same simulation as a device function.
 
         @device.kernel_code("""
@@ -254,35 +310,42 @@ def kernel_code(source, *, theta_dim, x_dim, draws=()):
         def simulate(rng, theta):
             return theta**2 + 0.1 * rng.standard_normal((len(theta), 1))
 
-    What it decorates is left as it is but for an attribute `device_code`; any callable may have one. Where a simulation can run
-    inside a kernel (rejection ABC, with `device.generator` on a GPU) the device function is called in its place.
+    The simulator itself only gains an attribute `device_code`; any callable may have one. Where a simulation
+    can run inside a kernel (rejection ABC, with `accel.generators.generator` on a GPU) the kernel calls the
+    device function instead.
 
     Parameters
     ----------
     source : str
-        CUDA C++17: the function `simulate`, which reads the P numbers of one θ and those drawn for it, and writes the D numbers of
-        x. `real` is float or double; sqrt, exp, log, sin and so on are overloaded for both. A failure is a NaN. It may call other
-        functions of the source.
+        CUDA C++17: the function `simulate`, which reads the P numbers of one θ and the numbers drawn for it,
+        and writes the D numbers of x. `real` is float or double; sqrt, exp, log, sin and so on are overloaded
+        for both. A failure is a NaN. It may call other functions of the source.
     theta_dim, x_dim : int
         P and D.
     draws : tuple of (name, k)
-        What the simulator draws, call by call, in order: rng.random or rng.standard_normal, of n rows of k numbers. noise holds
-        them one after another.
+        What the simulator draws, call by call, in order: rng.random or rng.standard_normal, n rows of k
+        numbers. noise holds them one after another.
 
     Raises
     ------
     ValueError
-        If a size is not a whole number above zero, or a draw not one of the two.
+        If a size is not a whole number above zero, or a draw is neither of the two.
     '''
-    from accel.runtime import checks
     for name, value in (("theta_dim", theta_dim), ("x_dim", x_dim)):
-        checks.check_count(name, value)
+        _check_count(name, value)
     for draw in draws:
         if not (isinstance(draw, tuple) and len(draw) == 2 and draw[0] in ("random", "standard_normal")):
-            raise ValueError(f"draws: expected pairs of 'random' or 'standard_normal' and a number, got {draw!r}")
-        checks.check_count("draws: numbers of a simulation", draw[1])
+            raise ValueError("draws: expected pairs of 'random' or 'standard_normal' and a number, "
+                             f"got {draw!r}")
+        _check_count("draws: numbers of a simulation", draw[1])
 
     def give(simulate):
         simulate.device_code = DeviceCode(source, theta_dim, x_dim, tuple(draws))
         return simulate
     return give
+
+
+def _check_count(name, value):
+    """`runtime.checks.check_count`, which this file cannot import."""
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, np.integer)) or value < 1:
+        raise ValueError(f"{name}: expected a whole number of at least 1, got {value!r}")

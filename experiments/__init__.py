@@ -7,7 +7,7 @@ BACKENDS = ("reference", "accel")
 
 
 def backend(name):
-    """The package of that name: the one switch between what is true and what is fast.
+    """The package of that name: the one switch between the two packages.
 
     Raises
     ------

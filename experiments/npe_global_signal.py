@@ -1,16 +1,17 @@
 """The 21-cm global signal by neural posterior estimation, against the exact posterior
 
-Lecture S3's example, made testable: 100 bins with noise, so that an exact posterior exists to compare with. One posterior is
-trained on 100,000 simulations and asked about both of the lecture's truths, and about 1,000 signals drawn from the prior.
-
-The 100 bins are compressed to ten principal components; the posterior is a weighted ensemble of four neural spline flows.
+The example of lecture S3 with 100 noisy bins, for which an exact posterior can be computed. One posterior is
+trained on 100,000 simulations and evaluated for both truths of the lecture, and for 1,000 signals drawn from
+the prior. The 100 bins are compressed to ten principal components; the posterior is a weighted ensemble of
+four neural spline flows.
 """
 import time
 
 import numpy as np
 
-from experiments import figures
-from experiments.framework import Metric, Outcome
+from experiments.harness import figures
+from experiments.harness.arrays import to_host
+from experiments.harness.framework import Metric, Outcome
 
 TRUTHS = ((0.24, 15.0, 7.0), (0.155, 13.0, 9.0))
 LABELS = ("A [K]", "$z_c$", "σ")
@@ -29,13 +30,15 @@ def run(settings):
     start = time.perf_counter()
     posterior = package.inference.deep_ensemble.fit(
         simulator.prior, theta, x, rng=np.random.default_rng([settings.seed, 1]), density=package.density.nsf,
-        **TRAINING | ({"max_epochs": 3} if quick else {}), checkpoint=settings.checkpoint("posterior"), progress=settings.progress)
+        **TRAINING | ({"max_epochs": 3} if quick else {}), checkpoint=settings.checkpoint("posterior"),
+        progress=settings.progress)
     training_seconds = time.perf_counter() - start
 
     truths = settings.put(np.array(TRUTHS))
     observed = simulator.simulate(settings.rng(2), truths)
     ours = posterior.sample(settings.rng(3), n_samples, observed)
-    exact = [simulator.exact_posterior_sample(settings.rng(4 + k), n_samples, observed[k]) for k in range(len(TRUTHS))]
+    exact = [simulator.exact_posterior_sample(settings.rng(4 + k), n_samples, observed[k])
+             for k in range(len(TRUTHS))]
     c2st = [validation.c2st.accuracy(exact[k], ours[k]) for k in range(len(TRUTHS))]
 
     test_theta = simulator.prior.sample(settings.rng(10), n_tests)
@@ -44,17 +47,24 @@ def run(settings):
     pit = validation.pit.values(settings.rng(13), drawn, test_theta)
     log_p = _exact_log_prob(simulator, settings, test_theta, test_x)
     gap = validation.mean_log_prob.estimate(log_p - posterior.log_prob(test_theta, test_x))
-    outside = sum(int((~simulator.prior.contains(samples)).sum()) for samples in (*ours, drawn.reshape(-1, 3)))
+    outside = sum(int((~simulator.prior.contains(samples)).sum())
+                  for samples in (*ours, drawn.reshape(-1, 3)))
 
-    metrics = {f"C2ST, truth {k + 1}": Metric(c2st[k], 0.55, "most", "A, z_c, σ = " + ", ".join(map(str, TRUTHS[k]))) for k in range(2)}
+    metrics = {
+        f"C2ST, truth {k + 1}": Metric(c2st[k], 0.55, "most", "A, z_c, σ = " + ", ".join(map(str, TRUTHS[k])))
+        for k in range(2)}
     metrics["exact minus NPE, mean test log q [nats]"] = Metric(
         gap.mean, 0.05, "most", f"± {gap.standard_error:.3f}; exact: {float(log_p.mean()):.3f}")
     for name, p in zip(("A", "z_c", "σ"), validation.pit.ks_p_values(pit)):
         metrics[f"PIT of {name}, Kolmogorov–Smirnov p"] = Metric(p, 0.01, "least", f"{n_tests} test signals")
-    metrics["samples outside the prior"] = Metric(outside, 0, "most", f"of {len(ours) * n_samples + drawn.shape[0] * drawn.shape[1]}")
-    metrics["training [s]"] = Metric(training_seconds, note=f"{len(posterior.members)} members, side by side where there are cores")
-    text = ("Filled: what the networks answer; black: the exact posterior, from a grid. The same networks gave both, and the "
-            "P–P curves are over a thousand more signals: a curve inside the grey band is calibrated.")
+    metrics["samples outside the prior"] = Metric(
+        outside, 0, "most", f"of {len(ours) * n_samples + drawn.shape[0] * drawn.shape[1]}")
+    metrics["training [s]"] = Metric(
+        training_seconds, note=f"{len(posterior.members)} members, side by side where there are cores")
+    text = (
+        "Filled: the posterior of the networks; black: the exact posterior, from a grid. The same networks "
+        "give both posteriors. The P–P curves are over a thousand further signals: a curve inside the grey "
+        "band is calibrated.")
     return Outcome(_figure(package, settings, ours, exact, pit), metrics, text)
 
 
@@ -67,11 +77,11 @@ def _exact_log_prob(simulator, settings, theta, x):
 def _figure(package, settings, ours, exact, pit):
     from matplotlib.ticker import MaxNLocator
 
-    from accel.device import to_host
     figure = figures.new(14, 5.2)
     left, middle, right = figure.subfigures(1, 3, width_ratios=(1, 1, 0.9))
     for panel, truth, npe, known in zip((left, middle), TRUTHS, ours, exact):
-        package.validation.corner.plot({"NPE": npe, "exact": known}, truths=np.array(truth), labels=LABELS, figure=panel)
+        package.validation.corner.plot({"NPE": npe, "exact": known}, truths=np.array(truth), labels=LABELS,
+                                       figure=panel)
         for axis in panel.axes:
             axis.xaxis.set_major_locator(MaxNLocator(3, prune="both"))    # three digits of kelvin are wide
         panel.suptitle("A = {:g} K, $z_c$ = {:g}, σ = {:g}".format(*truth), x=0.04, ha="left", fontsize=12)
@@ -82,7 +92,8 @@ def _figure(package, settings, ours, exact, pit):
     axis.fill_between(grid, band.lower, band.upper, color="#D9D9D9", label="95 % band")
     for d, name in enumerate(LABELS):
         axis.plot(grid, curve[:, d], label=name)
-    axis.set(xlabel="nominal probability", ylabel="fraction of truths below that quantile", xlim=(0, 1), ylim=(0, 1), aspect="equal")
+    axis.set(xlabel="nominal probability", ylabel="fraction of truths below the quantile", xlim=(0, 1),
+             ylim=(0, 1), aspect="equal")
     axis.set_title(f"P–P plot, {len(pit):,} signals", fontsize=12)
     axis.legend(loc="lower right", title="inside: calibrated", alignment="left")
     return figure

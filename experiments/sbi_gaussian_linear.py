@@ -1,19 +1,20 @@
-"""Likelihood and ratio on ten parameters: gaussian_linear by NLE and NRE, 10,000 simulations, against the exact posterior
+"""NLE and NRE on ten parameters: gaussian_linear with 10,000 simulations, against the exact posterior
 
-The task of Lueckmann et al. (2021) whose answer is known in closed form, θ | x ~ N(x/2, 0.05 I), with the C2ST exactly as that benchmark
-computes it, 10,000 draws a side. One observation, drawn from the prior, or read from the benchmark's files: --data DIR with
-DIR/gaussian_linear/num_observation_1.npz. The regression that both estimators start from knows all that there is to know about a
-linear-Gaussian problem but its coefficients, which 10,000 simulations leave uncertain by about a hundredth each; what the networks
-behind it add is noise, and early stopping keeps it small.
+The task of Lueckmann et al. (2021) with the posterior in closed form, θ | x ~ N(x/2, 0.05 I), and the C2ST as
+that benchmark computes it, 10,000 draws a side. One observation, drawn from the prior, or read from the
+benchmark's files: --data DIR with DIR/gaussian_linear/num_observation_1.npz. Both estimators start from a
+linear regression. For a linear-Gaussian problem it is exact except for its coefficients, which 10,000
+simulations leave uncertain by about a hundredth each. The networks behind it can only add noise; early
+stopping keeps it small.
 """
 import time
 import warnings
 
 import numpy as np
 
-from accel.device import to_host
-from experiments import figures
-from experiments.framework import Metric, Outcome
+from experiments.harness import figures
+from experiments.harness.arrays import to_host
+from experiments.harness.framework import Metric, Outcome
 from experiments.npe_benchmark import observations
 
 N_SIMULATIONS, N_SAMPLES, N_TESTS = 10_000, 10_000, 5_000
@@ -36,15 +37,16 @@ def run(settings):
     draws, metrics, remarks, epochs = {}, {}, {}, {"max_epochs": 3} if quick else {}
     for name, module in (("NLE", inference.nle), ("NRE", inference.nre)):
         start = time.perf_counter()
-        found = module.fit(simulator.prior, theta, x, rng=np.random.default_rng([settings.seed, 6]), progress=settings.progress,
-                           checkpoint=settings.checkpoint(name), **epochs)
+        found = module.fit(simulator.prior, theta, x, rng=np.random.default_rng([settings.seed, 6]),
+                           progress=settings.progress, checkpoint=settings.checkpoint(name), **epochs)
         trained = time.perf_counter()
         if name == "NLE":
             chains = {"n_chains": 20, "n_warmup": 50, "thin": 1} if quick else CHAINS
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore", UserWarning)          # the R-hat stands in the remark
-                drawn = inference.run_chains.sample(settings.rng(7), found.target(observation), n_samples, sampler=inference.hmc,
-                                              progress=settings.progress, **chains)
+                warnings.simplefilter("ignore", UserWarning)          # R-hat is part of the remark
+                drawn = inference.run_chains.sample(settings.rng(7), found.target(observation), n_samples,
+                                                    sampler=inference.hmc, progress=settings.progress,
+                                                    **chains)
             draws[name], remarks[name] = drawn.theta, f"R-hat {float(drawn.r_hat.max()):.3f}"
             gap = simulator.log_likelihood(test_theta, test_x) - found.log_likelihood(test_theta, test_x)
         else:
@@ -54,14 +56,19 @@ def run(settings):
             gap = simulator.exact_posterior_log_prob(test_theta, test_x) - found.log_prob(test_theta, test_x)
         drawn_at = time.perf_counter()
         c2st = package.validation.c2st.accuracy(exact, draws[name], n_jobs=1)
-        metrics[f"{name}: C2ST"] = Metric(c2st, TARGETS[name], "most", f"one observation; published: {TARGETS[name]}; {remarks[name]}")
-        metrics[f"{name}: exact minus learnt, mean over test pairs [nats]"] = Metric(float(gap.mean()), note=f"{n_tests} pairs")
+        metrics[f"{name}: C2ST"] = Metric(c2st, TARGETS[name], "most",
+                                          f"one observation; published: {TARGETS[name]}; {remarks[name]}")
+        metrics[f"{name}: exact minus learnt, mean over test pairs [nats]"] = Metric(float(gap.mean()),
+                                                                                     note=f"{n_tests} pairs")
         metrics[f"{name}: training [s]"] = Metric(trained - start)
         metrics[f"{name}: {n_samples:,} draws [s]"] = Metric(drawn_at - trained)
     draws = {"exact": to_host(exact), **{name: to_host(samples) for name, samples in draws.items()}}
-    text = ("Left and middle: mean and width of each of the ten parameters, in units of the exact posterior's width; zero and one are "
-            "right. The mean errs where a coefficient of the regression does. Right: the C2ST, in which all ten dimensions count together.")
-    return Outcome(_figure(draws, to_host(observation), {name: metrics[f"{name}: C2ST"].value for name in TARGETS}), metrics, text)
+    text = (
+        "Left and middle: shift of the mean and ratio of the widths for each of the ten parameters, in units "
+        "of the exact posterior's width; exact values are zero and one. Errors of the mean follow those of the "
+        "regression coefficients. Right: the C2ST, in which all ten dimensions count together.")
+    return Outcome(_figure(draws, to_host(observation),
+                           {name: metrics[f"{name}: C2ST"].value for name in TARGETS}), metrics, text)
 
 
 def _figure(draws, observation, c2st):
@@ -71,9 +78,11 @@ def _figure(draws, observation, c2st):
     for shift, (name, samples) in zip((-0.2, 0.0, 0.2), draws.items()):
         colour = figures.COLOURS[COLOURS.get(name, "black")]
         error = 1 / np.sqrt(len(samples))
-        left.errorbar(place + shift, (samples.mean(axis=0) - observation / 2) / width, 2 * error, fmt="o", color=colour, label=name)
+        left.errorbar(place + shift, (samples.mean(axis=0) - observation / 2) / width, 2 * error, fmt="o",
+                      color=colour, label=name)
         middle.errorbar(place + shift, samples.std(axis=0) / width, np.sqrt(2) * error, fmt="o", color=colour)
-    for axis, value, title in ((left, 0, "shift of the mean [exact widths]"), (middle, 1, "width / exact width")):
+    for axis, value, title in ((left, 0, "shift of the mean [exact widths]"),
+                               (middle, 1, "width / exact width")):
         axis.axhline(value, color="black", linewidth=0.8)
         axis.set(xticks=place, xlabel="parameter", title=title)
     left.set_ylim(-0.2, 0.2)
@@ -82,7 +91,9 @@ def _figure(draws, observation, c2st):
     for k, (name, value) in enumerate(c2st.items()):
         right.bar(k, value - 0.5, 0.5, bottom=0.5, color=figures.COLOURS[COLOURS[name]])
         right.annotate(f"{value:.3f}", (k, max(value, 0.5)), (0, 3), textcoords="offset points", ha="center")
-        right.hlines(TARGETS[name], k - 0.35, k + 0.35, color="black", linestyle="--", label=None if k else "published")
-    right.set(xticks=range(len(c2st)), xticklabels=list(c2st), ylim=(0.5, 0.6), title="C2ST (0.5: cannot be told apart)")
+        right.hlines(TARGETS[name], k - 0.35, k + 0.35, color="black", linestyle="--",
+                     label=None if k else "published")
+    right.set(xticks=range(len(c2st)), xticklabels=list(c2st), ylim=(0.5, 0.6),
+              title="C2ST (0.5: indistinguishable)")
     right.legend(loc="upper right")
     return figure

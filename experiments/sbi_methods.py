@@ -1,14 +1,15 @@
-"""Five ways from simulations to a posterior: ABC, NPE, NLE, NRE and the exact one, as the number of simulations grows
+"""Five ways from simulations to a posterior: ABC, NPE, NLE, NRE and exact, as simulations grow
 
-Two problems with an exact posterior to compare with: two_moons, whose posterior is two thin crescents, and the 21-cm global signal of
-the lectures, 100 noisy bins, of which every method sees the same ten principal components. Each method is given the same simulations
-and answers one observation with the same number of draws; a C2ST tells how well they pass for exact ones. Its classifier sees 1,500
-draws a side and can miss what the eye finds: a crescent that is a little too thick passes at some seeds.
+Two problems with an exact posterior: two_moons, whose posterior is two thin crescents, and the 21-cm global
+signal of the lectures, 100 noisy bins, which all methods see as the same ten principal components. Each
+method gets the same simulations and gives the same number of draws for one observation; a C2ST measures how
+well they can be told from exact ones. Its classifier sees 1,500 draws a side and misses small differences: a
+crescent that is slightly too thick passes for some seeds.
 
     ABC   keeps the 100 simulations nearest to the observation and smooths them, as the benchmark sbibm does
-    NPE   learns the posterior (a neural spline flow) and draws from it at once
-    NLE   learns the likelihood (a masked autoregressive flow) and walks on it (slice sampling, Hamiltonian Monte Carlo)
-    NRE   learns the ratio of the two (a classifier), and walks on it or resamples weighted draws
+    NPE   learns the posterior (a neural spline flow) and draws from it directly
+    NLE   learns the likelihood (a masked autoregressive flow) and samples it (slice sampling, HMC)
+    NRE   learns the ratio of the two (a classifier), and samples it or resamples weighted draws
 """
 import time
 import warnings
@@ -18,9 +19,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from accel.device import array_module, to_host
-from experiments import figures
-from experiments.framework import Metric, Outcome
+from experiments.harness import figures
+from experiments.harness.arrays import to_host
+from experiments.harness.framework import Metric, Outcome
 
 METHODS = {"ABC": "grey", "NPE": "blue", "NLE": "orange", "NRE": "green"}
 SIZES = {1_000: {"batch_size": 50, "max_epochs": 40}, 5_000: {"batch_size": 100, "max_epochs": 40},
@@ -40,7 +41,8 @@ class Task(NamedTuple):
     n_components : int or None
         Of the data, by PCA; None for the data as they are.
     nle_sampler, nre_sampler : str or None
-        The modules that walk on NLE's likelihood and NRE's ratio; None for weighted draws of the prior, which suffice in two dimensions.
+        The modules that walk on NLE's likelihood and NRE's ratio; None for weighted draws of the prior, which
+        suffice in two dimensions.
     """
     title: str
     observe: Callable
@@ -52,15 +54,18 @@ class Task(NamedTuple):
 
 
 TASKS = {
-    "two_moons": Task("two moons", lambda simulator, settings: settings.put(np.zeros(2)), None, "slice_sampler", None, (0, 1),
-                      ("θ₁", "θ₂")),
-    "global_signal": Task("21-cm signal", lambda simulator, settings: simulator.simulate(
-        settings.rng(1), settings.put(np.array([[0.24, 15.0, 7.0]])))[0], 10, "hmc", "hmc", (1, 2), ("$z_c$", "σ")),
-}
+    "two_moons": Task("two moons", lambda simulator, settings: settings.put(np.zeros(2)), None,
+                      "slice_sampler", None, (0, 1), ("θ₁", "θ₂")),
+    "global_signal": Task("21-cm signal",
+                          lambda simulator, settings: simulator.simulate(settings.rng(1),
+                                                                         settings.put(np.array([[0.24, 15.0,
+                                                                                                 7.0]])))[0],
+                          10, "hmc", "hmc", (1, 2), ("$z_c$", "σ"))}
 
 
 class Answer(NamedTuple):
-    """What one method made of one number of simulations: draws (n, P), seconds of training and of drawing, C2ST, and a remark."""
+    """The result of one method with one number of simulations: draws (n, P), seconds of training and of
+    drawing, C2ST, and a remark."""
     draws: Any
     seconds: float
     c2st: float
@@ -77,22 +82,30 @@ def run(settings):
         for size, training in sizes.items():
             theta = simulator.prior.sample(settings.rng(100 * offset + 3), size)
             x = simulator.simulate(settings.rng(100 * offset + 4), theta)
-            pca = None if task.n_components is None else settings.package.representation.pca.fit(x, n_components=task.n_components)
-            data, asked = (x, observation) if pca is None else (pca.transform(x), pca.transform(observation[None])[0])
+            pca = (None if task.n_components is None
+                   else settings.package.representation.pca.fit(x, n_components=task.n_components))
+            data, asked = (x, observation) if pca is None else (pca.transform(x),
+                                                                pca.transform(observation[None])[0])
             for method in METHODS:
-                draws, seconds, note = answer(settings, method, task, simulator.prior, theta, data, asked, n, training, offset)
-                c2st = settings.package.validation.c2st.accuracy(exact[name], draws, n_folds=2 if settings.quick else 5, n_jobs=1)
+                draws, seconds, note = answer(settings, method, task, simulator.prior, theta, data, asked, n,
+                                              training, offset)
+                c2st = settings.package.validation.c2st.accuracy(exact[name], draws,
+                                                                 n_folds=2 if settings.quick else 5, n_jobs=1)
                 answers[name, method, size] = Answer(to_host(draws), seconds, c2st, note)
     exact, last = {name: to_host(draws) for name, draws in exact.items()}, max(sizes)
     metrics = {f"{name}, {method}, {size:,} simulations: C2ST": Metric(found.c2st, note=found.note)
                for (name, method, size), found in answers.items()}
-    metrics |= {f"{name}, {method}, {last:,} simulations: seconds": Metric(answers[name, method, last].seconds, note="training and draws")
-                for name in TASKS for method in METHODS}
-    text = (f"Every C2ST is over {n:,} draws a side, which leaves it uncertain by about {0.5 / np.sqrt(2 * n):.2f}: 0.5 means that a "
-            "classifier cannot tell a method's draws from exact ones, 1 that it always can. Seconds are those of one question, from the "
-            "simulations to the draws; NPE answers the next question at once, NLE and NRE by another walk or another resampling, ABC only "
-            "where the next observation is near simulations already made. R-hat above 1.01 for NLE on two moons says that its chains stay "
-            "in the moon where they start; the start, weighted draws of the prior, decides how many walk in each.")
+    metrics |= {
+        f"{name}, {method}, {last:,} simulations: seconds": Metric(answers[name, method, last].seconds,
+                                                                   note="training and draws")
+        for name in TASKS for method in METHODS}
+    text = (
+        f"Every C2ST is over {n:,} draws a side, with an uncertainty of about {0.5 / np.sqrt(2 * n):.2f}: at "
+        "0.5 a classifier cannot tell a method's draws from exact ones, at 1 it always can. Seconds are for "
+        "one observation, from the simulations to the draws. NPE gives the next posterior at once, NLE and "
+        "NRE by running chains or resampling again, ABC only if the next observation is near existing "
+        "simulations. An R-hat above 1.01 for NLE on two moons means that its chains stay in the moon in "
+        "which they start; the start, weighted draws of the prior, decides how many chains are in each.")
     return Outcome(draw(answers, exact, list(sizes)), metrics, text)
 
 
@@ -103,34 +116,45 @@ def answer(settings, method, task, prior, theta, x, observation, n, training, of
     start, note = time.perf_counter(), ""
     if method == "ABC":
         replayed = SimpleNamespace(sample=lambda rng, n: theta)
-        near = inference.rejection_abc.sample(rng, replayed, lambda rng, theta: x, observation, n_simulations=len(theta),
-                                              quantile=min(1.0, N_ACCEPTED / len(theta)), chunk_size=len(theta))
-        draws = smoothed(rng, prior, near.theta, n)
+        near = inference.rejection_abc.sample(rng, replayed, lambda rng, theta: x, observation,
+                                              n_simulations=len(theta),
+                                              quantile=min(1.0, N_ACCEPTED / len(theta)),
+                                              chunk_size=len(theta))
+        draws = smoothed(settings.xp, rng, prior, near.theta, n)
     elif method == "NPE":
-        draws = inference.npe.fit(prior, theta, x, rng=seed, density=density.nsf, **training).sample(rng, n, observation)
+        draws = inference.npe.fit(prior, theta, x, rng=seed, density=density.nsf, **training).sample(
+            rng, n, observation)
     else:
-        module, sampler = (inference.nle, task.nle_sampler) if method == "NLE" else (inference.nre, task.nre_sampler)
-        found, n_candidates = module.fit(prior, theta, x, rng=seed, **training), 2_000 if settings.quick else N_CANDIDATES
+        module, sampler = (inference.nle, task.nle_sampler) if method == "NLE" else (inference.nre,
+                                                                                     task.nre_sampler)
+        found = module.fit(prior, theta, x, rng=seed, **training)
+        n_candidates = 2_000 if settings.quick else N_CANDIDATES
         if sampler is None:
             draws = found.sample(rng, n, observation, n_candidates=n_candidates)
         else:
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore", UserWarning)          # the R-hat stands in the remark
-                drawn = inference.run_chains.sample(rng, found.target(observation), n, sampler=getattr(inference, sampler),
-                                              n_candidates=n_candidates // 4, **QUICK_CHAINS if settings.quick else CHAINS)
+                warnings.simplefilter("ignore", UserWarning)          # R-hat is part of the remark
+                drawn = inference.run_chains.sample(rng, found.target(observation), n,
+                                                    sampler=getattr(inference, sampler),
+                                                    n_candidates=n_candidates // 4,
+                                                    **QUICK_CHAINS if settings.quick else CHAINS)
             draws, note = drawn.theta, f"{sampler}, R-hat {float(drawn.r_hat.max()):.3f}"
     return draws, time.perf_counter() - start, note
 
 
-def smoothed(rng, prior, theta, n):
-    """n draws of a kernel density of theta (K, P) in the prior's unconstrained space: the width that predicts left-out points best."""
+def smoothed(xp, rng, prior, theta, n):
+    """n draws from a kernel density of theta (K, P) in the prior's unconstrained space; the width maximises
+    the
+    leave-one-out likelihood."""
     u, _ = prior.to_unconstrained(theta)
-    xp, (n_points, dim) = array_module(u), u.shape
+    n_points, dim = u.shape
     scale = u.std(axis=0)
     z = u / scale
-    squared = xp.square(z[:, None] - z[None]).sum(axis=2) + 1e9 * xp.eye(n_points, dtype=u.dtype)     # no point predicts itself
+    # no point predicts itself
+    squared = xp.square(z[:, None] - z[None]).sum(axis=2) + 1e9 * xp.eye(n_points, dtype=u.dtype)
     widths = np.geomspace(0.02, 1.0, 30)
-    scores = [float(xp.log(xp.exp(-0.5 * squared / w**2).sum(axis=1) + 1e-30).sum()) - n_points * dim * np.log(w) for w in widths]
+    scores = [float(xp.log(xp.exp(-0.5 * squared / w**2).sum(axis=1) + 1e-30).sum())
+              - n_points * dim * np.log(w) for w in widths]
     which = rng.integers(0, n_points, size=n)
     u = u[which] + float(widths[int(np.argmax(scores))]) * scale * rng.standard_normal((n, dim))
     return prior.to_constrained(u)[0]
@@ -143,15 +167,18 @@ def draw(answers, exact, sizes):
     axes = top.subplots(1, 3)
     for axis, (name, task) in zip(axes, TASKS.items()):
         for method, colour in METHODS.items():
-            axis.plot(sizes, [answers[name, method, size].c2st for size in sizes], "o-", color=figures.COLOURS[colour], label=method)
+            axis.plot(sizes, [answers[name, method, size].c2st for size in sizes], "o-",
+                      color=figures.COLOURS[colour], label=method)
         axis.axhline(0.5, color="black", linestyle=":", linewidth=1)
-        axis.set(ylim=(0.48, 1.02), xlabel="simulations", ylabel="C2ST (0.5: cannot be told apart)",
-                 title=f"{task.title}: told from the exact posterior?")
+        axis.set(ylim=(0.48, 1.02), xlabel="simulations", ylabel="C2ST (0.5: indistinguishable)",
+                 title=f"{task.title}: against the exact posterior")
     for (name, task), line in zip(TASKS.items(), ("-", "--")):
         for method, colour in METHODS.items():
-            axes[2].plot(sizes, [answers[name, method, size].seconds for size in sizes], "o" + line, color=figures.COLOURS[colour])
+            axes[2].plot(sizes, [answers[name, method, size].seconds for size in sizes], "o" + line,
+                         color=figures.COLOURS[colour])
         axes[2].plot([], [], line, color="black", label=task.title)
-    axes[2].set(yscale="log", xlabel="simulations", ylabel="seconds", title="training and draws, one question")
+    axes[2].set(yscale="log", xlabel="simulations", ylabel="seconds",
+                title="training and draws, one observation")
     axes[0].legend(loc="upper right")
     axes[2].legend(loc="best")
     for axis in axes:
@@ -163,10 +190,12 @@ def draw(answers, exact, sizes):
         low, high = low - 0.25 * (high - low), high + 0.25 * (high - low)
         panels = row.subplots(1, 1 + len(METHODS), sharex=True, sharey=True)
         samples = {"exact": (exact[name], "black")} | {
-            f"{method}, C2ST {answers[name, method, sizes[-1]].c2st:.2f}": (answers[name, method, sizes[-1]].draws, figures.COLOURS[colour])
+            f"{method}, C2ST {answers[name, method, sizes[-1]].c2st:.2f}": (
+                answers[name, method, sizes[-1]].draws, figures.COLOURS[colour])
             for method, colour in METHODS.items()}
         for axis, (title, (points, colour)) in zip(panels, samples.items()):
-            axis.scatter(points[:, i], points[:, j], s=3, alpha=0.4, color=colour, linewidths=0, rasterized=True)
+            axis.scatter(points[:, i], points[:, j], s=3, alpha=0.4, color=colour, linewidths=0,
+                         rasterized=True)
             axis.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]), xlabel=task.labels[0], title=title)
             axis.xaxis.set_major_locator(MaxNLocator(4))
         panels[0].set_ylabel(task.labels[1])

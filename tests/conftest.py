@@ -1,25 +1,29 @@
-"""How every test runs: what needs a GPU, one fixed seed, and the count of cases that really ran on a device."""
+"""How every test runs: what needs a GPU, what launches kernels, one fixed seed, one page alone, and the count
+of cases on a device."""
 import os
 
 import pytest
 
-from tests.agreement.backends import uses_cuda
-from tests.strict_cupy import COMPILER
+from tests.agreement.backends import Backend, uses_cuda
+from tests.support import pages
+from tests.strict_cupy import COMPILER, capture
 
 os.environ.setdefault("MPLBACKEND", "Agg")
 if COMPILER is None and not uses_cuda():
-    os.environ.setdefault("DIPTYCH_KERNELS", "off")            # kernels run on the stand-in through g++
+    os.environ.setdefault("DIPTYCH_KERNELS", "off")            # the stand-in runs kernels through g++
 
 try:
     import hypothesis
     hypothesis.settings.register_profile("diptych", derandomize=True, deadline=None, database=None)
     hypothesis.settings.load_profile("diptych")
-except ImportError:                                            # a GPU machine needs only what the agreement tests need
+except ImportError:                                            # not needed for the agreement tests on a GPU
     pass
 
 
 def pytest_addoption(parser):
     parser.addoption("--seed", type=int, default=0, help="seed of the Monte Carlo tests, to sweep")
+    parser.addoption("--page", metavar="ROOM.PAGE",
+                     help="run the tests of one page alone, for example density.maf")
 
 
 @pytest.fixture
@@ -28,12 +32,25 @@ def seed(request):
     return request.config.getoption("--seed")
 
 
+@pytest.fixture(autouse=True)
+def launches_are_marked(request):
+    """A test that launches a CUDA kernel is marked kernels: `make test` must not wait for compilations."""
+    before = capture.device.counts["kernel"]
+    yield
+    if capture.device.counts["kernel"] > before and not request.node.get_closest_marker("kernels"):
+        pytest.fail("the test launches a kernel and is not marked kernels", pytrace=False)
+
+
 @pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items):
-    """Cases on CUDA are marked gpu; tests marked gpu are skipped unless DIPTYCH_TEST_CUDA=1 asks for them. What compiles kernels, which
-    its file, its backend or its name says, is marked kernels: hundreds of compilations take their time on a fresh machine."""
+def pytest_collection_modifyitems(config, items):
+    """Mark the tests of a backend with kernels, and of one on CUDA; keep the tests of --page; skip what needs
+    a GPU unless DIPTYCH_TEST_CUDA=1 asks for it."""
+    if page := config.getoption("--page"):
+        chosen = pages.chosen(page, items)
+        config.hook.pytest_deselected(items=[item for item in items if item not in chosen])
+        items[:] = [item for item in items if item in chosen]
     for item in items:
-        if "kernels" in item.nodeid:
+        if any(backend.kernels for backend in _backends(item)):
             item.add_marker(pytest.mark.kernels)
         if _on_cuda(item):
             item.add_marker(pytest.mark.gpu)
@@ -47,7 +64,8 @@ def pytest_configure(config):
 
 
 class DeviceCount:
-    """With DIPTYCH_TEST_CUDA=1 a run in which no case passed on a device is a failed run: a skip is not a pass."""
+    """With DIPTYCH_TEST_CUDA=1 a run in which no case passed on a device is a failed run: a skip is not a
+    pass."""
 
     def __init__(self):
         self.passed = 0
@@ -67,7 +85,12 @@ class DeviceCount:
         terminalreporter.write_line(f"{mark} {self.passed} agreement cases passed on the device")
 
 
+def _backends(item):
+    """The backends among the parameters of a test."""
+    callspec = getattr(item, "callspec", None)
+    return [value for value in callspec.params.values() if isinstance(value, Backend)] if callspec else []
+
+
 def _on_cuda(item):
-    """Whether the test is an agreement case that computes on CUDA."""
-    backend = getattr(item, "callspec", None) and item.callspec.params.get("backend")
-    return getattr(backend, "name", "").startswith("cuda")
+    """Whether the test computes on CUDA."""
+    return any(backend.name.startswith("cuda") for backend in _backends(item))

@@ -13,10 +13,14 @@ Reading order:
     maf               masked autoregressive flow: a chain of MADEs
     nsf               neural spline flow
     pixel_flow        a flow on the pixels of images
+    pixel_flow_model  the object that it fits, and its file
 """
 from accel.density import (
     flows, gaussian, gaussian_mixture, gmm, made, maf, mdn, mixture_score, nsf, pixel_flow,
-    realnvp)
+    pixel_flow_model, realnvp,
+)
 
-__all__ = ["flows", "gaussian", "gaussian_mixture", "gmm", "made", "maf", "mdn", "mixture_score", "nsf", "pixel_flow",
-           "realnvp"]
+__all__ = [
+    "flows", "gaussian", "gaussian_mixture", "gmm", "made", "maf", "mdn", "mixture_score", "nsf",
+    "pixel_flow", "pixel_flow_model", "realnvp",
+]

@@ -1,11 +1,14 @@
-"""Neural spline flow: a masked autoregressive flow whose every transform bends each dimension by a monotonic spline.
+"""Neural spline flow: a masked autoregressive flow whose every transform bends each dimension by a monotonic
+spline.
 
-The mathematics is in `reference.density.nsf`. Same values; work arrays are feature-major and allocated once (see
-`accel.density.made`, whose affine map and network are used as they are), the bin of a value is found by comparison with all knots
-at once and only what that bin needs is gathered: slopes pass through (4) after that, two for each value instead of K − 1.
+The mathematics is in `reference.density.nsf`. Same values; work arrays are feature-major and allocated once
+(see `accel.density.made`, whose affine map and network are used as they are), the bin of a value is found by
+comparison with all knots at once and only what that bin needs is gathered: slopes pass through (4) after
+that, two for each value instead of K − 1.
 
-Backward through (3) to (7), with dz the gradient of the loss with respect to z = g(u) and dℓ that with respect to log g′. With
-q = ξ(1−ξ), t = δₖ₊₁ + δₖ − 2s, p = s ξ² + δₖ q, v = s + t q and m = δₖ₊₁ ξ² + 2s q + δₖ (1−ξ)²,
+Backward through (3) to (7), with dz the gradient of the loss with respect to z = g(u) and dℓ that with
+respect to log g′. With q = ξ(1−ξ), t = δₖ₊₁ + δₖ − 2s, p = s ξ² + δₖ q, v = s + t q and m = δₖ₊₁ ξ² + 2s q +
+δₖ (1−ξ)²,
 
     z = zₖ + h p/v,   log g′ = 2 log s + log m − 2 log v
 
@@ -13,137 +16,177 @@ q = ξ(1−ξ), t = δₖ₊₁ + δₖ − 2s, p = s ξ² + δₖ q, v = s + t 
     dq = δₖ dp + t dv + 2s dm
     dξ = 2s ξ dp + (1 − 2ξ) dq + 2 [δₖ₊₁ ξ − δₖ (1−ξ)] dm
     ds = ξ² dp + (1 − 2q) dv + 2q dm + 2dℓ/s
-    dδₖ = q dp + q dv + (1−ξ)² dm,   dδₖ₊₁ = q dv + ξ² dm                both ⊙ (1 − e^{m−δ}), the slope of (4)
+    dδₖ = q dp + q dv + (1−ξ)² dm,   dδₖ₊₁ = q dv + ξ² dm               both ⊙ (1 − e^{m−δ}), the slope of (4)
     du = dξ/w,   duₖ = −du                                               from ξ = (u − uₖ)/w
     dw = −ξ du − s ds/w,   dh = p/v dz + ds/w,   dzₖ = dz                from s = h/w
     dwⱼ = duₖ for j < k, dw for j = k, 0 beyond;   heights alike         uₖ = −B + ∑_{j<k} wⱼ
     da = 2B(1 − mK) σ ⊙ (dwⱼ − ∑ⱼ σⱼ dwⱼ)                                σ = softmax(a)
 
-and du goes on into the affine map. Outside [−B, B], du = dz and all else is zero. The gradients of log p itself,
-row by row, are the same walk from dz = −z, dℓ = 1, which leaves the parameters alone.
+and du goes on into the affine map. Outside [−B, B], du = dz and all else is zero. The gradients of log p
+itself, row by row, are the same walk from dz = −z, dℓ = 1, which leaves the parameters alone.
+
+Example
+-------
+>>> import numpy as np
+>>> from accel.density import nsf
+>>> params = nsf.init_params(np.random.default_rng(0), dim=2, n_transforms=1, hidden=(8,))
+>>> nsf.log_prob(params, np.zeros((1, 2))).round(4)         # starts as the standard normal: −log 2π
+array([-1.8379])
 """
 import math
-from functools import partial
+from functools import lru_cache
 from typing import Any, NamedTuple
 
-from accel.runtime import checks
-from accel.runtime.tree import empty_like, packed
-from accel.density import flows, made
+from accel.density import made
+from accel.density._help import documented
 from accel.device import array_module
+from accel.nets import dense
+from accel.runtime import checks
+from accel.runtime._vector import bound
+from accel.runtime.protocols import Array, Params, Rng
 
-__all__ = ["init_params", "forward", "inverse", "log_prob", "log_prob_and_grad", "sample", "loss", "loss_and_grad"]
+__all__ = ["init_params", "forward", "inverse", "log_prob", "log_prob_and_grad", "sample",
+           "loss", "loss_and_grad"]
+SHARED = ["flow_of", "write_grads"]
+__all__ += SHARED
 
 B, M = 5.0, 1e-3
 OFFSET = math.log(math.expm1(1 - M))
 
 
-def init_params(rng, *, dim, context_dim=0, n_transforms=3, hidden=(50, 50), n_bins=8):
-    """T transforms that all start as the identity."""
+def init_params(rng: Rng, *, dim: int, context_dim: int = 0, n_transforms: int = 3, hidden: tuple = (50, 50),
+                n_bins: int = 8) -> Params:
+    """T transforms that all start as the identity.
+
+    Parameters
+    ----------
+    rng : Generator
+        Where the weights come from.
+    dim, context_dim, n_transforms, n_bins : int
+        D, C, T and K; K at least 2.
+    hidden : tuple of int
+        Units of each hidden layer of every transform.
+    """
     checks.check_count("n_transforms", n_transforms)
     checks.check_count("n_bins", n_bins, least=2)
-    chain = [made.init_params(rng, dim=dim, context_dim=context_dim, hidden=hidden)["layers"] for _ in range(n_transforms)]
+    chain = [made.init_params(rng, dim=dim, context_dim=context_dim, hidden=hidden)["layers"]
+             for _ in range(n_transforms)]
     xp, dtype = array_module(chain[0][0]), chain[0][0].dtype
-    return {"mades": [[*layers[:-1], xp.zeros((len(layers[-1]), 3 * n_bins + 1, dim), dtype=dtype)] for layers in chain]}
+    return {"mades": [[*layers[:-1], xp.zeros((len(layers[-1]), 3 * n_bins + 1, dim), dtype=dtype)]
+                      for layers in chain]}
 
 
-def forward(params, x, context=None):
+@documented
+def forward(params: Params, x: Array, context: Array | None = None) -> tuple[Array, Array]:
     """Data to Gaussian: z (N, D) and log|det ∂z/∂x| (N,)."""
-    params = made.masked(params)
-    return flows.in_blocks(partial(walk, params), params, x, context, Work)
+    flow, params = flow_of(params)
+    return flow.forward(params, x, context)
 
 
-def walk(params, works, columns):
-    """z (D, n) and log|det ∂z/∂x| (n,); all that the way back needs stays in works."""
-    log_det = 0
-    for k, (layers, work) in enumerate(zip(params["mades"], works)):
-        columns = to_gaussian(layers, work, columns[::-1] if k else columns)
-        log_det = log_det + (work.log_slope - work.log_sigma).sum(axis=0)
-    return columns, log_det
-
-
-def walk_back(params, works, dz, dlog_det, grads, dcontext):
-    """From dz to dx, both (D, n); gradients go into grads and dcontext (C, n), unless these are None. dx comes with dcontext alone."""
-    for k in range(len(works) - 1, -1, -1):
-        du = spline_backward(works[k], dz, dlog_det)
-        dx, dc = made.to_gaussian_backward(made.flat(params["mades"][k]), works[k], du, dlog_det,
-                                           None if grads is None else made.flat(grads["mades"][k]),
-                                           need_dx=k > 0 or dcontext is not None, need_dcontext=dcontext is not None)
-        if dcontext is not None:
-            dcontext += dc
-        dz = dx[::-1] if k else dx
-    return dz
-
-
-def inverse(params, z, context=None):
+@documented
+def inverse(params: Params, z: Array, context: Array | None = None) -> tuple[Array, Array]:
     """Gaussian to data: x (N, D) and log|det ∂x/∂z| (N,)."""
-    return invert(params, z, context)
+    flow, params = flow_of(params)
+    return flow.invert(params, z, context)
 
 
-def invert(params, z, context, each=1):
-    """The same, a row of the context standing for `each` rows of z."""
-    params = made.masked(params)
-
-    def block(works, columns):
-        log_det = 0
-        for k in range(len(works) - 1, -1, -1):
-            columns = from_gaussian(params["mades"][k], works[k], columns)
-            log_det = log_det + (works[k].log_sigma - works[k].log_slope).sum(axis=0)
-            columns = columns[::-1] if k else columns
-        return columns, log_det
-    return flows.in_blocks(block, params, z, context, Work, each=each)
-
-
-def log_prob(params, x, context=None):
+@documented
+def log_prob(params: Params, x: Array, context: Array | None = None) -> Array:
     """log p(x|c) in nats, (N,)."""
-    x, context = flows.inputs(params, x, context, *made.sizes(params["mades"][0])[:2])
-    return flows.base_log_prob(*forward(params, x, context))
+    flow, params = flow_of(params)
+    return flow.log_prob(params, x, context)
 
 
-def log_prob_and_grad(params, x, context=None):
-    """log p(x|c) (N,), and its gradients with respect to x (N, D) and c (N, C), None where there is no context."""
-    x, context = flows.inputs(params, x, context, *made.sizes(params["mades"][0])[:2])
-    params = made.masked(params)
-    works = flows.work_arrays(params, "score", len(x), context, Work)
-    z, log_det = walk(params, works, x.T)
-    dcontext = array_module(z).zeros((len(works[0].context), len(x)), z.dtype)
-    dx = walk_back(params, works, -z, 1, None, dcontext)
-    return flows.base_log_prob(z.T, log_det), dx.T.copy(), None if context is None else dcontext.T
+@documented
+def log_prob_and_grad(params: Params, x: Array,
+                      context: Array | None = None) -> tuple[Array, Array, Array | None]:
+    """log p(x|c) (N,), and its gradients with respect to x (N, D) and c (N, C), None without a context."""
+    flow, params = flow_of(params)
+    return flow.log_prob_and_grad(params, x, context)
 
 
-def sample(params, rng, n, context=None):
+@documented
+def sample(params: Params, rng: Rng, n: int, context: Array | None = None) -> Array:
     """n draws, (n, D); with a context of M rows, n draws for each: (M, n, D)."""
-    z, context, shape = flows.draw(rng, n, *made.sizes(params["mades"][0])[:2], context)
-    flows.check_place(params, context=context)
-    return invert(params, z, context, n)[0].reshape(shape)
+    flow, params = flow_of(params)
+    return flow.sample(params, rng, n, context)
 
 
-def loss(params, x, context=None):
+@documented
+def loss(params: Params, x: Array, context: Array | None = None) -> Array:
     """The mean negative log-density, in nats."""
     return -log_prob(params, x, context).mean()
 
 
-def loss_and_grad(params, x, context=None):
+@documented
+def loss_and_grad(params: Params, x: Array, context: Array | None = None) -> tuple[Array, Params]:
     """The loss and its gradient, in the tree of params."""
-    params = packed(params)
-    grads = params.scratch("grads", lambda: empty_like(params))
-    return write_grads(params, grads, x, context), grads
+    flow, params = flow_of(params)
+    return flow.loss_and_grad(params, x, context)
 
 
-def write_grads(params, grads, x, context, dcontext=None):
-    """The loss; its gradient goes into grads and, where it is given, the context's into dcontext, (C, N). Both trees packed."""
-    x, context = flows.inputs(params, x, context, *made.sizes(params["mades"][0])[:2])
-    params = made.masked(params)
-    works, n = flows.work_arrays(params, "train", len(x), context, Work), len(x)
-    z, log_det = walk(params, works, x.T)
-    if dcontext is not None:
-        dcontext[...] = 0
-    walk_back(params, works, array_module(z).multiply(z, 1 / n, out=works[-1].dx), -1 / n, grads, dcontext)
-    grads.flat *= params.scratch("mask", None)
-    return flows.base_loss(z, -log_det.sum())
+def write_grads(params, grads, x, context=None, dcontext=None):
+    """The loss; its gradient goes into grads and, where it is given, the context's into dcontext, (C, N)."""
+    flow, params = flow_of(params)
+    return flow.write_grads(params, grads, x, context, dcontext)
+
+
+class Flow(made.Flow):
+    """The transforms in array code."""
+
+    def make_works(self, xp, n):
+        return made.works_of(Work, xp, self.shapes, n, self.dtype)
+
+    def walk(self, chain, works, columns):
+        for k, (layers, work) in enumerate(zip(chain, works)):
+            columns = to_gaussian(layers, work, columns[::-1] if k else columns)
+        return columns
+
+    def log_det_of(self, works):
+        return sum((work.log_slope - work.log_sigma).sum(axis=0) for work in works)
+
+    def sum_log_det(self, works):
+        return self.log_det_of(works).sum()
+
+    def walk_back(self, chain, works, dz, dlog_det, grads, dcontext):
+        """dx comes with dcontext alone; gradients go into grads and dcontext (C, n), unless these are
+        None.
+        """
+        for k in range(len(works) - 1, -1, -1):
+            du = spline_backward(works[k], dz, dlog_det)
+            dlayers = None if grads is None else [layer.reshape(len(layer), -1)
+                                                  for layer in grads["mades"][k]]
+            dx, dc = made.to_gaussian_backward(chain[k], works[k], du, dlog_det, dlayers,
+                                               need_dx=k > 0 or dcontext is not None,
+                                               need_dcontext=dcontext is not None)
+            if dcontext is not None:
+                dcontext += dc
+            dz = dx[::-1] if k else dx
+        if grads is not None:
+            grads.flat *= chain.mask
+        return dz
+
+    def walk_inverse(self, chain, works, columns):
+        for k in range(len(works) - 1, -1, -1):
+            columns = from_gaussian(chain[k], works[k], columns)
+            columns = columns[::-1] if k else columns
+        return columns
+
+
+_flow = lru_cache(maxsize=64)(Flow)
+
+
+def flow_of(params):
+    """The flow that these parameters have, and the parameters with their vector."""
+    params = bound(params)
+    shapes = tuple([dense.shapes_of(layers) for layers in params["mades"]])
+    return _flow(array_module(params.flat), params.flat.dtype, shapes), params
 
 
 class Knots:
-    """Work arrays for the knots of one spline in each of (D, n) cells; axis 0 of the first three tells u from z."""
+    """Work arrays for the knots of one spline in each of (D, n) cells; axis 0 of the first three tells u
+    from z.
+    """
 
     def __init__(self, xp, n_bins, dim, n, dtype):
         self.share, self.size, self.left = (xp.empty((2, n_bins, dim, n), dtype) for _ in range(3))
@@ -182,7 +225,9 @@ class Knots:
 
 
 class Bin(NamedTuple):
-    """What (5) and (6) need, (D, n) each: where, which knots were passed (K − 1, D, n), edges and sizes in (u, z), δₖ and δₖ₊₁, s, t."""
+    """What (5) and (6) need, (D, n) each: where, which knots were passed (K − 1, D, n), edges and sizes in
+    (u, z), δₖ and δₖ₊₁, s, t.
+    """
     inside: Any
     value: Any
     passed: Any
@@ -197,9 +242,9 @@ class Bin(NamedTuple):
 class Work(made.Work):
     """The work of one transform for n columns: that of its affine map and network, and of its splines."""
 
-    def __init__(self, xp, layers, n, dtype):
-        super().__init__(xp, layers, n, dtype)
-        (dim, _, _), n_bins = made.sizes(layers), (layers[-1].shape[1] - 1) // 3
+    def __init__(self, xp, shapes, n, dtype):
+        super().__init__(xp, shapes, n, dtype)
+        dim, n_bins = self.sizes[0], (shapes[-1][1] - 1) // 3
         self.knots, self.row_knots = Knots(xp, n_bins, dim, n, dtype), Knots(xp, n_bins, 1, n, dtype)
         self.bin, self.xi, self.ratio, self.m, self.v = None, None, None, None, None
         self.log_slope = xp.empty((dim, n), dtype)
@@ -207,7 +252,7 @@ class Work(made.Work):
 
 def to_gaussian(layers, work, x):
     """z (D, n); all that a backward pass needs stays in work."""
-    u = made.to_gaussian(made.flat(layers), work, x)
+    u = made.to_gaussian(layers, work, x)
     xp, dim = array_module(u), len(u)
     work.knots.read(work.tape.out[2 * dim:].reshape(-1, *u.shape))
     work.bin = found = work.knots.bin_of(u, 0)

@@ -1,9 +1,10 @@
 """RealNVP: an exact, invertible density built from affine coupling layers.
 
-The mathematics is in `reference.density.realnvp`. Same values; the whole chain, there and back, walks over one feature-major
-array of columns that each coupling changes in place, beside work arrays allocated once per tree of packed parameters.
+The mathematics is in `reference.density.realnvp`. Same values; the whole chain, there and back, walks over
+one feature-major array of columns that each coupling changes in place, beside borrowed work arrays.
 
-Backward through one coupling, with dy the gradient of the loss with respect to y and dℓ that with respect to log_det:
+Backward through one coupling, with dy the gradient of the loss with respect to y and dℓ that with respect to
+log_det:
 
     dt  = dy₂                                   from y₂ = x₂ ⊙ eˢ + t
     ds  = dy₂ ⊙ (x₂ ⊙ eˢ) + dℓ                  from y₂, and from log_det = ∑ s
@@ -11,34 +12,65 @@ Backward through one coupling, with dy the gradient of the loss with respect to 
     dx₂ = dy₂ ⊙ eˢ
     dx₁ = dy₁ + (network)ᵀ(dt, da)              the network's input holds c above x₁
 
-so that only x₂ ⊙ eˢ, eˢ and the tape of the network are kept, never x; and at the top dz = z/N, dℓ = −1/N, since
-loss = mean(½‖z‖² + …) − mean(log_det). The gradients of log p itself, row by row, are the same walk from dz = −z, dℓ = 1, which
-leaves the parameters alone.
-"""
-from functools import partial
+so that only x₂ ⊙ eˢ, eˢ and the tape of the network are kept, never x; and at the top dz = z/N, dℓ = −1/N,
+since loss = mean(½‖z‖² + …) − mean(log_det). The gradients of log p itself, row by row, are the same walk
+from dz = −z, dℓ = 1, which leaves the parameters alone.
 
+Example
+-------
+>>> import numpy as np
+>>> from accel.density import realnvp
+>>> params = realnvp.init_params(np.random.default_rng(0), dim=2, n_transforms=2, hidden=(8,))
+>>> realnvp.log_prob(params, np.zeros((1, 2))).round(4)     # starts as the standard normal: −log 2π
+array([-1.8379])
+"""
+import contextlib
+import functools
+
+from accel.density import flows
+from accel.density._help import documented
+from accel.device import array_module
+from accel.kernels.realnvp import launch as realnvp_kernel
 from accel.nets import dense
 from accel.runtime import checks
-from accel.runtime.tree import empty_like, packed
-from accel.density import flows
-from accel.kernels.realnvp import launch as realnvp_kernel
-from accel.device import array_module
+from accel.runtime._vector import bound
+from accel.runtime.protocols import Array, Params, Rng
 
-__all__ = ["init_params", "forward", "inverse", "log_prob", "log_prob_and_grad", "sample", "loss", "loss_and_grad"]
+__all__ = ["init_params", "forward", "inverse", "log_prob", "log_prob_and_grad", "sample",
+           "loss", "loss_and_grad"]
+SHARED = ["flow_of", "fused", "write_grads"]
+__all__ += SHARED
 
 S = 5.0
 
 
-def init_params(rng, *, dim, context_dim=0, n_transforms=6, hidden=(64, 64)):
-    """Weights N(0, 1/n_in); the last layer of each network is zero, so that the flow starts as the identity."""
+def init_params(rng: Rng, *, dim: int, context_dim: int = 0, n_transforms: int = 6,
+                hidden: tuple = (64, 64)) -> Params:
+    """Weights N(0, 1/n_in); the last layer of each network is zero, so that the flow starts as the
+    identity.
+
+    Parameters
+    ----------
+    rng : Generator
+        Where the weights come from.
+    dim, context_dim : int
+        D and C. One dimension needs a context.
+    n_transforms : int
+        K: a transform is a coupling, and it takes two to move every dimension. With D = 1 there is one,
+        whatever K.
+    hidden : tuple of int
+        Units of each hidden layer of every network; at least one layer.
+    """
     check_architecture(dim, context_dim, n_transforms, hidden)
-    return {"couplings": [init_coupling(rng, dim, context_dim, hidden, k) for k in range(n_transforms if dim > 1 else 1)]}
+    return {"couplings": [init_coupling(rng, dim, context_dim, hidden, k)
+                          for k in range(n_transforms if dim > 1 else 1)]}
 
 
 def check_architecture(dim, context_dim, n_transforms, hidden):
     checks.check_count("context_dim", context_dim, least=0)
     if checks.check_count("dim", dim) == 1 and context_dim == 0:
-        raise ValueError("dim: expected at least 2 without a context, since a coupling needs something to keep, got 1")
+        raise ValueError("dim: expected at least 2 without a context, since a coupling needs something to "
+                         "keep, got 1")
     checks.check_count("n_transforms", n_transforms, least=min(dim, 2))
     checks.check_count("hidden: number of layers", len(hidden))
 
@@ -46,154 +78,155 @@ def check_architecture(dim, context_dim, n_transforms, hidden):
 def init_coupling(rng, dim, context_dim, hidden, k):
     n_kept = (dim + k % 2) // 2
     layers = dense.init_mlp(rng, (context_dim + n_kept, *hidden))
-    return [*layers, array_module(layers[0]).zeros((hidden[-1] + 1, 2 * (dim - n_kept)), dtype=layers[0].dtype)]
+    return [*layers,
+            array_module(layers[0]).zeros((hidden[-1] + 1, 2 * (dim - n_kept)), dtype=layers[0].dtype)]
 
 
-def sizes(params):
+def sizes_of(shapes):
     """D and C, from the shapes of the layers: what the first two couplings move is everything."""
-    chain = params["couplings"]
-    dim = sum(layers[-1].shape[1] // 2 for layers in chain[:2])
-    return dim, len(chain[0][0]) - 1 - dim // 2
+    dim = sum(network[-1][1] // 2 for network in shapes[:2])
+    return dim, shapes[0][0][0] - 1 - dim // 2
 
 
 def halves(x, k):
     """The kept and the moved half of x (D, n) for coupling k; views."""
     d = len(x) // 2
-    return (x[:d], x[d:]) if k % 2 == 0 else (x[d:], x[:d])
+    return (x[:d], x[d:]) if k % 2 == 0 else (x[d:], x[:d])                                           # (1)
 
 
-def forward(params, x, context=None):
+@documented
+def forward(params: Params, x: Array, context: Array | None = None) -> tuple[Array, Array]:
     """Data to Gaussian: z (N, D) and log|det ∂z/∂x| (N,)."""
-    params = packed(params)
-    if fused := realnvp_kernel.flow_of(params):
-        return fused.forward(params.flat, x, context)
-
-    def block(works, columns):
-        return walk(params, works, columns_of(params, "columns", columns))
-    return flows.in_blocks(block, params, x, context, work_of(params))
+    flow, params = flow_of(params)
+    return flow.forward(params, x, context)
 
 
-def walk(params, works, x):
-    """From x to z in place, (D, n), and log|det ∂z/∂x| (n,); all that the way back needs stays in works."""
-    log_det = 0
-    for k, (layers, work) in enumerate(zip(params["couplings"], works)):
-        to_gaussian(layers, work, x, k)
-        log_det = log_det + work.s.sum(axis=0)
-    return x, log_det
-
-
-def walk_back(params, works, d, dlog_det, grads, dcontext):
-    """From dz to dx in place, (D, n); gradients go into grads and dcontext (C, n), unless these are None. dx comes with dcontext alone."""
-    for k in range(len(works) - 1, -1, -1):
-        dlayers = None if grads is None else grads["couplings"][k]
-        dc = to_gaussian_backward(params["couplings"][k], works[k], d, dlog_det, k, dlayers, need_dinput=k > 0 or dcontext is not None)
-        if dcontext is not None:
-            dcontext += dc
-
-
-def inverse(params, z, context=None):
+@documented
+def inverse(params: Params, z: Array, context: Array | None = None) -> tuple[Array, Array]:
     """Gaussian to data: x (N, D) and log|det ∂x/∂z| (N,)."""
-    params = packed(params)
-    if fused := realnvp_kernel.flow_of(params):
-        return fused.inverse(params.flat, z, context)
-
-    def block(works, columns):
-        x, log_det = columns_of(params, "columns", columns), 0
-        for k in range(len(works) - 1, -1, -1):
-            from_gaussian(params["couplings"][k], works[k], x, k)
-            log_det = log_det - works[k].s.sum(axis=0)
-        return x, log_det
-    return flows.in_blocks(block, params, z, context, work_of(params))
+    flow, params = flow_of(params)
+    return flow.invert(params, z, context)
 
 
-def log_prob(params, x, context=None):
+@documented
+def log_prob(params: Params, x: Array, context: Array | None = None) -> Array:
     """log p(x|c) in nats, (N,)."""
-    params = packed(params)
-    x, context = flows.inputs(params, x, context, *sizes(params))
-    if fused := realnvp_kernel.flow_of(params):
-        return fused.log_prob(params.flat, x, context)
-    return flows.base_log_prob(*forward(params, x, context))
+    flow, params = flow_of(params)
+    return flow.log_prob(params, x, context)
 
 
-def log_prob_and_grad(params, x, context=None):
-    """log p(x|c) (N,), and its gradients with respect to x (N, D) and c (N, C), None where there is no context."""
-    x, context = flows.inputs(params, x, context, *sizes(params))
-    params = packed(params)
-    if fused := realnvp_kernel.flow_of(params):
-        return fused.log_prob_and_grad(params.flat, x, context)
-    works = flows.work_arrays(params, "score", len(x), context, work_of(params))
-    z, log_det = walk(params, works, columns_of(params, "score columns", x.T))
-    value, dcontext = flows.base_log_prob(z.T, log_det), array_module(z).zeros((len(works[0].context), len(x)), z.dtype)
-    z *= -1                                                           # z is dz from here on
-    walk_back(params, works, z, 1, None, dcontext)
-    return value, z.T.copy(), None if context is None else dcontext.T
+@documented
+def log_prob_and_grad(params: Params, x: Array,
+                      context: Array | None = None) -> tuple[Array, Array, Array | None]:
+    """log p(x|c) (N,), and its gradients with respect to x (N, D) and c (N, C), None without a context."""
+    flow, params = flow_of(params)
+    return flow.log_prob_and_grad(params, x, context)
 
 
-def sample(params, rng, n, context=None):
+@documented
+def sample(params: Params, rng: Rng, n: int, context: Array | None = None) -> Array:
     """n draws, (n, D); with a context of M rows, n draws for each: (M, n, D)."""
-    params = packed(params)
-    flows.check_place(params, context=context)
-    if fused := realnvp_kernel.flow_of(params):
-        z, context, shape = flows.draw(rng, n, *sizes(params), context)
-        return fused.inverse(params.flat, z, context, each=n)[0].reshape(shape)
-    z, context, shape = flows.draw_base(rng, n, *sizes(params), context)
-    return inverse(params, z, context)[0].reshape(shape)
+    flow, params = flow_of(params)
+    return flow.sample(params, rng, n, context)
 
 
-def loss(params, x, context=None):
+@documented
+def loss(params: Params, x: Array, context: Array | None = None) -> Array:
     """The mean negative log-density, in nats."""
     return -log_prob(params, x, context).mean()
 
 
-def loss_and_grad(params, x, context=None):
+@documented
+def loss_and_grad(params: Params, x: Array, context: Array | None = None) -> tuple[Array, Params]:
     """The loss and its gradient, in the tree of params."""
-    params = packed(params)
-    grads = params.scratch("grads", lambda: empty_like(params))
-    return write_grads(params, grads, x, context), grads
+    flow, params = flow_of(params)
+    return flow.loss_and_grad(params, x, context)
+
+
+def write_grads(params, grads, x, context=None, dcontext=None):
+    """The loss; its gradient goes into grads and, where it is given, the context's into dcontext, (C, N)."""
+    flow, params = flow_of(params)
+    return flow.write_grads(params, grads, x, context, dcontext)
 
 
 def fused(params, data, batch_size):
-    """What trains the flow in kernels of its own (kernels.training), None where array code is to run."""
-    return realnvp_kernel.step(params, data)
+    """What trains the flow in kernels of its own (`kernels.training`), None where array code is to run."""
+    flow, params = flow_of(params)
+    return flow.step(*data) if isinstance(flow, flows.InKernels) else None
 
 
-def write_grads(params, grads, x, context, dcontext=None):
-    """The loss; its gradient goes into grads and, where it is given, the context's into dcontext, (C, N). Both trees packed."""
-    x, context = flows.inputs(params, x, context, *sizes(params))
-    if realnvp_kernel.flow_of(params):
-        return realnvp_kernel.write_grads(params, grads, x, context, dcontext)
-    works, n = flows.work_arrays(params, "train", len(x), context, work_of(params)), len(x)
-    z, log_det = walk(params, works, columns_of(params, "train columns", x.T))
-    value = flows.base_loss(z, -log_det.sum())
-    if dcontext is not None:
-        dcontext[...] = 0
-    z *= 1 / n                                                        # z is dz from here on
-    walk_back(params, works, z, -1 / n, grads, dcontext)
-    return value
+def flow_of(params):
+    """The flow that these parameters have, in kernels or in array code, and the parameters with their
+    vector.
+    """
+    params = bound(params)
+    shapes, xp = tuple([dense.shapes_of(layers) for layers in params["couplings"]]), array_module(params.flat)
+    kernel = realnvp_kernel.flow_of(xp, params.flat.dtype, shapes, bound=S)
+    return flows.InKernels(kernel) if kernel else _flow(xp, params.flat.dtype, shapes), params
+
+
+class Flow(flows.Flow):
+    """The chain of couplings in array code, which changes one array of columns in place."""
+
+    def __init__(self, xp, dtype, shapes):
+        super().__init__(xp, dtype, shapes, *sizes_of(shapes))
+
+    def make_works(self, xp, n):
+        works = [Work(xp, network, n, self.dtype, context_dim=self.context_dim) for network in self.shapes]
+        for work in works[1:]:
+            work.tape.use(works[0].tape.room)
+        # the columns, which become z, and dz on the way back
+        works[-1].dx = xp.empty((self.dim, n), self.dtype)
+        return works
+
+    def chain(self, params):
+        return contextlib.nullcontext(params["couplings"])
+
+    def walk(self, chain, works, columns):
+        x = works[-1].dx
+        x[...] = columns
+        for k, (layers, work) in enumerate(zip(chain, works)):
+            to_gaussian(layers, work, x, k)
+        return x
+
+    def log_det_of(self, works):
+        return sum(work.s.sum(axis=0) for work in works)                                              # (4)
+
+    def walk_back(self, chain, works, d, dlog_det, grads, dcontext):
+        """From dz to dx in place; gradients go into grads and dcontext, unless these are None. dx comes
+        with dcontext alone.
+        """
+        for k in range(len(works) - 1, -1, -1):
+            dlayers = None if grads is None else grads["couplings"][k]
+            dc = to_gaussian_backward(chain[k], works[k], d, dlog_det, k, dlayers,
+                                      need_dinput=k > 0 or dcontext is not None)
+            if dcontext is not None:
+                dcontext += dc
+        return d
+
+    def walk_inverse(self, chain, works, columns):
+        x = works[-1].dx
+        x[...] = columns
+        for k in range(len(works) - 1, -1, -1):
+            from_gaussian(chain[k], works[k], x, k)
+        return x
+
+
+_flow = functools.lru_cache(maxsize=64)(Flow)
 
 
 class Work:
     """The work arrays of one coupling for n columns; context and kept are the rows of its network's input."""
 
-    def __init__(self, xp, layers, n, dtype, *, context_dim):
-        self.tape = dense.Tape(xp, layers, n, dtype)
-        self.context, self.kept = self.tape.inputs[0][1:1 + context_dim], self.tape.inputs[0][1 + context_dim:]
+    def __init__(self, xp, shapes, n, dtype, *, context_dim):
+        self.tape = dense.Tape(xp, shapes, n, dtype)
+        self.context, self.kept = self.tape.inputs[0][1:1 + context_dim], self.tape.inputs[0][1
+                                                                                              + context_dim:]
         n_moved = len(self.tape.out) // 2
         self.t, self.a = self.tape.out[:n_moved], self.tape.out[n_moved:]
-        self.bound, self.s, self.scale, self.scaled, self.slope = (xp.empty((n_moved, n), dtype) for _ in range(5))
+        self.bound, self.s, self.scale, self.scaled, self.slope = (xp.empty((n_moved, n), dtype)
+                                                                   for _ in range(5))
         self.dout = xp.empty_like(self.tape.out)
-
-
-def work_of(params):
-    return partial(Work, context_dim=sizes(params)[1])
-
-
-def columns_of(params, role, x):
-    """A copy of x (D, n) that the couplings may change."""
-    xp = array_module(params.flat)
-    columns = params.scratch(role, lambda: xp.empty(x.shape, params.flat.dtype), size=x.shape[1])
-    columns[...] = x
-    return columns
 
 
 def shift_and_scale(layers, work, kept):
@@ -216,7 +249,9 @@ def to_gaussian(layers, work, x, k):
 
 
 def to_gaussian_backward(layers, work, d, dlog_det, k, dlayers, *, need_dinput):
-    """From dy to dx in place, on d (D, n); write dlayers, and return the context's gradient, (C, n), where asked for."""
+    """From dy to dx in place, on d (D, n); write dlayers, and return the context's gradient, (C, n), where
+    asked for.
+    """
     xp, (dkept, dmoved) = array_module(d), halves(d, k)
     dt, da = work.dout[:len(dmoved)], work.dout[len(dmoved):]
     dt[...] = dmoved

@@ -13,14 +13,16 @@ from typing import NamedTuple
 
 import numpy as np
 
-from accel.nets import dense
-from accel.runtime import checks
-from accel.runtime.tree import packed
+from accel import memory
 from accel.density import flows
 from accel.device import array_module
-from accel.generative.likelihoods import GAUSSIAN, B
+from accel.generative.likelihoods import GAUSSIAN, B, log_prob_columns
+from accel.nets import dense
+from accel.runtime import checks
 
 __all__ = ["Encoded", "ElboTerms", "encode", "decode", "elbo_terms", "elbo", "importance_weighted_bound"]
+SHARED = ["Work", "borrowed", "check_noise", "check_x", "draw_columns", "encode_columns", "fill_columns", "kl_columns", "sizes"]
+__all__ += SHARED
 
 COLUMNS = 1024                                                        # evaluated at a time on a CPU: the work stays in cache
 COLUMNS_ON_DEVICE = 1 << 16
@@ -46,10 +48,10 @@ def sizes(params):
 
 def encode(params, x, context=None):
     """q(z|x, c)."""
-    (x, context), params = check_x(params, x, context), packed(params)
+    x, context = check_x(params, x, context)
     mean, log_var = (empty(params, len(x), sizes(params)[1]) for _ in range(2))
     for rows, work in blocks(params, x, context):
-        encode_columns(work)
+        encode_columns(params["encoder"], work)
         mean[rows], log_var[rows] = work.mean.T, work.log_var.T
     return Encoded(mean, log_var)
 
@@ -58,25 +60,28 @@ def decode(params, z, context=None):
     """The decoder's outputs f, (N, D): what they mean is up to the likelihood."""
     dim, n_latent, context_dim = sizes(params)
     z = checks.as_array("z", z, ("N", n_latent))
-    (z, context), params = flows.check_inputs(z, context, n_latent, context_dim), packed(params)
-    z, f = array_module(params.flat).asarray(z, dtype=params.flat.dtype), empty(params, len(z), dim)
+    z, context = flows.check_inputs(z, context, n_latent, context_dim)
+    f = empty(params, len(z), dim)
+    z, split = array_module(f).asarray(z, dtype=f.dtype), 1 + context_dim
     for rows in slices(params, len(z)):
-        tape = decoder_tape(params, len(z[rows]))
-        fill(tape, z[rows], context if context is None else context[rows])
-        f[rows] = dense.forward(params["decoder"], tape).T
+        with borrowed_tape(params, len(z[rows])) as tape:
+            tape.inputs[0][split:] = z[rows].T
+            if context is not None:
+                tape.inputs[0][1:split] = context[rows].T
+            f[rows] = dense.forward(params["decoder"], tape).T
     return f
 
 
 def elbo_terms(params, x, noise, context=None, *, likelihood=GAUSSIAN):
     """Both terms of the bound (6), apart."""
-    (x, context), params = check_x(params, x, context), packed(params)
+    x, context = check_x(params, x, context)
     noise = check_noise(params, noise, (len(x), sizes(params)[1]))
     log_likelihood, kl = empty(params, len(x)), empty(params, len(x))
     for rows, work in blocks(params, x, context):
-        encode_columns(work)
+        encode_columns(params["encoder"], work)
         draw_columns(work, noise[rows].T)
         f = dense.forward(params["decoder"], work.decoder)
-        log_likelihood[rows] = likelihood.log_prob(work.x, f, params.get("log_var"))
+        log_likelihood[rows] = log_prob_columns(likelihood, work.x, f, params.get("log_var"))
         kl[rows] = kl_columns(work)
     return ElboTerms(log_likelihood, kl)
 
@@ -90,17 +95,18 @@ def elbo(params, x, noise, context=None, *, likelihood=GAUSSIAN):
 
 def importance_weighted_bound(params, x, noise, context=None, *, likelihood=GAUSSIAN):
     """The bound (7) for each sample, (N,), from S draws of ε, noise (S, N, L)."""
-    (x, context), params = check_x(params, x, context), packed(params)
+    x, context = check_x(params, x, context)
     noise = check_noise(params, noise, ("S", len(x), sizes(params)[1]))
     n_draws = checks.check_count("noise: number of importance samples", len(noise))
-    xp, bound = array_module(params.flat), empty(params, len(x))
+    bound = empty(params, len(x))
+    xp = array_module(bound)
     for rows, work in blocks(params, x, context):
-        encode_columns(work)
+        encode_columns(params["encoder"], work)
         n = work.x.shape[1]
         top, total = xp.full(n, -math.inf, work.x.dtype), xp.zeros(n, work.x.dtype)
         at_once = max(1, limit(params) // n)
         for first in range(0, n_draws, at_once):
-            log_w = log_weights(work, noise[first:first + at_once, rows].transpose(2, 0, 1), likelihood)
+            log_w = log_weights(params, work, noise[first:first + at_once, rows].transpose(2, 0, 1), likelihood)
             higher = xp.maximum(top, log_w.max(axis=0))
             log_w -= higher
             total *= xp.exp(top - higher)
@@ -110,36 +116,48 @@ def importance_weighted_bound(params, x, noise, context=None, *, likelihood=GAUS
     return bound
 
 
-def log_weights(work, eps, likelihood):
+def log_weights(params, work, eps, likelihood):
     """log w for draws ε (L, s, n), (s, n), of the n columns that are encoded in work."""
-    params, (_, s, n) = work.params, eps.shape
-    tape, xp = decoder_tape(params, s * n), array_module(eps)
-    inputs = tape.inputs[0].reshape(-1, s, n)
-    inputs[1:1 + len(work.context)] = work.context[:, None]
-    z = inputs[1 + len(work.context):]
-    xp.multiply(work.sigma[:, None], eps, out=z)
-    z += work.mean[:, None]
-    f = dense.forward(params["decoder"], tape).reshape(-1, s, n)
-    log_w = xp.einsum("l...,l...->...", eps, eps)
-    log_w -= xp.einsum("l...,l...->...", z, z)
-    log_w += work.log_var.sum(axis=0)
-    log_w *= 0.5
-    log_w += likelihood.log_prob(work.x[:, None], f, params.get("log_var"))
-    return log_w
+    (_, s, n), xp = eps.shape, array_module(eps)
+    with borrowed_tape(params, s * n) as tape:
+        inputs = tape.inputs[0].reshape(-1, s, n)
+        inputs[1:1 + len(work.context)] = work.context[:, None]
+        z = inputs[1 + len(work.context):]
+        xp.multiply(work.sigma[:, None], eps, out=z)
+        z += work.mean[:, None]
+        f = dense.forward(params["decoder"], tape).reshape(-1, s, n)
+        log_w = xp.einsum("l...,l...->...", eps, eps)
+        log_w -= xp.einsum("l...,l...->...", z, z)
+        log_w += work.log_var.sum(axis=0)
+        log_w *= 0.5
+        log_w += log_prob_columns(likelihood, work.x[:, None], f, params.get("log_var"))
+        return log_w
 
 
 class Work:
     """The work arrays of both networks for n columns; the rows of a network's input are one, the context, and x or z."""
 
-    def __init__(self, params, n):
-        xp, dtype, (_, n_latent, context_dim) = array_module(params.flat), params.flat.dtype, sizes(params)
-        self.params = params
-        self.encoder, self.decoder = (dense.Tape(xp, params[name], n, dtype) for name in ("encoder", "decoder"))
-        self.context, self.x = self.encoder.inputs[0][1:1 + context_dim], self.encoder.inputs[0][1 + context_dim:]
-        self.z = self.decoder.inputs[0][1 + context_dim:]
+    def __init__(self, xp, encoder, decoder, n, dtype):
+        n_latent = encoder[-1][1] // 2
+        context_dim = decoder[0][0] - 1 - n_latent
+        self.encoder, self.decoder = (dense.Tape(xp, shapes, n, dtype) for shapes in (encoder, decoder))
+        self.context, self.x = self.encoder.fed[0][:context_dim], self.encoder.fed[0][context_dim:]
+        self.z = self.decoder.fed[0][context_dim:]
         self.mean, self.a = self.encoder.out[:n_latent], self.encoder.out[n_latent:]
         self.bound, self.log_var, self.sigma, self.excess, self.moved = (xp.empty((n_latent, n), dtype) for _ in range(5))
         self.dout = xp.empty_like(self.encoder.out)
+
+
+def borrowed(params, n):
+    """Work arrays for n samples, for the length of a block."""
+    encoder, decoder = params["encoder"], params["decoder"]
+    return memory.borrow(Work, array_module(encoder[0]), dense.shapes_of(encoder), dense.shapes_of(decoder), n, encoder[0].dtype)
+
+
+def borrowed_tape(params, n):
+    """The decoder's work arrays alone."""
+    decoder = params["decoder"]
+    return memory.borrow(dense.Tape, array_module(decoder[0]), dense.shapes_of(decoder), n, decoder[0].dtype)
 
 
 def fill_columns(work, x, context):
@@ -150,10 +168,10 @@ def fill_columns(work, x, context):
         work.decoder.inputs[0][1:1 + len(work.context)] = work.context
 
 
-def encode_columns(work):
+def encode_columns(encoder, work):
     """(2): μ, ℓ, and with them e^{ℓ/2} and e^ℓ − 1, into work."""
     xp = array_module(work.x)
-    dense.forward(work.params["encoder"], work.encoder)
+    dense.forward(encoder, work.encoder)
     xp.multiply(work.a, 1 / B, out=work.bound)
     xp.tanh(work.bound, out=work.bound)
     xp.multiply(work.bound, B, out=work.log_var)
@@ -179,10 +197,9 @@ def kl_columns(work):
 def blocks(params, x, context):
     """For a block of rows at a time: which they are, and work arrays in which they and their context stand."""
     for rows in slices(params, len(x)):
-        n = len(x[rows])
-        work = params.scratch("evaluate", lambda n=n: Work(params, n), size=n)
-        fill_columns(work, x[rows], context if context is None else context[rows])
-        yield rows, work
+        with borrowed(params, len(x[rows])) as work:
+            fill_columns(work, x[rows], context if context is None else context[rows])
+            yield rows, work
 
 
 def slices(params, n):
@@ -191,22 +208,12 @@ def slices(params, n):
 
 
 def limit(params):
-    return COLUMNS if array_module(params.flat) is np else COLUMNS_ON_DEVICE
-
-
-def decoder_tape(params, n):
-    return params.scratch("decoder", lambda: dense.Tape(array_module(params.flat), params["decoder"], n, params.flat.dtype), size=n)
-
-
-def fill(tape, z, context):
-    split = 1 if context is None else 1 + context.shape[1]
-    tape.inputs[0][split:] = z.T
-    if context is not None:
-        tape.inputs[0][1:split] = context.T
+    return COLUMNS if array_module(params["encoder"][0]) is np else COLUMNS_ON_DEVICE
 
 
 def empty(params, *shape):
-    return array_module(params.flat).empty(shape, params.flat.dtype)
+    first = params["encoder"][0]
+    return array_module(first).empty(shape, first.dtype)
 
 
 def check_x(params, x, context):
@@ -216,4 +223,5 @@ def check_x(params, x, context):
 
 def check_noise(params, noise, shape):
     """ε of that shape, where the parameters live and in their dtype, wherever it was drawn."""
-    return array_module(params.flat).asarray(checks.as_array("noise", noise, shape), dtype=params.flat.dtype)
+    first = params["encoder"][0]
+    return array_module(first).asarray(checks.as_array("noise", noise, shape), dtype=first.dtype)

@@ -10,22 +10,24 @@ are never formed. With s′ = σ and the logits ℓ of data (N) and of samples (
 
 then the discriminator's backward pass; for L_G it only carries dx̃ = (D)ᵀ dℓ to the generator's.
 """
-from functools import partial
-from types import SimpleNamespace
 from typing import NamedTuple
 
 import numpy as np
 
-from accel.nets import dense
-from accel.runtime import checks, persistence
-from accel.training import adversarial, optim
-from accel.runtime.tree import empty_like, packed
+from accel import device, memory
 from accel.device import array_module
-from accel.representation.autoencoder import like, moments, scaled
+from accel.nets import dense, fitted
+from accel.preprocessing.scaling import centre_and_scale, scaled
+from accel.runtime import checks, persistence
+from accel.runtime._vector import empty_like, plain
+from accel.runtime.tree import frozen
+from accel.training import adversarial, optim
 
 __all__ = ["Gan", "init_params", "draw_noise", "generate", "logits", "discriminator_loss", "discriminator_loss_and_grad",
            "generator_loss", "generator_loss_and_grad", "minimax_generator_loss", "minimax_generator_loss_and_grad", "sample", "fit",
            "load"]
+SHARED = ["borrowed", "check_z", "gradient_of", "write_generator_grads"]
+__all__ += SHARED
 
 
 class Gan(NamedTuple):
@@ -45,13 +47,18 @@ class Gan(NamedTuple):
 
     def save(self, path):
         """Write to a .npz file that either package loads."""
-        persistence.save(path, "gan", {**self._asdict(), "activation": self.activation.name})
+        persistence.save(path, "gan", fitted.describe(self))
+
+    def __reduce__(self):
+        return fitted.restore, (Gan, fitted.describe(self))
+
+    def _moved(self, move):
+        return self._replace(params=frozen(move(self.params)), mean=move(self.mean))
 
 
 def load(path):
     """The GAN that `Gan.save` wrote."""
-    saved = persistence.load(path, "gan")
-    return Gan(**{**saved, "activation": dense.activation_named(saved["activation"])})
+    return fitted.restore(Gan, persistence.load(path, "gan"))
 
 
 def init_params(rng, *, dim, n_latent, hidden=(128, 128)):
@@ -70,8 +77,7 @@ def draw_noise(params, rng, n):
 
 def generate(params, z, *, activation=dense.TANH):
     """G(z), (n, D)."""
-    z = checks.as_array("z", z, ("n", len(params["generator"][0]) - 1))
-    return dense.mlp(params["generator"], z, activation=activation)
+    return dense.mlp(params["generator"], check_z(params, z), activation=activation)
 
 
 def logits(params, x, *, activation=dense.TANH):
@@ -107,60 +113,86 @@ def minimax_generator_loss(params, z, *, activation=dense.TANH):
 
 def discriminator_loss_and_grad(params, x, z, *, activation=dense.TANH):
     """The loss and its gradient, {"discriminator": …}; the generator is frozen."""
-    params = packed(params)
-    x = checks.as_array("x", x, ("N", len(params["discriminator"][0]) - 1))
-    n, grads = len(x), gradient_of(params, "discriminator")
-    tape, _ = feed(params, "discriminator", z, n, activation)
-    tape.inputs[0][1:, :n] = x.T
-    out = dense.forward(params["discriminator"], tape, activation)[0]
-    real, fake = out[:n], out[n:]
-    value = softplus(-real).mean() + softplus(fake).mean()
-    real[...] = sigmoid(-real) * (-1 / n)                             # out is dℓ from here on
-    fake[...] = sigmoid(fake) * (1 / len(z))
-    dense.backward(params["discriminator"], tape, tape.out, grads["discriminator"], activation)
-    return value, grads
+    grads = gradient_of(params, "discriminator")
+    return write_discriminator_grads(params, grads, x, z, activation), plain(grads)
+
+
+def write_discriminator_grads(params, grads, x, z, activation):
+    """The loss; its gradient goes into grads, {"discriminator": …}."""
+    layers = params["discriminator"]
+    x = checks.as_array("x", x, ("N", len(layers[0]) - 1))
+    n, z = len(x), check_z(params, z)
+    with borrowed(params, "discriminator", n, len(z)) as work:
+        work.generate(params["generator"], z, activation)
+        work.data[...] = x.T
+        out = dense.forward(layers, work.tape, activation)[0]
+        real, fake = out[:n], out[n:]
+        value = softplus(-real).mean() + softplus(fake).mean()
+        real[...] = sigmoid(-real) * (-1 / n)                         # out is dℓ from here on
+        fake[...] = sigmoid(fake) * (1 / len(z))
+        dense.backward(layers, work.tape, work.tape.out, grads["discriminator"], activation)
+        return value
 
 
 def generator_loss_and_grad(params, z, *, activation=dense.TANH):
     """The loss and its gradient, {"generator": …}; the discriminator is frozen."""
-    def value_and_slope(logit):
-        return softplus(-logit).mean(), -sigmoid(-logit) / len(z)
-    return generator_backward(params, "discriminator", z, activation, value_and_slope)
+    grads = gradient_of(params, "generator")
+    return write_generator_grads(params, grads, z, "discriminator", activation, non_saturating), plain(grads)
 
 
 def minimax_generator_loss_and_grad(params, z, *, activation=dense.TANH):
     """The loss and its gradient, {"generator": …}; the discriminator is frozen."""
-    def value_and_slope(logit):
-        return -softplus(logit).mean(), -sigmoid(logit) / len(z)
-    return generator_backward(params, "discriminator", z, activation, value_and_slope)
-
-
-def generator_backward(params, opponent, z, activation, value_and_slope):
-    """A loss of the opponent's outputs for samples, and the generator's gradient, from (loss, dℓ) = value_and_slope(ℓ (n,))."""
-    params = packed(params)
     grads = gradient_of(params, "generator")
-    tape, made = feed(params, opponent, z, 0, activation)
-    value, tape.out[0] = value_and_slope(dense.forward(params[opponent], tape, activation)[0])
-    dx = dense.backward(params[opponent], tape, tape.out, None, activation, need_dx=True)
-    dense.backward(params["generator"], made, dx, grads["generator"], activation)
-    return value, grads
+    return write_generator_grads(params, grads, z, "discriminator", activation, minimax), plain(grads)
+
+
+def non_saturating(logit):
+    """The generator's loss, and its slope dℓ (n,)."""
+    return softplus(-logit).mean(), -sigmoid(-logit) / len(logit)
+
+
+def minimax(logit):
+    """The minimax loss, and its slope dℓ (n,)."""
+    return -softplus(logit).mean(), -sigmoid(logit) / len(logit)
+
+
+def write_generator_grads(params, grads, z, opponent, activation, value_and_slope):
+    """A loss of the opponent's outputs for samples; the generator's gradient goes into grads, from (loss, dℓ) = value_and_slope(ℓ (n,))."""
+    z = check_z(params, z)
+    with borrowed(params, opponent, 0, len(z)) as work:
+        work.generate(params["generator"], z, activation)
+        value, work.tape.out[0] = value_and_slope(dense.forward(params[opponent], work.tape, activation)[0])
+        dx = dense.backward(params[opponent], work.tape, work.tape.out, None, activation, need_dx=True)
+        dense.backward(params["generator"], work.made, dx, grads["generator"], activation)
+        return value
 
 
 def gradient_of(params, name):
-    """Where one network's gradient is written, {name: layers}, packed."""
-    return params.scratch(f"{name}'s gradient", lambda: empty_like({name: params[name]}))
+    """Where one network's gradient is written, {name: layers}."""
+    return empty_like({name: params[name]})
 
 
-def feed(params, opponent, z, n_data, activation):
-    """The opponent's tape with G(z) as its input behind n_data columns that are left free, and the generator's tape."""
-    z = checks.as_array("z", z, ("n", len(params["generator"][0]) - 1))
-    xp, dtype, n, alone = array_module(params.flat), params.flat.dtype, len(z), n_data == 0
-    made = params.scratch("generator", lambda: dense.Tape(xp, params["generator"], n, dtype), size=n)
-    tape = params.scratch("opponent, samples" if alone else "opponent, data and samples",
-                          lambda: dense.Tape(xp, params[opponent], n_data + n, dtype), size=n_data + n)
-    made.inputs[0][1:] = z.T
-    tape.inputs[0][1:, n_data:] = dense.forward(params["generator"], made, activation)
-    return tape, made
+class Work:
+    """The work arrays of both networks: the opponent's tape takes n_data columns of data, and behind them n of samples."""
+
+    def __init__(self, xp, generator, opponent, n_data, n, dtype):
+        self.made, self.tape = dense.Tape(xp, generator, n, dtype), dense.Tape(xp, opponent, n_data + n, dtype)
+        self.data, self.fakes = self.tape.fed[0][:, :n_data], self.tape.fed[0][:, n_data:]
+
+    def generate(self, layers, z, activation):
+        """G(z) for z (n, K), where the opponent reads it."""
+        self.made.fed[0][...] = z.T
+        self.fakes[...] = dense.forward(layers, self.made, activation)
+
+
+def borrowed(params, opponent, n_data, n):
+    """Work arrays for n_data samples of data and n of the generator, for the length of a block."""
+    generator, layers = params["generator"], params[opponent]
+    return memory.borrow(Work, array_module(layers[0]), dense.shapes_of(generator), dense.shapes_of(layers), n_data, n, layers[0].dtype)
+
+
+def check_z(params, z):
+    return checks.as_array("z", z, ("n", len(params["generator"][0]) - 1))
 
 
 def sample(params, rng, n, *, activation=dense.TANH):
@@ -172,15 +204,31 @@ def fit(x, *, rng, n_latent=16, hidden=(128, 128), activation=dense.TANH, n_crit
         beta2=0.9, batch_size=64, n_epochs=200, schedule=optim.cosine, checkpoint=None, progress=False):
     """A GAN trained on x, which decides the device and the dtype."""
     x = checks.as_array("x", x, ("N", "D"))
-    mean, scale = moments(x)
-    params = like(x, init_params(rng, dim=x.shape[1], n_latent=n_latent, hidden=hidden))
-
-    def noise(rng, n):
-        return (draw_noise(params, rng, n),)
-    model = SimpleNamespace(critic_loss_and_grad=partial(discriminator_loss_and_grad, activation=activation),
-                            generator_loss_and_grad=partial(generator_loss_and_grad, activation=activation),
-                            critic_noise=noise, generator_noise=noise)
-    trained = adversarial.train(model, params, scaled(x, mean, scale), rng=rng, n_critic=n_critic, averaging=averaging,
-                                learning_rate=learning_rate, beta1=beta1, beta2=beta2, batch_size=batch_size, n_epochs=n_epochs,
-                                schedule=schedule, checkpoint=checkpoint, progress=progress)
+    mean, scale = centre_and_scale(x)
+    params = device.like(x, init_params(rng, dim=x.shape[1], n_latent=n_latent, hidden=hidden))
+    trained = adversarial.train(Players(params, activation), params, scaled(x, mean, scale), rng=rng, n_critic=n_critic,
+                                averaging=averaging, learning_rate=learning_rate, beta1=beta1, beta2=beta2, batch_size=batch_size,
+                                n_epochs=n_epochs, schedule=schedule, checkpoint=checkpoint, progress=progress)
     return Gan(trained.params, mean, scale, activation, trained.history)
+
+
+class Players:
+    """Both losses with their activation, as training calls them. A gradient is overwritten by the next one of the same network."""
+
+    def __init__(self, params, activation):
+        self.params, self.activation = params, activation
+        self.grads = {name: gradient_of(params, name) for name in params}
+
+    def critic_noise(self, rng, n):
+        return (draw_noise(self.params, rng, n),)
+
+    def critic_loss_and_grad(self, params, x, z):
+        grads = self.grads["discriminator"]
+        return write_discriminator_grads(params, grads, x, z, self.activation), grads
+
+    def generator_noise(self, rng, n):
+        return (draw_noise(self.params, rng, n),)
+
+    def generator_loss_and_grad(self, params, z):
+        grads = self.grads["generator"]
+        return write_generator_grads(params, grads, z, "discriminator", self.activation, non_saturating), grads

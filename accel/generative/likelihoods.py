@@ -13,6 +13,8 @@ from typing import NamedTuple
 from accel.device import array_module
 
 __all__ = ["Likelihood", "GAUSSIAN", "FIXED_GAUSSIAN", "BERNOULLI", "bounded", "unbounded"]
+SHARED = ["B", "likelihood_named", "log_prob_columns"]
+__all__ += SHARED
 
 B = 16.0
 
@@ -26,6 +28,11 @@ class Likelihood(NamedTuple):
     has_sigma: bool
     learns_sigma: bool
 
+    def __reduce__(self):
+        """Written by its name, where it is one of this page's: functions cannot be pickled."""
+        known = any(self is likelihood for likelihood in (GAUSSIAN, FIXED_GAUSSIAN, BERNOULLI))
+        return (likelihood_named, (self.name,)) if known else (Likelihood, tuple(self))
+
 
 def bounded(a):
     """B tanh(a/B): a log-variance whose exponential cannot overflow, in float32 neither."""
@@ -37,7 +44,12 @@ def unbounded(log_var):
     return B * array_module(log_var).arctanh(log_var / B)
 
 
-def _gaussian_log_prob(x, f, a):
+def log_prob_columns(likelihood, x, f, a):
+    """log p of columns x (D, …) under outputs f (D, …): (…). In the place of f it leaves mean(f) − x."""
+    return (_gaussian_columns if likelihood.has_sigma else _bernoulli_columns)(x, f, a)
+
+
+def _gaussian_columns(x, f, a):
     xp, log_var, dim = array_module(f), bounded(a), len(x)
     f -= x
     return xp.einsum("d...,d...->...", f, f) * (-0.5 * xp.exp(-log_var)) - 0.5 * dim * (math.log(2 * math.pi) + log_var)
@@ -51,7 +63,7 @@ def _gaussian_draw(rng, f, a):
     return x
 
 
-def _bernoulli_log_prob(x, f, a):
+def _bernoulli_columns(x, f, a):
     xp = array_module(f)
     log_prob = xp.einsum("d...,d...->...", x, f)
     e = _exp_minus_abs(f)
@@ -86,6 +98,15 @@ def _bernoulli_draw(rng, f, a):
     return (array_module(f).asarray(rng.random(f.shape), dtype=f.dtype) < mean).astype(f.dtype)
 
 
-GAUSSIAN = Likelihood("gaussian", _gaussian_log_prob, lambda f: f, _gaussian_draw, True, True)
+GAUSSIAN = Likelihood("gaussian", lambda x, f, a: _gaussian_columns(x.T, f.T.copy(), a), lambda f: f.copy(), _gaussian_draw, True, True)
 FIXED_GAUSSIAN = GAUSSIAN._replace(name="fixed gaussian", learns_sigma=False)
-BERNOULLI = Likelihood("bernoulli", _bernoulli_log_prob, _bernoulli_mean, _bernoulli_draw, False, False)
+BERNOULLI = Likelihood("bernoulli", lambda x, f, a: _bernoulli_columns(x.T, f.T.copy(), a), _bernoulli_mean, _bernoulli_draw,
+                       False, False)
+
+
+def likelihood_named(name):
+    """The likelihood that has this name, as a saved model remembers it."""
+    found = [likelihood for likelihood in (GAUSSIAN, FIXED_GAUSSIAN, BERNOULLI) if likelihood.name == name]
+    if not found:
+        raise ValueError(f"name: expected gaussian, fixed gaussian or bernoulli, got {name!r}")
+    return found[0]

@@ -15,23 +15,23 @@ and the gradient is written by hand. With r = mean(f) − x, which the likelihoo
 Only e^{ℓ/2} ⊙ ε, e^ℓ − 1 and b are kept beside the networks' own tapes.
 """
 import math
-from functools import partial
-from types import SimpleNamespace
 from typing import NamedTuple
 
 import numpy as np
 
-from accel.nets import dense
-from accel.runtime import checks, persistence
-from accel.training import minibatch, optim
-from accel.preprocessing.scaling import Scaling, fit_scaling
-from accel.runtime.tree import empty_like, packed
+from accel import device
 from accel.density import flows
 from accel.device import array_module
-from accel.generative.elbo import (Work, check_noise, check_x, decode, draw_columns, elbo, elbo_terms, encode, encode_columns,
+from accel.generative.elbo import (borrowed, check_noise, check_x, decode, draw_columns, elbo, elbo_terms, encode, encode_columns,
                                    fill_columns, importance_weighted_bound, kl_columns, sizes)
-from accel.generative.likelihoods import BERNOULLI, FIXED_GAUSSIAN, GAUSSIAN, B, Likelihood, unbounded
-from accel.representation.autoencoder import like, moments, scaled
+from accel.generative.likelihoods import (BERNOULLI, FIXED_GAUSSIAN, GAUSSIAN, B, Likelihood, likelihood_named, log_prob_columns,
+                                          unbounded)
+from accel.nets import dense
+from accel.preprocessing.scaling import Scaling, centre_and_scale, fit_scaling, scaled
+from accel.runtime import checks, persistence
+from accel.runtime._vector import empty_like, plain
+from accel.runtime.tree import frozen
+from accel.training import minibatch, optim
 
 __all__ = ["VAE", "init_params", "draw_noise", "loss", "loss_and_grad", "sample", "fit", "load"]
 
@@ -73,8 +73,14 @@ class VAE(NamedTuple):
 
     def save(self, path):
         """Write to a .npz file that either package loads."""
-        scaling = self.context_scaling and self.context_scaling._asdict()
-        persistence.save(path, "vae", self._asdict() | {"context_scaling": scaling, "likelihood": self.likelihood.name})
+        persistence.save(path, "vae", describe(self))
+
+    def __reduce__(self):
+        return restore, (describe(self),)
+
+    def _moved(self, move):
+        scaling = self.context_scaling
+        return self._replace(params=frozen(move(self.params)), mean=move(self.mean), context_scaling=scaling and move(scaling))
 
     def _scaled(self, x, context):
         x, context = check_x(self.params, x, context)
@@ -96,9 +102,20 @@ class VAE(NamedTuple):
 
 def load(path):
     """The autoencoder that `VAE.save` wrote."""
-    saved = persistence.load(path, "vae")
-    kinds, scaling = {kind.name: kind for kind in (GAUSSIAN, FIXED_GAUSSIAN, BERNOULLI)}, saved["context_scaling"]
-    return VAE(**saved | {"context_scaling": scaling and Scaling(**scaling), "likelihood": kinds[saved["likelihood"]]})
+    return restore(persistence.load(path, "vae"))
+
+
+def describe(model):
+    """The fields of a VAE as plain values, its likelihood by name."""
+    scaling = model.context_scaling and model.context_scaling._asdict()
+    return {**model._asdict(), "context_scaling": scaling, "likelihood": model.likelihood.name}
+
+
+def restore(description):
+    """The VAE that was described, its parameters frozen."""
+    scaling = description["context_scaling"]
+    return VAE(**{**description, "params": frozen(description["params"]), "context_scaling": scaling and Scaling(**scaling),
+                  "likelihood": likelihood_named(description["likelihood"])})
 
 
 def init_params(rng, *, dim, n_latent, context_dim=0, hidden=(128, 64), likelihood=GAUSSIAN, sigma=1.0):
@@ -109,8 +126,8 @@ def init_params(rng, *, dim, n_latent, context_dim=0, hidden=(128, 64), likeliho
     check_likelihood(likelihood)
     params = {"encoder": dense.init_mlp(rng, (context_dim + dim, *hidden, 2 * n_latent)),
               "decoder": dense.init_mlp(rng, (context_dim + n_latent, *hidden[::-1], dim))}
-    born = params["encoder"][0]
-    return params | {"log_var": array_module(born).full(1, raw_log_var(sigma), born.dtype)} if likelihood.has_sigma else params
+    first = params["encoder"][0]
+    return params | {"log_var": array_module(first).full(1, raw_log_var(sigma), first.dtype)} if likelihood.has_sigma else params
 
 
 def draw_noise(rng, n, *, n_latent):
@@ -128,22 +145,27 @@ def loss(params, x, noise, context=None, *, beta=1.0, likelihood=GAUSSIAN):
 
 def loss_and_grad(params, x, noise, context=None, *, beta=1.0, likelihood=GAUSSIAN):
     """The loss and its gradient, in the tree of params."""
-    (x, context), params = check_x(params, x, context), packed(params)
+    grads = empty_like(params)
+    return write_grads(params, grads, x, noise, context, beta=beta, likelihood=likelihood), plain(grads)
+
+
+def write_grads(params, grads, x, noise, context=None, *, beta, likelihood):
+    """The loss; its gradient goes into grads."""
+    x, context = check_x(params, x, context)
     n, beta, noise = len(x), check_beta(beta), check_noise(params, noise, (len(x), sizes(params)[1]))
-    grads = params.scratch("grads", lambda: empty_like(params))
-    work = params.scratch("train", lambda: Work(params, n), size=n)
-    fill_columns(work, x, context)
-    encode_columns(work)
-    draw_columns(work, noise.T)
-    df, a_v = dense.forward(params["decoder"], work.decoder), params.get("log_var")
-    value = (beta * kl_columns(work) - likelihood.log_prob(work.x, df, a_v)).mean()    # from here on df holds r
-    if a_v is None:
-        df *= 1 / n
-    else:
-        through_sigma(df, a_v, grads["log_var"], likelihood)
-    dz = dense.backward(params["decoder"], work.decoder, df, grads["decoder"], need_dx=True)[len(work.context):]
-    dense.backward(params["encoder"], work.encoder, through_q(work, dz, beta / n), grads["encoder"])
-    return value, grads
+    with borrowed(params, n) as work:
+        fill_columns(work, x, context)
+        encode_columns(params["encoder"], work)
+        draw_columns(work, noise.T)
+        df, a_v = dense.forward(params["decoder"], work.decoder), params.get("log_var")
+        value = (beta * kl_columns(work) - log_prob_columns(likelihood, work.x, df, a_v)).mean()   # from here on df holds r
+        if a_v is None:
+            df *= 1 / n
+        else:
+            through_sigma(df, a_v, grads["log_var"], likelihood)
+        dz = dense.backward(params["decoder"], work.decoder, df, grads["decoder"], need_dx=True)[len(work.context):]
+        dense.backward(params["encoder"], work.encoder, through_q(work, dz, beta / n), grads["encoder"])
+        return value
 
 
 def through_sigma(r, a_v, da_v, likelihood):
@@ -187,7 +209,7 @@ def fit(x, *, n_latent, rng, context=None, likelihood=GAUSSIAN, sigma=None, beta
         batch_size=64, max_epochs=200, patience=40, validation_fraction=0.1, schedule=optim.cosine, checkpoint=None, progress=False):
     """A VAE trained on x, which decides the device and the dtype."""
     x = checks.as_array("x", x, ("N", "D"))
-    mean, scale = moments(x)
+    mean, scale = centre_and_scale(x)
     check_likelihood(likelihood)
     if likelihood is BERNOULLI:
         check_fractions(x)
@@ -203,16 +225,32 @@ def fit(x, *, n_latent, rng, context=None, likelihood=GAUSSIAN, sigma=None, beta
         data = (*data, context_scaling.apply(context))
     params = init_params(rng, dim=x.shape[1], n_latent=n_latent, context_dim=0 if context is None else context.shape[1], hidden=hidden,
                          likelihood=likelihood, sigma=1.0 if sigma is None else checks.check_positive("sigma", sigma) / scale)
-    params = like(x, params)
-
-    def in_order(function):
-        """The function of a batch as training hands it on: x, the context where there is one, and ε last."""
-        return lambda params, x, *rest: function(params, x, rest[-1], *rest[:-1], beta=beta, likelihood=likelihood)
-    model = SimpleNamespace(loss=in_order(loss), loss_and_grad=in_order(loss_and_grad), draw_noise=partial(draw_noise, n_latent=n_latent))
-    trained = minibatch.train(model, params, data, rng=rng, learning_rate=learning_rate, batch_size=batch_size, max_epochs=max_epochs,
-                             patience=patience, validation_fraction=validation_fraction, schedule=schedule, checkpoint=checkpoint,
-                             progress=progress)
+    trained = minibatch.train(Objective(n_latent, beta, likelihood), device.like(x, params), data, rng=rng, learning_rate=learning_rate,
+                              batch_size=batch_size, max_epochs=max_epochs, patience=patience, validation_fraction=validation_fraction,
+                              schedule=schedule, checkpoint=checkpoint, progress=progress)
     return VAE(trained.params, mean, scale, context_scaling, likelihood, trained.history)
+
+
+class Objective(NamedTuple):
+    """The loss with its settings, as training calls it: a batch x, the context where there is one, and the noise ε last."""
+    n_latent: int
+    beta: float
+    likelihood: Likelihood
+
+    def draw_noise(self, rng, n):
+        return draw_noise(rng, n, n_latent=self.n_latent)
+
+    def loss(self, params, x, *rest):
+        *context, noise = rest
+        return loss(params, x, noise, *context, beta=self.beta, likelihood=self.likelihood)
+
+    def loss_and_grad(self, params, x, *rest):
+        *context, noise = rest
+        return loss_and_grad(params, x, noise, *context, beta=self.beta, likelihood=self.likelihood)
+
+    def write_grads(self, params, grads, x, *rest):
+        *context, noise = rest
+        return write_grads(params, grads, x, noise, *context, beta=self.beta, likelihood=self.likelihood)
 
 
 def raw_log_var(sigma):

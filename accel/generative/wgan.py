@@ -8,19 +8,19 @@ The mathematics is in `accel.generative.wgan`. Same values; data and samples go 
 
 leave on the critic's layers. x̂ is held while the critic learns.
 """
-from functools import partial
-from types import SimpleNamespace
 from typing import NamedTuple
 
 import numpy as np
 
-from accel.nets import dense, gradient_penalty
-from accel.runtime import checks, persistence
-from accel.training import adversarial, optim
-from accel.runtime.tree import packed
+from accel import device, memory
 from accel.device import array_module
 from accel.generative import anomaly, gan
-from accel.representation.autoencoder import like, moments, scaled
+from accel.nets import dense, fitted, gradient_penalty
+from accel.preprocessing.scaling import centre_and_scale, scaled
+from accel.runtime import checks, persistence
+from accel.runtime._vector import plain
+from accel.runtime.tree import frozen
+from accel.training import adversarial, optim
 
 __all__ = ["Wgan", "init_params", "draw_noise", "critic", "critic_loss", "critic_loss_and_grad", "generator_loss",
            "generator_loss_and_grad", "sample", "fit", "load"]
@@ -46,7 +46,7 @@ class Wgan(NamedTuple):
         x = checks.as_array("x", x, ("M", len(self.mean)))
         first = self.params["generator"][0]
         start = rng.standard_normal((len(x), checks.check_count("n_starts", n_starts), len(first) - 1))
-        found = anomaly.search(self.params, scaled(x, self.mean, self.scale), array_module(first).asarray(start, dtype=first.dtype),
+        found = anomaly.invert(self.params, scaled(x, self.mean, self.scale), array_module(first).asarray(start, dtype=first.dtype),
                                balance=balance, n_steps=n_steps, learning_rate=learning_rate, activation=self.activation)
         return found._replace(x=self.mean + self.scale * found.x)
 
@@ -56,13 +56,18 @@ class Wgan(NamedTuple):
 
     def save(self, path):
         """Write to a .npz file that either package loads."""
-        persistence.save(path, "wgan", {**self._asdict(), "activation": self.activation.name})
+        persistence.save(path, "wgan", fitted.describe(self))
+
+    def __reduce__(self):
+        return fitted.restore, (Wgan, fitted.describe(self))
+
+    def _moved(self, move):
+        return self._replace(params=frozen(move(self.params)), mean=move(self.mean))
 
 
 def load(path):
     """The WGAN that `Wgan.save` wrote."""
-    saved = persistence.load(path, "wgan")
-    return Wgan(**{**saved, "activation": dense.activation_named(saved["activation"])})
+    return fitted.restore(Wgan, persistence.load(path, "wgan"))
 
 
 def init_params(rng, *, dim, n_latent, hidden=(128, 128)):
@@ -101,28 +106,39 @@ def generator_loss(params, z, *, activation=dense.LEAKY_RELU):
 
 def critic_loss_and_grad(params, x, z, u, *, penalty=10.0, activation=dense.LEAKY_RELU):
     """L_C and its gradient, {"critic": …}, of second order in the penalty; the generator is frozen."""
-    params, n = packed(params), len(z)
-    layers, grads = params["critic"], gan.gradient_of(params, "critic")
-    x, u = checks.as_array("x", x, (n, len(layers[0]) - 1)), checks.as_array("u", u, (n, 1))
-    tape, _ = gan.feed(params, "critic", z, n, activation)
-    data, fakes = tape.inputs[0][1:, :n], tape.inputs[0][1:, n:]
-    data[...] = x.T
-    out = dense.forward(layers, tape, activation)
-    value = out[0, n:].mean() - out[0, :n].mean()
-    out[0, :n], out[0, n:] = -1 / n, 1 / n                            # out is df from here on
-    dense.backward(layers, tape, out, grads["critic"], activation)
+    grads = gan.gradient_of(params, "critic")
+    return write_critic_grads(params, grads, x, z, u, penalty, activation), plain(grads)
 
-    xp = array_module(params.flat)
-    work = params.scratch("penalty", lambda: gradient_penalty.Work(xp, layers, n, params.flat.dtype), size=n)
-    xp.subtract(data, fakes, out=work.x)
-    work.x *= u.T
-    work.x += fakes
-    return value + penalty * gradient_penalty.add_gradient(layers, work, grads["critic"], penalty, 1.0, activation), grads
+
+def write_critic_grads(params, grads, x, z, u, penalty, activation):
+    """L_C; its gradient goes into grads, {"critic": …}."""
+    layers, n, dlayers = params["critic"], len(z), grads["critic"]
+    x, u = checks.as_array("x", x, (n, len(layers[0]) - 1)), checks.as_array("u", u, (n, 1))
+    z, xp = gan.check_z(params, z), array_module(layers[0])
+    with (gan.borrowed(params, "critic", n, n) as work,
+          memory.borrow(gradient_penalty.Work, xp, dense.shapes_of(layers), n, layers[0].dtype) as slope):
+        work.generate(params["generator"], z, activation)
+        work.data[...] = x.T
+        out = dense.forward(layers, work.tape, activation)
+        value = out[0, n:].mean() - out[0, :n].mean()
+        out[0, :n], out[0, n:] = -1 / n, 1 / n                        # out is df from here on
+        dense.backward(layers, work.tape, out, dlayers, activation)
+
+        xp.subtract(work.data, work.fakes, out=slope.x)
+        slope.x *= u.T
+        slope.x += work.fakes
+        return value + penalty * gradient_penalty.add_gradient(layers, slope, dlayers, penalty, 1.0, activation)
 
 
 def generator_loss_and_grad(params, z, *, activation=dense.LEAKY_RELU):
     """L_G and its gradient, {"generator": …}; the critic is frozen."""
-    return gan.generator_backward(params, "critic", z, activation, lambda f: (-f.mean(), -1 / len(z)))
+    grads = gan.gradient_of(params, "generator")
+    return gan.write_generator_grads(params, grads, z, "critic", activation, negative_mean), plain(grads)
+
+
+def negative_mean(f):
+    """L_G, and its slope df (n,)."""
+    return -f.mean(), -1 / len(f)
 
 
 def sample(params, rng, n, *, activation=dense.LEAKY_RELU):
@@ -134,13 +150,31 @@ def fit(x, *, rng, n_latent=16, hidden=(128, 128), activation=dense.LEAKY_RELU, 
         learning_rate=1e-3, beta1=0.5, beta2=0.9, batch_size=64, n_epochs=200, schedule=optim.cosine, checkpoint=None, progress=False):
     """A WGAN trained on x, which decides the device and the dtype."""
     x = checks.as_array("x", x, ("N", "D"))
-    penalty, (mean, scale) = checks.check_positive("penalty", penalty), moments(x)
-    params = like(x, init_params(rng, dim=x.shape[1], n_latent=n_latent, hidden=hidden))
-    model = SimpleNamespace(critic_loss_and_grad=partial(critic_loss_and_grad, penalty=penalty, activation=activation),
-                            generator_loss_and_grad=partial(generator_loss_and_grad, activation=activation),
-                            critic_noise=lambda rng, n: draw_noise(params, rng, n),
-                            generator_noise=lambda rng, n: (gan.draw_noise(params, rng, n),))
-    trained = adversarial.train(model, params, scaled(x, mean, scale), rng=rng, n_critic=n_critic, averaging=averaging,
-                                learning_rate=learning_rate, beta1=beta1, beta2=beta2, batch_size=batch_size, n_epochs=n_epochs,
-                                schedule=schedule, checkpoint=checkpoint, progress=progress)
+    penalty, (mean, scale) = checks.check_positive("penalty", penalty), centre_and_scale(x)
+    params = device.like(x, init_params(rng, dim=x.shape[1], n_latent=n_latent, hidden=hidden))
+    trained = adversarial.train(Players(params, penalty, activation), params, scaled(x, mean, scale), rng=rng, n_critic=n_critic,
+                                averaging=averaging, learning_rate=learning_rate, beta1=beta1, beta2=beta2, batch_size=batch_size,
+                                n_epochs=n_epochs, schedule=schedule, checkpoint=checkpoint, progress=progress)
     return Wgan(trained.params, mean, scale, activation, trained.history)
+
+
+class Players:
+    """Both losses with their settings, as training calls them. A gradient is overwritten by the next one of the same network."""
+
+    def __init__(self, params, penalty, activation):
+        self.params, self.penalty, self.activation = params, penalty, activation
+        self.grads = {name: gan.gradient_of(params, name) for name in params}
+
+    def critic_noise(self, rng, n):
+        return draw_noise(self.params, rng, n)
+
+    def critic_loss_and_grad(self, params, x, z, u):
+        grads = self.grads["critic"]
+        return write_critic_grads(params, grads, x, z, u, self.penalty, self.activation), grads
+
+    def generator_noise(self, rng, n):
+        return (gan.draw_noise(self.params, rng, n),)
+
+    def generator_loss_and_grad(self, params, z):
+        grads = self.grads["generator"]
+        return gan.write_generator_grads(params, grads, z, "critic", self.activation, negative_mean), grads

@@ -1,25 +1,92 @@
-"""Nested sampling by dynesty: independent draws and the evidence, behind the same call as the samplers of this library.
+"""Nested sampling by dynesty: independent draws of a posterior, and its evidence.
 
-The mathematics is in `reference.inference.nested_sampler`. Same draws; dynesty runs on the host and asks for one point at a time, which
-is brought to where the likelihood lives: on a device that is two transfers a point, and a CPU may be faster.
+The mathematics is in `reference.inference.nested_sampler`. Same draws; a thin wrapper around the same
+package, which runs on the host and asks for one point at a time. On a device that is two transfers a point,
+and a CPU may be faster.
+
+Example
+
+    >>> import numpy as np
+    >>> from accel import priors
+    >>> from accel.inference import nested_sampler, target
+    >>> gaussian = target.Target(priors.Normal(0.0, 1.0), lambda u: -0.5 * (u[:, 0] - 1.0)**2)
+    >>> found = nested_sampler.sample(np.random.default_rng(0), gaussian, 1000, n_live=50)
+    >>> bool(abs(found.log_evidence - (np.log(0.5) / 2 - 0.25)) < 4 * found.log_evidence_error)
+    True
 """
+from typing import NamedTuple
+
 import numpy as np
 
-from accel import priors
 from accel.runtime import checks
-from accel.priors.constants import like
-from accel.device import to_host
-from accel.inference.chains import Chains, NonFiniteTargetError, NotFinite, check_start
+from accel.runtime.protocols import Array, Rng
+from accel.device import like, to_host
+from accel.inference.chains import NonFiniteTargetError, NotFinite
+from accel.inference.target import Target
 
-__all__ = ["sample"]
+__all__ = ["NestedDraws", "sample"]
 
 
-def sample(rng, target, start, *, n_samples, n_warmup=0, n_live=500, remainder=0.1, progress=False):
-    """Integrate the likelihood over the prior, and draw from the posterior; the draws live where the likelihood does."""
-    start, total = check_start(start), checks.check_count("n_samples", n_samples) * len(start)
-    n_live, remainder = checks.check_count("n_live", n_live, least=2), checks.check_positive("remainder", remainder)
-    dynesty, dim, calls = imported(), start.shape[1], []
-    there = target.log_likelihood(start[:1])
+class NestedDraws(NamedTuple):
+    """Posterior draws and the evidence.
+
+    Attributes
+    ----------
+    theta : (n, P) float
+        Strictly inside the prior.
+    log_prob : (n,) float
+        log p(x|θ) + log p(θ), nats.
+    ess : float
+        Effective sample size of the weighted points, (∑ w)²/∑ w².
+    log_evidence, log_evidence_error : float
+        log Z and its standard error, nats.
+    """
+    theta: Array
+    log_prob: Array
+    ess: float
+    log_evidence: float
+    log_evidence_error: float
+
+
+def sample(rng: Rng, target: Target, n: int, *, n_live: int = 500, remainder: float = 0.1,
+           progress: bool = False) -> NestedDraws:
+    """Integrate the likelihood over the prior, and draw from the posterior.
+
+    Parameters
+    ----------
+    rng : Generator
+        Draws the seed of dynesty's own generator, and the resampling.
+    target : Target
+        Its prior and log_likelihood are used.
+    n : int
+        Draws.
+    n_live : int
+        Live points; the error of the log-evidence falls with the square root of their number.
+    remainder : float
+        The run ends when the live points could add at most this much to the log-evidence, nats.
+    progress : bool
+        Show dynesty's progress.
+
+    Returns
+    -------
+    NestedDraws
+
+    Raises
+    ------
+    ImportError
+        If dynesty is not installed.
+    ValueError
+        If a setting is out of range.
+    NonFiniteTargetError
+        If the log-likelihood is NaN or +inf at some point. No draws are kept, nor after an interruption:
+        before the run has reached the peak, its points say nothing of the posterior.
+    """
+    n, n_live = checks.check_count("n", n), checks.check_count("n_live", n_live, least=2)
+    remainder = checks.check_positive("remainder", remainder)
+    dynesty, dim, calls = import_dynesty(), target.prior.unconstrained_dim, []
+    generator = np.random.default_rng(int(to_host(rng.integers(0, 2**31 - 1, size=1))[0]))
+    offset = rng.random(1)
+    there = target.log_likelihood(like(offset, np.zeros((1, dim))))           # where the likelihood's values live
 
     def log_likelihood(u):
         calls.append(1)
@@ -27,46 +94,34 @@ def sample(rng, target, start, *, n_samples, n_warmup=0, n_live=500, remainder=0
         if not value < np.inf:
             raise NotFinite("log_likelihood")
         return value
-    sampler = dynesty.NestedSampler(log_likelihood, lambda v: from_cube(target.prior, v[None])[0], dim, nlive=n_live,
-                                    rstate=np.random.default_rng(int(to_host(rng.integers(0, 2**31 - 1, size=1))[0])))
+
+    def prior_transform(v):
+        return target.prior.to_unconstrained(target.prior.from_uniform(v[None]))[0][0]                 # (4)
+    sampler = dynesty.NestedSampler(log_likelihood, prior_transform, dim, nlive=n_live, rstate=generator)
     try:
-        sampler.run_nested(dlogz=remainder, print_progress=progress)
+        sampler.run_nested(dlogz=remainder, print_progress=progress)                               # (1), (2)
     except NotFinite as error:
         raise NonFiniteTargetError("nested_sampler", len(calls), *error.args, 1, None) from None
     found = sampler.results
-    weights = np.exp(found["logwt"] - np.max(found["logwt"]))
-    u = like(there, found["samples"][resampled(rng, weights, total)])
-    return Chains(u.reshape(len(start), -1, dim), target.log_prob(u).reshape(len(start), -1), log_evidence=float(found["logz"][-1]),
-                  log_evidence_error=float(found["logzerr"][-1]), ess=float(np.sum(weights)**2 / np.sum(weights**2)))
+    weights = np.exp(found["logwt"] - np.max(found["logwt"]))                                          # (3)
+    u = like(there, found["samples"][systematic(rng, offset, weights, n)])
+    theta, log_det = target.prior.to_constrained(u)
+    return NestedDraws(theta, target.log_prob(u) - log_det, float(np.sum(weights)**2 / np.sum(weights**2)),
+                       float(found["logz"][-1]), float(found["logzerr"][-1]))
 
 
-def resampled(rng, weights, n):
-    """n indices, each as often as its weight says, within one, in random order."""
-    places = (np.arange(n) + to_host(rng.random(1))) / n
+def systematic(rng: Rng, offset: Array, weights: Array, n: int) -> Array:
+    """Systematic resampling: n indices in random order, one of normalised weight w ⌊n w⌋ or ⌈n w⌉ times."""
+    places = (np.arange(n) + to_host(offset)) / n
     rows = np.searchsorted(np.cumsum(weights)[:-1] / np.sum(weights), places, side="right")
     return rows[np.argsort(to_host(rng.random(n)))]
 
 
-def from_cube(prior, v):
-    """(4) on the host: points of the unit cube (N, d′) → u (N, d′), distributed as under the prior if v is uniform."""
-    from scipy.special import betaincinv, ndtri
-    v = np.clip(v, np.finfo(np.float64).tiny, np.nextafter(1, 0))
-    if isinstance(prior, priors.Independent):
-        ends = np.cumsum([part.unconstrained_dim for part in prior.parts])
-        return np.concatenate([from_cube(part, v[:, end - part.unconstrained_dim:end]) for part, end in zip(prior.parts, ends)], axis=1)
-    if isinstance(prior, priors.Dirichlet):
-        alpha = prior.concentration
-        rest = np.cumsum(alpha[:0:-1])[::-1]
-        z, one_minus_z = betaincinv(alpha[:-1], rest, v), betaincinv(rest, alpha[:-1], 1 - v)
-        tiny = np.finfo(np.float64).tiny
-        return np.log(np.maximum(z, tiny)) - np.log(np.maximum(one_minus_z, tiny)) + np.log(np.arange(len(rest), 0, -1))
-    return ndtri(v)
-
-
-def imported():
+def import_dynesty():
     """dynesty, or an ImportError that says how to get it."""
     try:
         import dynesty
     except ImportError:
-        raise ImportError("nested_sampler needs dynesty, which is not installed: pip install 'diptych[samplers]'") from None
+        raise ImportError("nested_sampler needs dynesty, which is not installed: "
+                          "pip install 'diptych[samplers]'") from None
     return dynesty

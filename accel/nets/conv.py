@@ -12,10 +12,13 @@ with W as a matrix (O, C·k²) and y (O, h·w·N).
 """
 import numpy as np
 
-from accel.runtime import checks
+from accel import memory
 from accel.device import array_module
+from accel.runtime import checks
 
 __all__ = ["init_conv", "init_conv_transpose", "conv2d", "conv2d_vjp", "conv2d_transpose", "conv2d_transpose_vjp"]
+SHARED = ["Patches", "forward", "backward", "transpose_forward", "transpose_backward"]
+__all__ += SHARED
 
 
 def init_conv(rng, n_in, n_out, size, *, gain=1.0):
@@ -34,31 +37,33 @@ def init_conv_transpose(rng, n_in, n_out, size, *, stride=1, gain=1.0):
 
 def conv2d(layer, images, *, stride=1, padding=0):
     """The correlation of images (N, C, H, W) with a layer's kernels: (N, O, h, w)."""
-    work, y = _load_conv(layer, images, stride, padding)
-    return _batch_first(forward(layer, work, y), work.small)
+    with _patches_of_conv(layer, images, stride, padding) as work:
+        return _batch_first(_convolved(layer, work, images), work.small)
 
 
 def conv2d_vjp(layer, images, cotangent, *, stride=1, padding=0):
     """The result and the gradients of ⟨cotangent, result⟩: (out (N, O, h, w), dlayer like layer, dimages (N, C, H, W))."""
-    work, y = _load_conv(layer, images, stride, padding)
-    out, dlayer = _batch_first(forward(layer, work, y), work.small), _empty_like(layer)
-    dimages = backward(layer, work, _batch_last(cotangent).reshape(y.shape), dlayer, need_dx=True)
-    return out, dlayer, _batch_first(dimages)
+    with _patches_of_conv(layer, images, stride, padding) as work:
+        y = _convolved(layer, work, images)
+        out, dlayer = _batch_first(y, work.small), _empty_like(layer)
+        dimages = backward(layer, work, _batch_last(cotangent).reshape(y.shape), dlayer, need_dx=True)
+        return out, dlayer, _batch_first(dimages)
 
 
 def conv2d_transpose(layer, images, *, stride=1, padding=0, output_size=None):
     """The transpose of `conv2d`: (N, O, h, w) to (N, C, H, W)."""
-    work, y = _load_transpose(layer, images, stride, padding, output_size)
-    return _batch_first(transpose_forward(layer, work, y))
+    with _patches_of_transpose(layer, images, stride, padding, output_size) as work:
+        return _batch_first(transpose_forward(layer, work, _as_matrix(layer, images)))
 
 
 def conv2d_transpose_vjp(layer, images, cotangent, *, stride=1, padding=0, output_size=None):
     """The result and the gradients of ⟨cotangent, result⟩: (out (N, C, H, W), dlayer like layer, dimages (N, O, h, w))."""
-    work, y = _load_transpose(layer, images, stride, padding, output_size)
-    out, dlayer = _batch_first(transpose_forward(layer, work, y)), _empty_like(layer)
-    work.image[...] = _batch_last(cotangent)
-    dy = transpose_backward(layer, work, y, dlayer, array_module(y).empty_like(y))
-    return out, dlayer, _batch_first(dy, work.small)
+    with _patches_of_transpose(layer, images, stride, padding, output_size) as work:
+        y = _as_matrix(layer, images)
+        out, dlayer = _batch_first(transpose_forward(layer, work, y)), _empty_like(layer)
+        work.image[...] = _batch_last(cotangent)
+        dy = transpose_backward(layer, work, y, dlayer, array_module(y).empty_like(y))
+        return out, dlayer, _batch_first(dy, work.small)
 
 
 class Patches:
@@ -67,14 +72,14 @@ class Patches:
     `image` is what is gathered from, inside a border that stays zero; `painted` is what is scattered into, its border cut off.
     """
 
-    def __init__(self, xp, weight, height, width, n, *, stride=1, padding=0):
-        _, channels, size, _ = weight.shape
+    def __init__(self, xp, shape, height, width, stride, padding, n, dtype):
+        _, channels, size, _ = shape
         h, w = ((length + 2 * padding - size) // stride + 1 for length in (height, width))
-        shape = (channels, height + 2 * padding, width + 2 * padding, n)
+        padded = (channels, height + 2 * padding, width + 2 * padding, n)
         inside = slice(padding, padding + height), slice(padding, padding + width)
-        self.padded, self.canvas = xp.zeros(shape, weight.dtype), xp.empty(shape, weight.dtype)
+        self.padded, self.canvas = xp.zeros(padded, dtype), xp.empty(padded, dtype)
         self.image, self.painted = self.padded[:, *inside], self.canvas[:, *inside]
-        self.patches = xp.empty((channels, size, size, h, w, n), weight.dtype)
+        self.patches = xp.empty((channels, size, size, h, w, n), dtype)
         self.matrix = self.patches.reshape(channels * size**2, h * w * n)
         self.small = (h, w, n)
         self.windows = [(i, j, slice(i, i + stride * (h - 1) + 1, stride), slice(j, j + stride * (w - 1) + 1, stride))
@@ -134,24 +139,32 @@ def _matrix(layer):
     return weight.reshape(len(weight), -1)
 
 
-def _load_conv(layer, images, stride, padding):
-    """The work arrays of a convolution with the images in place, and room for its result."""
+def _patches_of_conv(layer, images, stride, padding):
+    """The work arrays of a convolution."""
     weight = layer["weight"]
     checks.check_shape("images", images, ("N", weight.shape[1], "H", "W"))
     check_sides(images, weight, stride, padding)
-    xp = array_module(images)
-    work = Patches(xp, weight, *images.shape[2:], len(images), stride=stride, padding=padding)
-    work.image[...] = _batch_last(images)
-    return work, xp.empty((len(weight), work.matrix.shape[1]), weight.dtype)
+    return memory.borrow(Patches, array_module(images), weight.shape, *images.shape[2:], stride, padding, len(images), weight.dtype)
 
 
-def _load_transpose(layer, images, stride, padding, output_size):
-    """The work arrays of a transposed convolution, and the images as its (O, h·w·N)."""
+def _patches_of_transpose(layer, images, stride, padding, output_size):
+    """The work arrays of a transposed convolution."""
     weight = layer["weight"]
     checks.check_shape("images", images, ("N", weight.shape[0], "h", "w"))
     height, width = transposed_size(images, weight, stride, padding, output_size)
-    work = Patches(array_module(images), weight, height, width, len(images), stride=stride, padding=padding)
-    return work, _batch_last(images).reshape(len(weight), -1)
+    return memory.borrow(Patches, array_module(images), weight.shape, height, width, stride, padding, len(images), weight.dtype)
+
+
+def _convolved(layer, work, images):
+    """The convolution of the images as a matrix, (O, h·w·N)."""
+    weight = layer["weight"]
+    work.image[...] = _batch_last(images)
+    return forward(layer, work, array_module(images).empty((len(weight), work.matrix.shape[1]), weight.dtype))
+
+
+def _as_matrix(layer, images):
+    """The images of a transposed convolution as its (O, h·w·N)."""
+    return _batch_last(images).reshape(len(layer["weight"]), -1)
 
 
 def _batch_last(images):
@@ -159,9 +172,9 @@ def _batch_last(images):
 
 
 def _batch_first(images, small=None):
-    """A fresh (N, C, H, W) from (C, H, W, N), or from (O, h·w·N) when small = (h, w, N) is given."""
+    """A new (N, C, H, W) from (C, H, W, N), or from (O, h·w·N) when small = (h, w, N) is given."""
     images = images if small is None else images.reshape(len(images), *small)
-    return array_module(images).ascontiguousarray(images.transpose(3, 0, 1, 2))
+    return images.transpose(3, 0, 1, 2).copy()
 
 
 def _empty_like(layer):

@@ -34,6 +34,11 @@ class Activation(NamedTuple):
     slope: Callable
     curvature: Callable | None
 
+    def __reduce__(self):
+        """Written by its name, where it is one of this page's: functions cannot be pickled."""
+        known = any(self is activation for activation in (TANH, RELU, LEAKY_RELU, IDENTITY))
+        return (activation_named, (self.name,)) if known else (Activation, tuple(self))
+
 
 def _tanh_slope(h, out=None):
     out = array_module(h).multiply(h, h, out=out)
@@ -55,16 +60,33 @@ def _leaky_relu_slope(h, out=None):
     return out
 
 
+def _identity(a, out=None):
+    if out is None:
+        return a.copy()
+    if out is not a:
+        out[...] = a
+    return out
+
+
+def _identity_slope(h, out=None):
+    out = array_module(h).empty_like(h) if out is None else out
+    out.fill(1)
+    return out
+
+
 TANH = Activation("tanh", lambda a, out=None: array_module(a).tanh(a, out=out), _tanh_slope, _tanh_curvature)
 RELU = Activation("relu", lambda a, out=None: array_module(a).maximum(a, 0, out=out), lambda h, out=None: array_module(h).sign(h, out=out),
                   None)
 LEAKY_RELU = Activation("leaky_relu", lambda a, out=None: array_module(a).maximum(a, LEAK * a, out=out), _leaky_relu_slope, None)
-IDENTITY = Activation("identity", lambda a, out=None: a, lambda h, out=None: array_module(h).ones_like(h), None)
+IDENTITY = Activation("identity", _identity, _identity_slope, None)
 
 
 def activation_named(name):
     """The activation that has this name, as a saved model remembers it."""
-    return {activation.name: activation for activation in (TANH, RELU, LEAKY_RELU, IDENTITY)}[name]
+    found = [activation for activation in (TANH, RELU, LEAKY_RELU, IDENTITY) if activation.name == name]
+    if not found:
+        raise ValueError(f"name: expected tanh, relu, leaky_relu or identity, got {name!r}")
+    return found[0]
 
 
 def init_dense(rng, n_in, n_out, *, gain=1.0):
@@ -134,7 +156,6 @@ class Tape:
     """
 
     def __init__(self, xp, shapes, n, dtype):
-        shapes = [getattr(shape, "shape", shape) for shape in shapes]                 # to be removed: layers in place of shapes
         self.inputs = [xp.ones((n_in, n), dtype) for n_in, _ in shapes]               # the first row stays one
         self.fed = [h[1:] for h in self.inputs]
         self.out = xp.empty((shapes[-1][1], n), dtype)

@@ -17,33 +17,42 @@ Down again, its reverse: ∂ȧ_L/∂ȧₖ is uₖ, since ȧ is linear and transp
 
 Where φ is piecewise linear φ″ = 0, so that ā = 0: the last walk and the gradients of the biases fall away.
 """
+from accel import memory
+from accel.device import array_module
 from accel.nets import dense
 from accel.runtime import checks
 from accel.runtime.tree import tree_map
-from accel.device import array_module
 
 __all__ = ["input_gradient", "gradient_penalty", "gradient_penalty_and_grad"]
+SHARED = ["Work", "add_gradient"]
+__all__ += SHARED
 
 EPSILON = 1e-12
 
 
 def input_gradient(layers, x, *, activation=dense.TANH):
     """∇ₓ f(x), (N, D)."""
-    work = filled(layers, check_network(layers, x))
-    return slopes(layers, work, activation).T.copy()
+    x = check_network(layers, x)
+    with borrowed(layers, x) as work:
+        work.x[...] = x.T
+        return slopes(layers, work, activation).T.copy()
 
 
 def gradient_penalty(layers, x, *, target=1.0, activation=dense.TANH):
     """P for x (N, D) and c = target."""
-    work = filled(layers, check_network(layers, x))
-    _, excess = norm_and_excess(slopes(layers, work, activation), target)
-    return array_module(excess).vdot(excess, excess) / len(x)
+    x = check_network(layers, x)
+    with borrowed(layers, x) as work:
+        work.x[...] = x.T
+        _, excess = norm_and_excess(slopes(layers, work, activation), target)
+        return array_module(excess).vdot(excess, excess) / len(x)
 
 
 def gradient_penalty_and_grad(layers, x, *, target=1.0, activation=dense.TANH):
     """P and its gradient with respect to the layers."""
-    dlayers = tree_map(array_module(layers[0]).zeros_like, layers)
-    return add_gradient(layers, filled(layers, check_network(layers, x)), dlayers, 1.0, target, activation), dlayers
+    x, dlayers = check_network(layers, x), tree_map(array_module(layers[0]).zeros_like, layers)
+    with borrowed(layers, x) as work:
+        work.x[...] = x.T
+        return add_gradient(layers, work, dlayers, 1.0, target, activation), dlayers
 
 
 def check_network(layers, x):
@@ -56,19 +65,17 @@ def check_network(layers, x):
 class Work:
     """The work arrays of one network for N samples, by the names of the derivation: index k goes with hₖ, and u ends with u_L = 1."""
 
-    def __init__(self, xp, layers, n, dtype):
-        self.tape = dense.Tape(xp, layers, n, dtype)
+    def __init__(self, xp, shapes, n, dtype):
+        self.tape = dense.Tape(xp, shapes, n, dtype)
         self.x = self.tape.inputs[0][1:]
-        self.g, self.u, self.hdot, self.slope, self.bend = ([xp.empty((len(layer) - 1, n), dtype) for layer in layers] for _ in range(5))
+        self.g, self.u, self.hdot, self.slope, self.bend = ([xp.empty((n_in - 1, n), dtype) for n_in, _ in shapes] for _ in range(5))
         self.u.append(xp.ones((1, n), dtype))
-        self.dlayers = [xp.empty_like(layer) for layer in layers]
+        self.dlayers = [xp.empty(shape, dtype) for shape in shapes]
 
 
-def filled(layers, x):
-    """Work arrays with x (N, D) in place."""
-    work = Work(array_module(x), layers, len(x), x.dtype)
-    work.x[...] = x.T
-    return work
+def borrowed(layers, x):
+    """Work arrays for the layers and as many samples as x (N, D) has."""
+    return memory.borrow(Work, array_module(x), dense.shapes_of(layers), len(x), x.dtype)
 
 
 def slopes(layers, work, activation):
@@ -78,7 +85,7 @@ def slopes(layers, work, activation):
     for k in range(len(layers), 0, -1):
         xp.matmul(layers[k - 1][1:], work.u[k], out=work.g[k - 1])
         if k > 1:
-            work.slope[k - 1] = activation.slope(work.tape.inputs[k - 1][1:], out=work.slope[k - 1])
+            activation.slope(work.tape.fed[k - 1], out=work.slope[k - 1])
             xp.multiply(work.g[k - 1], work.slope[k - 1], out=work.u[k - 1])
     return work.g[0]
 
@@ -101,7 +108,7 @@ def add_gradient(layers, work, dlayers, weight, target, activation):
         if k < n_layers:
             adot = xp.matmul(layers[k - 1][1:].T, hdot, out=work.hdot[k])
             if activation.curvature is not None:
-                bend = activation.curvature(work.tape.inputs[k][1:], out=work.bend[k])
+                bend = activation.curvature(work.tape.fed[k], out=work.bend[k])
                 bend *= adot
                 bend *= work.g[k]
             hdot = xp.multiply(adot, work.slope[k], out=adot)

@@ -1,13 +1,24 @@
-"""Linear regression of parameters on data: the part of a posterior that needs no network.
+"""Linear regression of parameters on data, and whitening of its residuals: the linear part of a posterior.
 
-The mathematics is in `reference.preprocessing.regression`. Same values; the products XᵀX, XᵀU and RᵀR are accumulated in float64 over
-blocks of rows, so that no float64 copy of the data is ever held, and L, which is small, is inverted once.
+The mathematics is in `reference.preprocessing.regression`. Same values; the products XᵀX, XᵀU and RᵀR are
+summed in float64 over blocks of rows, so that no float64 copy of the data is made, and L, which is small, is
+inverted once.
+
+Example
+-------
+>>> import numpy as np
+>>> from accel.preprocessing.regression import fit_regression
+>>> c = np.random.default_rng(0).standard_normal((1000, 1))
+>>> fit_regression(3 * c + 1, c).coefficients.round(4)
+array([[1.],
+       [3.]])
 """
 from typing import NamedTuple
 
 import numpy as np
 
 from accel.device import array_module
+from accel.runtime.protocols import Array
 
 __all__ = ["Regression", "fit_regression"]
 
@@ -16,36 +27,69 @@ ROWS = 8192
 
 
 class Regression(NamedTuple):
-    """A fitted regression: A (C + 1, P) and L (P, P), in the dtype of the data."""
+    """A fitted regression, in the dtype of the data.
+
+    Attributes
+    ----------
+    coefficients : (C + 1, P) float
+        A.
+    factor : (P, P) float
+        L, lower triangular.
+    """
     coefficients: np.ndarray
     factor: np.ndarray
 
     @property
-    def log_det(self):
-        """log|det ∂v/∂u|, a constant, in nats."""
+    def log_det(self) -> Array:
+        """log|det ∂v/∂u| in nats, the same number for every row."""
         xp = array_module(self.factor)
-        return -xp.log(xp.diagonal(self.factor)).sum()
+        return -xp.log(xp.diagonal(self.factor)).sum()                            # (5)
 
-    def mean(self, c):
-        """The predicted u, (N, P)."""
+    def mean(self, c: Array) -> Array:
+        """The predicted u, [1, c] A, (N, P).
+
+        Parameters
+        ----------
+        c : (N, C) float
+        """
         mean = c @ self.coefficients[1:]
         mean += self.coefficients[0]
         return mean
 
-    def whiten(self, u, c):
-        """v of (3), (N, P)."""
-        inverse = array_module(u).linalg.inv(self.factor)
-        return (u - self.mean(c)) @ inverse.T
+    def whiten(self, u: Array, c: Array) -> Array:
+        """v of (3), (N, P).
 
-    def undo(self, v, c):
-        """u of (4): (N, P) for v (N, P), and (N, n, P) for n of them for each c, v (N, n, P)."""
+        Parameters
+        ----------
+        u : (N, P) float
+        c : (N, C) float
+        """
+        inverse = array_module(u).linalg.inv(self.factor)
+        return (u - self.mean(c)) @ inverse.T                                     # (3)
+
+    def undo(self, v: Array, c: Array) -> Array:
+        """u of (4), in the shape of v.
+
+        Parameters
+        ----------
+        v : (N, P) or (N, n, P) float
+            One for each c, or n.
+        c : (N, C) float
+        """
         mean, u = self.mean(c), v @ self.factor.T
-        u += mean if v.ndim == 2 else mean[:, None]
+        u += mean if v.ndim == 2 else mean[:, None]                               # (4)
         return u
 
 
-def fit_regression(u, c):
-    """Regress u (N, P) on c (N, C)."""
+def fit_regression(u: Array, c: Array) -> Regression:
+    """Regress u on c, which the caller has checked.
+
+    Parameters
+    ----------
+    u : (N, P) float
+    c : (N, C) float
+        Standardised.
+    """
     xp, dtype, n, n_columns = array_module(u), u.dtype, len(u), c.shape[1] + 1
     if n < SAMPLES_PER_COLUMN * n_columns:
         coefficients = xp.zeros((n_columns, u.shape[1]))
@@ -56,12 +100,12 @@ def fit_regression(u, c):
             x = _design(xp, c[rows])
             gram, moment = gram + x.T @ x, moment + x.T @ u[rows].astype(np.float64)
         ridge = xp.asarray(RIDGE * n * np.diag(np.arange(n_columns) > 0))
-        coefficients = xp.linalg.solve(gram + ridge, moment)
+        coefficients = xp.linalg.solve(gram + ridge, moment)                      # (1)
     scatter = 0
     for rows in _blocks(n):
         residual = u[rows].astype(np.float64) - _design(xp, c[rows]) @ coefficients
         scatter = scatter + residual.T @ residual
-    factor = xp.linalg.cholesky(scatter / n + FLOOR * xp.eye(u.shape[1]))
+    factor = xp.linalg.cholesky(scatter / n + FLOOR * xp.eye(u.shape[1]))         # (2)
     return Regression(coefficients.astype(dtype), factor.astype(dtype))
 
 

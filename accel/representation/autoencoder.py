@@ -6,18 +6,19 @@ it. Backward through (3), (2) and (1):
 
     dx̂ = (2/ND)(x̂ − x),    dz = (decoder)ᵀ dx̂,    and the encoder's backward pass starts from dz
 """
-from functools import partial
-from types import SimpleNamespace
 from typing import NamedTuple
 
 import numpy as np
 
-from accel.kernels.mlp import launch as mlp_kernel
-from accel.nets import dense
-from accel.runtime import checks, persistence
-from accel.training import minibatch, optim
-from accel.runtime.tree import empty_like, packed, tree_map
+from accel import device, memory
 from accel.device import array_module
+from accel.kernels.mlp import launch as mlp_kernel
+from accel.nets import dense, fitted
+from accel.preprocessing.scaling import centre_and_scale, scaled
+from accel.runtime import checks, persistence
+from accel.runtime._vector import empty_like, plain
+from accel.runtime.tree import frozen
+from accel.training import minibatch, optim
 
 __all__ = ["Autoencoder", "init_params", "encode", "decode", "reconstruct", "loss", "loss_and_grad", "fit", "load"]
 
@@ -48,13 +49,18 @@ class Autoencoder(NamedTuple):
 
     def save(self, path):
         """Write to a .npz file that either package loads."""
-        persistence.save(path, "autoencoder", {**self._asdict(), "activation": self.activation.name})
+        persistence.save(path, "autoencoder", fitted.describe(self))
+
+    def __reduce__(self):
+        return fitted.restore, (Autoencoder, fitted.describe(self))
+
+    def _moved(self, move):
+        return self._replace(params=frozen(move(self.params)), mean=move(self.mean))
 
 
 def load(path):
     """The autoencoder that `Autoencoder.save` wrote."""
-    saved = persistence.load(path, "autoencoder")
-    return Autoencoder(**{**saved, "activation": dense.activation_named(saved["activation"])})
+    return fitted.restore(Autoencoder, persistence.load(path, "autoencoder"))
 
 
 def init_params(rng, *, dim, n_latent, hidden=(128, 64)):
@@ -73,7 +79,7 @@ def encode(params, x, *, activation=dense.TANH):
 
     def block(work, columns):
         work.x[...] = columns
-        return dense.forward(work.params["encoder"], work.encoder, activation)
+        return dense.forward(params["encoder"], work.encoder, activation)
     return in_blocks(block, params, x, params["encoder"][-1].shape[1])
 
 
@@ -85,7 +91,7 @@ def decode(params, z, *, activation=dense.TANH):
 
     def block(work, columns):
         work.z[...] = columns
-        return dense.forward(work.params["decoder"], work.decoder, activation)
+        return dense.forward(params["decoder"], work.decoder, activation)
     return in_blocks(block, params, z, params["decoder"][-1].shape[1])
 
 
@@ -94,7 +100,7 @@ def reconstruct(params, x, *, activation=dense.TANH):
     x = checks.as_array("x", x, ("N", len(params["encoder"][0]) - 1))
     if network := mlp_kernel.network_of(params, BOTH, x, activation):
         return network.forward(x)
-    return in_blocks(lambda work, columns: forward(work, columns, activation), params, x, x.shape[1])
+    return in_blocks(lambda work, columns: forward(params, work, columns, activation), params, x, x.shape[1])
 
 
 def loss(params, x, *, activation=dense.TANH):
@@ -108,18 +114,23 @@ def loss(params, x, *, activation=dense.TANH):
 
 def loss_and_grad(params, x, *, activation=dense.TANH):
     """The loss and its gradient, in the tree of params."""
-    x, params = checks.as_array("x", x, ("N", len(params["encoder"][0]) - 1)), packed(params)
-    grads = params.scratch("grads", lambda: empty_like(params))
+    grads = empty_like(params)
+    return write_grads(params, grads, x, activation=activation), plain(grads)
+
+
+def write_grads(params, grads, x, *, activation):
+    """The loss; its gradient goes into grads."""
+    x = checks.as_array("x", x, ("N", len(params["encoder"][0]) - 1))
     if network := mlp_kernel.network_of(params, BOTH, x, activation):
-        return network.squared_error(x, grads.flat), grads
-    work = work_arrays(params, "train", len(x))
-    xp, dout = array_module(params.flat), forward(work, x.T, activation)
-    dout -= work.x
-    value = xp.vdot(dout, dout) / dout.size
-    dout *= 2 / dout.size
-    dz = dense.backward(params["decoder"], work.decoder, dout, grads["decoder"], activation, need_dx=True)
-    dense.backward(params["encoder"], work.encoder, dz, grads["encoder"], activation)
-    return value, grads
+        return network.squared_error(x, grads.flat)
+    with borrowed(params, len(x)) as work:
+        xp, dout = array_module(work.x), forward(params, work, x.T, activation)
+        dout -= work.x
+        value = xp.vdot(dout, dout) / dout.size
+        dout *= 2 / dout.size
+        dz = dense.backward(params["decoder"], work.decoder, dout, grads["decoder"], activation, need_dx=True)
+        dense.backward(params["encoder"], work.encoder, dz, grads["encoder"], activation)
+        return value
 
 
 def fused(params, data, batch_size, *, activation=dense.TANH):
@@ -131,66 +142,61 @@ def fused(params, data, batch_size, *, activation=dense.TANH):
 class Work:
     """The work arrays of both networks for n columns: the encoder's input x and the code z between them are rows of theirs."""
 
-    def __init__(self, xp, params, n, dtype):
-        self.params = params
-        self.encoder, self.decoder = (dense.Tape(xp, params[name], n, dtype) for name in ("encoder", "decoder"))
-        self.x, self.z = self.encoder.inputs[0][1:], self.decoder.inputs[0][1:]
+    def __init__(self, xp, encoder, decoder, n, dtype):
+        self.encoder, self.decoder = (dense.Tape(xp, shapes, n, dtype) for shapes in (encoder, decoder))
+        self.x, self.z = self.encoder.fed[0], self.decoder.fed[0]
         self.encoder.out = self.z
 
 
-def forward(work, columns, activation):
+def borrowed(params, n):
+    """Work arrays for n samples, for the length of a block."""
+    first = params["encoder"][0]
+    return memory.borrow(Work, array_module(first), *(dense.shapes_of(params[name]) for name in BOTH), n, first.dtype)
+
+
+def forward(params, work, columns, activation):
     """x̂ for x (D, n), (D, n)."""
     work.x[...] = columns
-    dense.forward(work.params["encoder"], work.encoder, activation)
-    return dense.forward(work.params["decoder"], work.decoder, activation)
-
-
-def work_arrays(params, role, n):
-    return params.scratch(role, lambda: Work(array_module(params.flat), params, n, params.flat.dtype), size=n)
+    dense.forward(params["encoder"], work.encoder, activation)
+    return dense.forward(params["decoder"], work.decoder, activation)
 
 
 def in_blocks(function, params, rows, n_out):
     """function(work, columns (n_in, n)) → (n_out, n), applied to a block of rows at a time: (N, n_out)."""
-    params = packed(params)
-    xp, dtype = array_module(params.flat), params.flat.dtype
-    out, step = xp.empty((len(rows), n_out), dtype), BLOCK if xp is np else BLOCK_ON_DEVICE
+    first = params["encoder"][0]
+    xp = array_module(first)
+    out, step = xp.empty((len(rows), n_out), first.dtype), BLOCK if xp is np else BLOCK_ON_DEVICE
     for block in (slice(start, start + step) for start in range(0, len(rows), step)):
         columns = rows[block].T
-        out[block] = function(work_arrays(params, "evaluate", columns.shape[1]), columns).T
+        with borrowed(params, columns.shape[1]) as work:
+            out[block] = function(work, columns).T
     return out
+
+
+class Objective(NamedTuple):
+    """The loss with its activation, as training calls it."""
+    activation: dense.Activation
+
+    def loss(self, params, x):
+        return loss(params, x, activation=self.activation)
+
+    def loss_and_grad(self, params, x):
+        return loss_and_grad(params, x, activation=self.activation)
+
+    def write_grads(self, params, grads, x):
+        return write_grads(params, grads, x, activation=self.activation)
+
+    def fused(self, params, data, batch_size):
+        return fused(params, data, batch_size, activation=self.activation)
 
 
 def fit(x, *, n_latent, rng, hidden=(128, 64), activation=dense.TANH, learning_rate=3e-3, batch_size=64, max_epochs=200,
         patience=40, validation_fraction=0.1, schedule=optim.cosine, checkpoint=None, progress=False):
     """An autoencoder trained on x, which decides the device and the dtype."""
     x = checks.as_array("x", x, ("N", "D"))
-    mean, scale = moments(x)
-    params = like(x, init_params(rng, dim=x.shape[1], n_latent=n_latent, hidden=hidden))
-    model = SimpleNamespace(**{function.__name__: partial(function, activation=activation) for function in (loss, loss_and_grad, fused)})
-    trained = minibatch.train(model, params, (scaled(x, mean, scale),), rng=rng, learning_rate=learning_rate, batch_size=batch_size,
-                             max_epochs=max_epochs, patience=patience, validation_fraction=validation_fraction, schedule=schedule,
-                             checkpoint=checkpoint, progress=progress)
+    mean, scale = centre_and_scale(x)
+    params = device.like(x, init_params(rng, dim=x.shape[1], n_latent=n_latent, hidden=hidden))
+    trained = minibatch.train(Objective(activation), params, (scaled(x, mean, scale),), rng=rng, learning_rate=learning_rate,
+                              batch_size=batch_size, max_epochs=max_epochs, patience=patience, validation_fraction=validation_fraction,
+                              schedule=schedule, checkpoint=checkpoint, progress=progress)
     return Autoencoder(trained.params, mean, scale, activation, trained.history)
-
-
-def moments(x):
-    """m and s of (4): the mean of each feature, and the root of the mean variance as a plain number."""
-    checks.check_count("x: number of rows", len(x), least=2)
-    checks.check_finite("x", x)
-    mean = x.mean(axis=0)
-    deviation = x - mean
-    variance = array_module(x).vdot(deviation, deviation) / deviation.size
-    return mean, checks.check_positive("x: standard deviation", float(variance)**0.5)
-
-
-def scaled(x, mean, scale):
-    """x′ of (4)."""
-    x = x - mean
-    x /= scale
-    return x
-
-
-def like(x, params):
-    """The parameters where x lives and in its dtype, wherever rng made them."""
-    xp = array_module(x)
-    return tree_map(lambda leaf: xp.asarray(leaf, dtype=x.dtype), params)

@@ -7,18 +7,18 @@ Each h and g is kept, (O, h·w·N), since the backward pass asks for a's slope t
     dx̂ = (2/NCHW)(x̂ − x),   do = ∑ₙ dx̂,   dgₗ = (conv2d_transpose)ᵀ dgₗ₋₁ ⊙ slope(gₗ)       up to dg_L
     dz = (mlp)ᵀ dg_L,   dh_L = (mlp)ᵀ dz ⊙ slope(h_L),   dhₗ₋₁ = (conv2d)ᵀ dhₗ ⊙ slope(hₗ₋₁)  down to l = 1
 """
-from functools import partial
-from types import SimpleNamespace
 from typing import NamedTuple
 
 import numpy as np
 
-from accel.nets import conv, dense
-from accel.runtime import checks, persistence
-from accel.training import minibatch, optim
-from accel.runtime.tree import empty_like, packed
+from accel import device, memory
 from accel.device import array_module
-from accel.representation.autoencoder import like, moments, scaled
+from accel.nets import conv, dense, fitted
+from accel.preprocessing.scaling import centre_and_scale, scaled
+from accel.runtime import checks, persistence
+from accel.runtime._vector import empty_like, plain
+from accel.runtime.tree import frozen
+from accel.training import minibatch, optim
 
 __all__ = ["ConvAutoencoder", "init_params", "encode", "decode", "reconstruct", "loss", "loss_and_grad", "fit", "load"]
 
@@ -49,13 +49,18 @@ class ConvAutoencoder(NamedTuple):
 
     def save(self, path):
         """Write to a .npz file that either package loads."""
-        persistence.save(path, "conv_autoencoder", {**self._asdict(), "activation": self.activation.name})
+        persistence.save(path, "conv_autoencoder", fitted.describe(self))
+
+    def __reduce__(self):
+        return fitted.restore, (ConvAutoencoder, fitted.describe(self))
+
+    def _moved(self, move):
+        return self._replace(params=frozen(move(self.params)), mean=move(self.mean))
 
 
 def load(path):
     """The autoencoder that `ConvAutoencoder.save` wrote."""
-    saved = persistence.load(path, "conv_autoencoder")
-    return ConvAutoencoder(**{**saved, "activation": dense.activation_named(saved["activation"])})
+    return fitted.restore(ConvAutoencoder, persistence.load(path, "conv_autoencoder"))
 
 
 def init_params(rng, *, shape, n_latent, channels=(16, 32), hidden=(128,)):
@@ -86,7 +91,8 @@ def sides(shape, n_convs):
 def encode(params, x, *, activation=dense.TANH):
     """The codes, (N, K)."""
     x = checks.as_array("x", x, ("N", *params["decoder"]["offset"].shape))
-    return in_blocks(lambda work, images: to_code(work, images, activation), params, x, (params["encoder"]["layers"][-1].shape[1],))
+    return in_blocks(lambda work, images: to_code(params["encoder"], work, images, activation), params, x,
+                     (params["encoder"]["layers"][-1].shape[1],))
 
 
 def decode(params, z, *, activation=dense.TANH):
@@ -95,7 +101,7 @@ def decode(params, z, *, activation=dense.TANH):
 
     def block(work, codes):
         work.z[...] = codes
-        return from_code(work, activation)
+        return from_code(params["decoder"], work, activation)
     return in_blocks(block, params, z, params["decoder"]["offset"].shape)
 
 
@@ -105,8 +111,8 @@ def reconstruct(params, x, *, activation=dense.TANH):
     x = checks.as_array("x", x, ("N", *shape))
 
     def block(work, images):
-        to_code(work, images, activation)
-        return from_code(work, activation)
+        to_code(params["encoder"], work, images, activation)
+        return from_code(params["decoder"], work, activation)
     return in_blocks(block, params, x, shape)
 
 
@@ -119,47 +125,61 @@ def loss(params, x, *, activation=dense.TANH):
 
 def loss_and_grad(params, x, *, activation=dense.TANH):
     """The loss and its gradient, in the tree of params."""
-    x, params = checks.as_array("x", x, ("N", *params["decoder"]["offset"].shape)), packed(params)
-    grads = params.scratch("grads", lambda: empty_like(params))
-    work = work_arrays(params, "train", len(x))
-    to_code(work, batch_last(x), activation)
-    xp, dout = array_module(params.flat), work.error
-    xp.subtract(from_code(work, activation), work.encoder[0].patches.image, out=dout)
-    value = xp.vdot(dout, dout) / dout.size
-    dout *= 2 / dout.size
-    to_code_backward(work, from_code_backward(work, dout, grads["decoder"], activation), grads["encoder"], activation)
-    return value, grads
+    grads = empty_like(params)
+    return write_grads(params, grads, x, activation=activation), plain(grads)
+
+
+def write_grads(params, grads, x, *, activation):
+    """The loss; its gradient goes into grads."""
+    x = checks.as_array("x", x, ("N", *params["decoder"]["offset"].shape))
+    encoder, decoder = params["encoder"], params["decoder"]
+    with borrowed(params, len(x)) as work:
+        to_code(encoder, work, x.transpose(1, 2, 3, 0), activation)
+        xp, dout = array_module(work.z), work.error
+        xp.subtract(from_code(decoder, work, activation), work.encoder[0].patches.image, out=dout)
+        value = xp.vdot(dout, dout) / dout.size
+        dout *= 2 / dout.size
+        dz = from_code_backward(decoder, work, dout, grads["decoder"], activation)
+        to_code_backward(encoder, work, dz, grads["encoder"], activation)
+        return value
 
 
 class Level:
     """The work arrays of one convolution: its patches, what stands on its small side (h or g), and that value's cotangent."""
 
-    def __init__(self, xp, weight, size, n, value=None):
-        self.patches = conv.Patches(xp, weight, *size, n, stride=STRIDE, padding=PADDING)
-        shape = len(weight), self.patches.matrix.shape[1]
-        self.value = xp.empty(shape, weight.dtype) if value is None else value.reshape(shape)
-        self.dvalue = xp.empty(shape, weight.dtype)
-        self.images, self.dimages = (array.reshape(len(weight), *self.patches.small) for array in (self.value, self.dvalue))
+    def __init__(self, xp, shape, size, n, dtype, value=None):
+        self.patches = conv.Patches(xp, shape, *size, STRIDE, PADDING, n, dtype)
+        small = shape[0], self.patches.matrix.shape[1]
+        self.value = xp.empty(small, dtype) if value is None else value.reshape(small)
+        self.dvalue = xp.empty(small, dtype)
+        self.images, self.dimages = (array.reshape(shape[0], *self.patches.small) for array in (self.value, self.dvalue))
 
 
 class Work:
     """The work arrays for n images. h_L is the input of the encoder's dense layers, g_L the output of the decoder's."""
 
-    def __init__(self, xp, params, n, dtype):
-        encoder, decoder, offset = params["encoder"], params["decoder"], params["decoder"]["offset"]
-        self.params, self.error = params, xp.empty((*offset.shape, n), dtype)
-        self.down, self.up = (dense.Tape(xp, part["layers"], n, dtype) for part in (encoder, decoder))
-        self.z = self.down.out = self.up.inputs[0][1:]
-        sizes, last = sides(offset.shape, len(encoder["convs"])), len(encoder["convs"]) - 1
-        self.encoder = [Level(xp, layer["weight"], sizes[k], n, self.down.inputs[0][1:] if k == last else None)
-                        for k, layer in enumerate(encoder["convs"])]
-        self.decoder = [Level(xp, layer["weight"], sizes[last - k], n, None if k else self.up.out)
-                        for k, layer in enumerate(decoder["convs"])]
+    def __init__(self, xp, encoder, decoder, shape, n, dtype):
+        (convs, layers), (back_convs, back_layers) = encoder, decoder
+        self.error = xp.empty((*shape, n), dtype)
+        self.down, self.up = (dense.Tape(xp, shapes, n, dtype) for shapes in (layers, back_layers))
+        self.z = self.down.out = self.up.fed[0]
+        lengths, last = sides(shape, len(convs)), len(convs) - 1
+        self.encoder = [Level(xp, weight, lengths[k], n, dtype, self.down.fed[0] if k == last else None)
+                        for k, weight in enumerate(convs)]
+        self.decoder = [Level(xp, weight, lengths[last - k], n, dtype, None if k else self.up.out)
+                        for k, weight in enumerate(back_convs)]
 
 
-def to_code(work, images, activation):
+def borrowed(params, n):
+    """Work arrays for n images, for the length of a block."""
+    offset = params["decoder"]["offset"]
+    shapes = [(tuple([layer["weight"].shape for layer in part["convs"]]), dense.shapes_of(part["layers"]))
+              for part in (params["encoder"], params["decoder"])]
+    return memory.borrow(Work, array_module(offset), *shapes, offset.shape, n, offset.dtype)
+
+
+def to_code(encoder, work, images, activation):
     """z, (K, n), for images (C, H, W, n)."""
-    encoder = work.params["encoder"]
     for layer, level in zip(encoder["convs"], work.encoder):
         level.patches.image[...] = images
         conv.forward(layer, level.patches, level.value)
@@ -168,9 +188,9 @@ def to_code(work, images, activation):
     return dense.forward(encoder["layers"], work.down, activation)
 
 
-def from_code(work, activation):
+def from_code(decoder, work, activation):
     """x̂, (C, H, W, n), for the codes in work.z."""
-    decoder, images = work.params["decoder"], None
+    images = None
     dense.forward(decoder["layers"], work.up, activation)
     for layer, level in zip(decoder["convs"], work.decoder):
         if images is not None:
@@ -181,9 +201,8 @@ def from_code(work, activation):
     return images
 
 
-def from_code_backward(work, dimages, dparams, activation):
+def from_code_backward(decoder, work, dimages, dparams, activation):
     """Write the decoder's gradients into dparams; return dz, (K, n)."""
-    decoder = work.params["decoder"]
     array_module(dimages).sum(dimages, axis=-1, out=dparams["offset"])
     for k in range(len(work.decoder) - 1, -1, -1):
         level = work.decoder[k]
@@ -191,12 +210,12 @@ def from_code_backward(work, dimages, dparams, activation):
         conv.transpose_backward(decoder["convs"][k], level.patches, level.value, dparams["convs"][k], level.dvalue)
         level.dvalue *= activation.slope(level.value, out=level.value)
         dimages = level.dimages
-    return dense.backward(decoder["layers"], work.up, level.dvalue.reshape(work.up.out.shape), dparams["layers"], activation, need_dx=True)
+    dout = level.dvalue.reshape(work.up.out.shape)
+    return dense.backward(decoder["layers"], work.up, dout, dparams["layers"], activation, need_dx=True)
 
 
-def to_code_backward(work, dz, dparams, activation):
+def to_code_backward(encoder, work, dz, dparams, activation):
     """Write the encoder's gradients into dparams."""
-    encoder = work.params["encoder"]
     dimages = dense.backward(encoder["layers"], work.down, dz, dparams["layers"], activation, need_dx=True)
     for k in range(len(work.encoder) - 1, -1, -1):
         level = work.encoder[k]
@@ -205,33 +224,38 @@ def to_code_backward(work, dz, dparams, activation):
         dimages = conv.backward(encoder["convs"][k], level.patches, level.dvalue, dparams["convs"][k], need_dx=k > 0)
 
 
-def batch_last(images):
-    return images.transpose(1, 2, 3, 0)
-
-
-def work_arrays(params, role, n):
-    return params.scratch(role, lambda: Work(array_module(params.flat), params, n, params.flat.dtype), size=n)
-
-
 def in_blocks(function, params, rows, shape):
     """function(work, rows with the batch last) → (*shape, n), applied to a block of rows at a time: (N, *shape)."""
-    params = packed(params)
-    xp, dtype = array_module(params.flat), params.flat.dtype
-    out, step = xp.empty((len(rows), *shape), dtype), BLOCK if xp is np else BLOCK_ON_DEVICE
+    offset = params["decoder"]["offset"]
+    xp = array_module(offset)
+    out, step = xp.empty((len(rows), *shape), offset.dtype), BLOCK if xp is np else BLOCK_ON_DEVICE
     for block in (slice(start, start + step) for start in range(0, len(rows), step)):
-        work = work_arrays(params, "evaluate", len(rows[block]))
-        out[block] = xp.moveaxis(function(work, xp.moveaxis(rows[block], 0, -1)), -1, 0)
+        with borrowed(params, len(rows[block])) as work:
+            out[block] = xp.moveaxis(function(work, xp.moveaxis(rows[block], 0, -1)), -1, 0)
     return out
+
+
+class Objective(NamedTuple):
+    """The loss with its activation, as training calls it."""
+    activation: dense.Activation
+
+    def loss(self, params, x):
+        return loss(params, x, activation=self.activation)
+
+    def loss_and_grad(self, params, x):
+        return loss_and_grad(params, x, activation=self.activation)
+
+    def write_grads(self, params, grads, x):
+        return write_grads(params, grads, x, activation=self.activation)
 
 
 def fit(x, *, n_latent, rng, channels=(16, 32), hidden=(128,), activation=dense.TANH, learning_rate=3e-3, batch_size=64,
         max_epochs=200, patience=40, validation_fraction=0.1, schedule=optim.cosine, checkpoint=None, progress=False):
     """An autoencoder trained on images, which decide the device and the dtype."""
     x = checks.as_array("x", x, ("N", "C", "H", "W"))
-    mean, scale = moments(x)
-    params = like(x, init_params(rng, shape=x.shape[1:], n_latent=n_latent, channels=channels, hidden=hidden))
-    model = SimpleNamespace(loss=partial(loss, activation=activation), loss_and_grad=partial(loss_and_grad, activation=activation))
-    trained = minibatch.train(model, params, (scaled(x, mean, scale),), rng=rng, learning_rate=learning_rate, batch_size=batch_size,
-                             max_epochs=max_epochs, patience=patience, validation_fraction=validation_fraction, schedule=schedule,
-                             checkpoint=checkpoint, progress=progress)
+    mean, scale = centre_and_scale(x)
+    params = device.like(x, init_params(rng, shape=x.shape[1:], n_latent=n_latent, channels=channels, hidden=hidden))
+    trained = minibatch.train(Objective(activation), params, (scaled(x, mean, scale),), rng=rng, learning_rate=learning_rate,
+                              batch_size=batch_size, max_epochs=max_epochs, patience=patience, validation_fraction=validation_fraction,
+                              schedule=schedule, checkpoint=checkpoint, progress=progress)
     return ConvAutoencoder(trained.params, mean, scale, activation, trained.history)

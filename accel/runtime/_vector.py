@@ -1,14 +1,16 @@
-"""The vector behind a tree of parameters, as kernels, array code and training runs use it: nothing is copied without need.
+"""The vector behind a tree of parameters, as kernels, array code and training runs use it: nothing is copied
+without need.
 
-    vector(params)        (P,) of a frozen tree, its own; of any other tree, a new one. It is read, never written
+    vector(params)     (P,) of a frozen tree, its own; of any other tree, a new one. It is read, never written
+    bound(params)         a tree with its vector as `flat`: the tree itself where it has one
     views(flat, like)     a plain tree whose leaves are views of the vector
-    owned(flat, like)     the same, which knows its vector: for the parameters and gradients of a training run, that nobody else sees
+    owned(flat, like)     the same, as a dict that knows its vector, for a training run's parameters and gradients
     empty_like(params)    a tree of `owned` over a new vector with unset numbers
     plain(tree)           the same views in plain dicts and lists, for the caller
 """
 from accel.device import array_module
 
-__all__ = ["Owned", "vector", "views", "owned", "empty_like", "plain", "arrays_of"]
+__all__ = ["Owned", "vector", "bound", "views", "owned", "empty_like", "plain", "arrays_of"]
 
 
 def arrays_of(tree):
@@ -32,6 +34,11 @@ def vector(tree):
 class Owned(dict):
     """A tree whose leaves are views of its vector `flat`, which whoever made it may write."""
     __slots__ = ("flat",)
+
+
+def bound(tree):
+    """The tree if it knows its vector, as `flat`; else an Owned copy, which does."""
+    return tree if hasattr(tree, "flat") else owned(vector(tree), tree)
 
 
 def views(flat, like):

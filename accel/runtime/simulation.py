@@ -1,16 +1,27 @@
-"""Running a simulator over many parameters, in chunks, with nothing lost and no failure hidden.
+"""Running a simulator in chunks.
 
-The rules are in `reference.runtime.simulation`. Same results; chunks are written straight into one array, so that memory holds the
-simulations once and not twice, and rows are checked on the device as they come, with one number fetched at the end.
+The rules are in `reference.runtime.simulation`. Same results; chunks are written into one array, so that
+memory holds the simulations once, and rows are checked on the device as they come, with one number fetched at
+the end.
+
+Example
+-------
+>>> import numpy as np
+>>> from accel.runtime import simulation
+>>> def simulate(rng, theta):
+...     return theta + 0.1 * rng.standard_normal(theta.shape)
+>>> theta = np.array([[1.0], [2.0], [3.0]])
+>>> found = simulation.simulate(np.random.default_rng(0), simulate, theta, chunk_size=2)
+>>> print(found.x.shape, found.n_failed)
+(3, 1) 0
 """
 import warnings
 from typing import NamedTuple
 
-import numpy as np
-
+from accel.device import array_module
 from accel.runtime import checks
 from accel.runtime.progress import progress_bar
-from accel.device import array_module
+from accel.runtime.protocols import Array, Rng, Simulator
 
 __all__ = ["Simulations", "SimulationError", "simulate"]
 
@@ -24,37 +35,69 @@ class Simulations(NamedTuple):
     x : (N, D) float
         Finite.
     n_failed : int
-        How many more were simulated, failed, and were dropped.
+        The number of other simulations, which failed and were dropped.
     """
-    theta: np.ndarray
-    x: np.ndarray
+    theta: Array
+    x: Array
     n_failed: int
 
 
 class SimulationError(ValueError):
-    """A simulator failed. Has `theta` (n, P) and `x` (n, D), all that was finished; x is None if nothing was."""
+    """A simulator failed. Has `theta` (n, P) and `x` (n, D), what was finished; x is None if nothing was."""
 
-    def __init__(self, message, theta, x):
+    def __init__(self, message: str, theta: Array, x: Array | None):
         super().__init__(message)
         self.theta, self.x = theta, x
 
 
-def simulate(rng, simulator, theta, *, chunk_size=10_000, on_failure="refuse", progress=False):
-    """Simulate every row of theta."""
+def simulate(rng: Rng, simulator: Simulator, theta: Array, *, chunk_size: int = 10_000,
+             on_failure: str = "refuse", progress: bool = False) -> Simulations:
+    """Simulate every row of theta.
+
+    If the run is interrupted (Ctrl-C), the finished chunks are returned, with a warning that says how many
+    simulations they hold; KeyboardInterrupt is raised again if no chunk is finished.
+
+    Parameters
+    ----------
+    rng : Generator
+        Given to the simulator, chunk after chunk.
+    simulator : callable
+        (rng, theta (n, P)) → x (n, D).
+    theta : (N, P) float
+    chunk_size : int
+        The number of rows that the simulator is given at once. It bounds the memory, and what a failure
+        costs.
+    on_failure : "refuse" or "drop"
+        What to do with rows of x that are not finite.
+    progress : bool
+        Show a progress bar (tqdm).
+
+    Raises
+    ------
+    SimulationError
+        A ValueError: if the simulator raises (chained to what it raised) or returns another shape or dtype,
+        if rows failed and on_failure is "refuse", or if all of them did. It holds what was finished, failed
+        rows included.
+    ValueError
+        If theta is not a finite (N, P) array of at least one row, or a setting is out of range.
+    """
     theta = checks.as_array("theta", theta, ("N", "P"))
     checks.check_count("theta: number of rows", len(theta))
     checks.check_finite("theta", theta)
     checks.check_count("chunk_size", chunk_size)
     if on_failure not in ("refuse", "drop"):
         raise ValueError(f"on_failure: expected 'refuse' or 'drop', got {on_failure!r}")
-    x, n_done, bar = None, 0, progress_bar(progress, len(theta), unit="sim", abbreviate=True)
+    theta, x, n_done = theta.copy(), None, 0
+    bar = progress_bar(progress, len(theta), unit="sim", abbreviate=True)
     try:
         while n_done < len(theta):
             part = theta[n_done:n_done + chunk_size]
-            simulated = checks.as_array("x", simulator(rng, part), (len(part), "D" if x is None else x.shape[1]))
+            shape = (len(part), "D" if x is None else x.shape[1])
+            simulated = checks.as_array("x", simulator(rng, part), shape)
             if x is None:
                 xp = array_module(simulated)
-                x, good = xp.empty((len(theta), simulated.shape[1]), dtype=simulated.dtype), xp.empty(len(theta), dtype=bool)
+                x = xp.empty((len(theta), simulated.shape[1]), dtype=simulated.dtype)
+                good = xp.empty(len(theta), dtype=bool)
             x[n_done:n_done + len(part)] = simulated
             good[n_done:n_done + len(part)] = xp.isfinite(simulated).all(axis=1)
             n_done += len(part)
@@ -62,16 +105,24 @@ def simulate(rng, simulator, theta, *, chunk_size=10_000, on_failure="refuse", p
     except KeyboardInterrupt:
         if not n_done:
             raise
-        warnings.warn(f"simulation was interrupted; the {n_done} of {len(theta)} that were finished are returned", stacklevel=2)
+        warnings.warn(f"simulation was interrupted; the {n_done} of {len(theta)} that were finished are "
+                      "returned", stacklevel=2)
     except Exception as error:
-        message = f"simulator: failed on rows {n_done} to {n_done + len(part) - 1} of theta with {type(error).__name__}: {error}"
-        finished = None if x is None else x[:n_done]
-        raise SimulationError(f"{message} (.theta and .x hold what was finished)", theta[:n_done], finished) from error
+        message = (f"simulator: failed on rows {n_done} to {n_done + len(part) - 1} of theta with "
+                   f"{type(error).__name__}: {error} (.theta and .x hold what was finished)")
+        raise SimulationError(message, theta[:n_done], None if x is None else x[:n_done]) from error
     finally:
         bar.close()
-    theta, x, good = theta[:n_done], x[:n_done], good[:n_done]
-    n_failed = n_done - int(good.sum())
-    if n_failed and (on_failure == "refuse" or n_failed == n_done):
-        choice = 'on_failure="drop" drops them, which can bias what is learned from the rest' if n_failed < n_done else "none is left"
-        raise SimulationError(f"simulator: {n_failed} of {n_done} simulations are NaN or inf; {choice} (.theta and .x hold all)", theta, x)
+    return finished(theta[:n_done], x[:n_done], good[:n_done], on_failure)
+
+
+def finished(theta, x, good, on_failure):
+    """The simulations that are good, (N,) bool, or a SimulationError."""
+    n, n_failed = len(x), len(x) - int(good.sum())
+    if n_failed and (on_failure == "refuse" or n_failed == n):
+        choice = "none is left"
+        if n_failed < n:
+            choice = 'on_failure="drop" drops them, which can bias what is learned from the rest'
+        raise SimulationError(f"simulator: {n_failed} of {n} simulations are NaN or inf; {choice} (.theta "
+                              "and .x hold all)", theta, x)
     return Simulations(theta[good], x[good], n_failed) if n_failed else Simulations(theta, x, n_failed)

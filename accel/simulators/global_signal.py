@@ -1,47 +1,71 @@
-"""The 21-cm global signal: an absorption trough in the sky's temperature against redshift, in 100 bins with normal noise.
+"""The 21-cm global signal: an absorption trough in temperature against redshift, with normal noise.
 
-The mathematics is in `reference.simulators.global_signal`. Same values; each row's trough is computed once and turned into the
-residual in place, over blocks of rows that stay in cache. With t = (z − z_c)/σ and q = dm g the gradient with respect to θ is
+The mathematics is in `reference.simulators.global_signal`. Same values; each row's trough is computed once
+and turned into the residual in place, over blocks of rows that stay in cache. With t = (z − z_c)/σ and q = dm
+g, (4) gives
 
     dA = −∑ q,   dz_c = −(A/σ) ∑ q t,   dσ = −(A/σ) ∑ q t²
 
-one product after the other in one array. The grid of the exact posterior is laid on the host in float64; samples
-and densities are computed where the observation and θ live.
+with the products made one after the other in one array. The grid of the exact posterior is on the host in
+float64; samples and densities are computed where the observation and θ live.
+
+Example
+-------
+>>> import numpy as np
+>>> from accel.simulators import global_signal
+>>> signal = global_signal.signal(np.array([[0.2, 15.0, 7.0]]))[0]
+>>> print(signal.min().round(3), global_signal.REDSHIFT[signal.argmin()].round(1))
+-0.2 15.1
 """
 import math
 
 import numpy as np
 
-from accel.runtime import checks
+from accel.device import array_module, like, special, to_host
+from accel.numerics.grid import fit_grid
 from accel.priors import BoxUniform
 from accel.priors.box_uniform import strictly_inside
-from accel.priors.constants import like, special
-from accel.device import array_module, to_host
-from accel.numerics.grid import fit_grid
+from accel.runtime import checks
+from accel.runtime.protocols import Array, Rng
 
-__all__ = ["prior", "signal", "signal_vjp", "simulate", "log_likelihood", "exact_posterior_sample", "exact_posterior_log_prob"]
+__all__ = ["prior", "signal", "signal_vjp", "simulate", "log_likelihood", "exact_posterior_sample",
+           "exact_posterior_log_prob"]
 
 REDSHIFT = np.linspace(5.0, 30.0, 100)
 REDSHIFT.setflags(write=False)
 N_NODES, FARTHEST, BLOCK = 101, 30.0, 1024
-prior = BoxUniform([0.01, 10.0, 5.0], [0.3, 20.0, 10.0])
+prior = BoxUniform([0.01, 10.0, 5.0], [0.3, 20.0, 10.0])              # (1)
 
 
-def signal(theta):
-    """T (N, 100) in kelvin for θ (N, 3), without noise."""
+def signal(theta: Array) -> Array:
+    """T (N, 100) in kelvin, without noise.
+
+    Parameters
+    ----------
+    theta : (N, 3) float
+        A in kelvin, z_c, σ.
+    """
     theta = checks.as_array("theta", theta, ("N", 3))
     mean = array_module(theta).empty((len(theta), len(REDSHIFT)), dtype=theta.dtype)
     for rows in blocks(theta):
         trough(theta[rows, 1:], out=mean[rows])
-        mean[rows] *= -theta[rows, :1]
+        mean[rows] *= -theta[rows, :1]                                # (2)
     return mean
 
 
-def signal_vjp(theta, dm):
-    """dtheta (N, 3): the gradient dm (N, 100) with respect to the signal, carried back to θ (N, 3)."""
+def signal_vjp(theta: Array, dm: Array) -> Array:
+    """dtheta (N, 3): the gradient with respect to the signal, carried back to θ.
+
+    Parameters
+    ----------
+    theta : (N, 3) float
+    dm : (N, 100) float
+        The gradient with respect to the signal.
+    """
     theta = checks.as_array("theta", theta, ("N", 3))
     dm = checks.as_array("dm", dm, (len(theta), len(REDSHIFT)))
-    xp, dtheta = array_module(theta), array_module(theta).empty_like(theta)
+    xp = array_module(theta)
+    dtheta = xp.empty_like(theta)
     for rows in blocks(theta):
         t = like(theta, REDSHIFT) - theta[rows, 1:2]
         t /= theta[rows, 2:]
@@ -54,23 +78,51 @@ def signal_vjp(theta, dm):
             q *= t
             dtheta[rows, k] = q.sum(axis=1)
     xp.negative(dtheta, out=dtheta)
-    dtheta[:, 1:] *= theta[:, :1] / theta[:, 2:]
+    dtheta[:, 1:] *= theta[:, :1] / theta[:, 2:]                      # (4)
     return dtheta
 
 
-def simulate(rng, theta, *, noise=0.025):
-    """x (N, 100) for θ (N, 3)."""
+def simulate(rng: Rng, theta: Array, *, noise: float = 0.025) -> Array:
+    """x (N, 100) in kelvin.
+
+    Parameters
+    ----------
+    rng : Generator
+    theta : (N, 3) float
+        A in kelvin, z_c, σ.
+    noise : float
+        Standard deviation, in kelvin.
+
+    Raises
+    ------
+    ValueError
+        If theta has another shape, or noise is not positive.
+    """
     theta = checks.as_array("theta", theta, ("N", 3))
     x = like(theta, rng.standard_normal((len(theta), len(REDSHIFT))))
     noise = checks.check_positive("noise", noise)
     for rows in blocks(theta):
         x[rows] *= noise
-        x[rows] += signal(theta[rows])
+        x[rows] += signal(theta[rows])                                # (3)
     return x
 
 
-def log_likelihood(theta, x, *, noise=0.025):
-    """log p(x|θ), (N,), for θ (N, 3) and one observation x (100,) or one for each θ (N, 100)."""
+def log_likelihood(theta: Array, x: Array, *, noise: float = 0.025) -> Array:
+    """log p(x|θ) in nats, (N,).
+
+    Parameters
+    ----------
+    theta : (N, 3) float
+    x : (100,) or (N, 100) float
+        One observation, or one for each θ, in kelvin.
+    noise : float
+        Standard deviation, in kelvin.
+
+    Raises
+    ------
+    ValueError
+        If theta or x has another shape, or noise is not positive.
+    """
     theta, noise = checks.as_array("theta", theta, ("N", 3)), checks.check_positive("noise", noise)
     x = checks.as_array("x", x, (len(REDSHIFT),) if np.ndim(x) == 1 else (len(theta), len(REDSHIFT)))
     log_prob = array_module(theta).empty(len(theta), dtype=theta.dtype)
@@ -79,29 +131,60 @@ def log_likelihood(theta, x, *, noise=0.025):
         residual -= x if x.ndim == 1 else x[rows]
         log_prob[rows] = squared_norms(residual)
     log_prob *= -0.5 / noise**2
-    log_prob -= 0.5 * len(REDSHIFT) * math.log(2 * math.pi * noise**2)
+    log_prob -= 0.5 * len(REDSHIFT) * math.log(2 * math.pi * noise**2)            # (3)
     return log_prob
 
 
-def exact_posterior_sample(rng, n, x, *, noise=0.025):
-    """n draws of θ | x, (n, 3), for one observation x (100,)."""
+def exact_posterior_sample(rng: Rng, n: int, x: Array, *, noise: float = 0.025) -> Array:
+    """n draws of θ | x, (n, 3).
+
+    Parameters
+    ----------
+    rng : Generator
+    n : int
+    x : (100,) float
+        One observation, in kelvin.
+    noise : float
+        Standard deviation, in kelvin.
+
+    Raises
+    ------
+    ValueError
+        If n is not a whole number above zero, noise is not positive, x is not a finite (100,) array, or its
+        amplitude lies more than FARTHEST standard deviations outside the prior.
+    """
     x, grid = checks.as_array("x", x, (len(REDSHIFT),)), posterior_grid(x, noise)
-    xp, theta = array_module(x), array_module(x).empty((checks.check_count("n", n), 3), dtype=x.dtype)
-    theta[:, 1:] = like(x, grid.sample(rng, n))
+    xp = array_module(x)
+    theta = xp.empty((checks.check_count("n", n), 3), dtype=x.dtype)
+    theta[:, 1:] = like(x, grid.sample(rng, n))                       # (7)
     best, s, low, high, _ = amplitude(theta[:, 1:], x, noise)
     beyond = float(xp.maximum(low.max(), -high.min()))
     if beyond > FARTHEST:
-        raise ValueError(f"x: expected a signal in kelvin that the prior can explain, got one whose amplitude lies {beyond:.0f} "
-                         "standard deviations outside its range")
+        raise ValueError("x: expected a signal in kelvin that the prior can explain, got one whose amplitude "
+                         f"lies {beyond:.0f} standard deviations outside its range")
     depth = truncated_normal(like(x, rng.random(n)), low, high)
     depth *= s
-    depth += best
-    theta[:, 0] = strictly_inside(depth, prior.low[0], prior.high[0])
+    depth += best                                                     # (5)
+    theta[:, 0] = strictly_inside(depth, prior.low[0], prior.high[0], out=depth)
     return theta
 
 
-def exact_posterior_log_prob(theta, x, *, noise=0.025):
-    """log p(θ|x), (N,), for θ (N, 3) and one observation x (100,); −inf outside the prior."""
+def exact_posterior_log_prob(theta: Array, x: Array, *, noise: float = 0.025) -> Array:
+    """log p(θ|x) in nats, (N,); −inf outside the prior.
+
+    Parameters
+    ----------
+    theta : (N, 3) float
+    x : (100,) float
+        One observation, in kelvin.
+    noise : float
+        Standard deviation, in kelvin.
+
+    Raises
+    ------
+    ValueError
+        If theta has another shape, x is not a finite (100,) array, or noise is not positive.
+    """
     theta, log_evidence = checks.as_array("theta", theta, ("N", 3)), posterior_grid(x, noise).log_integral
     xp, inside = array_module(theta), prior.contains(theta)
     inner = xp.where(inside[:, None], theta, like(theta, (prior.low + prior.high) / 2))
@@ -111,7 +194,7 @@ def exact_posterior_log_prob(theta, x, *, noise=0.025):
 
 
 def posterior_grid(x, noise):
-    """(6) for one observation, on the host; its integral is that of p(x|θ) over all of θ."""
+    """(7) for one observation, on the host; its integral is that of p(x|θ) over all of θ."""
     x = checks.as_array("x", x, (len(REDSHIFT),))
     checks.check_finite("x", x)
     x, noise = to_host(x).astype(np.float64), checks.check_positive("noise", noise)
@@ -123,7 +206,8 @@ def posterior_grid(x, noise):
             best, s, low, high, residual = amplitude(shape[rows], x, noise)
             residual *= best[:, None]
             residual += x
-            log_prob[rows] = squared_norms(residual) * (-0.5 / noise**2) + np.log(s) + log_normal_mass(low, high)
+            log_prob[rows] = squared_norms(residual) * (-0.5 / noise**2) + np.log(s)
+            log_prob[rows] += log_normal_mass(low, high)              # (6)
         log_prob += constant
         return log_prob
     return fit_grid(log_marginal, prior.low[1:], prior.high[1:], n_nodes=N_NODES)
@@ -151,7 +235,7 @@ def squared_norms(a):
 
 
 def amplitude(shape, x, noise):
-    """Â and s of (4), the prior's range of A in their units, (N,) each, and g (N, 100)."""
+    """Â and s of (5), and the prior's range of A, less Â, in units of s, (N,) each; and g (N, 100)."""
     g = trough(shape)
     norm = squared_norms(g)
     best = g @ x
@@ -163,13 +247,13 @@ def amplitude(shape, x, noise):
 
 
 def in_lower_tail(low, high):
-    """The interval, mirrored to the lower tail if it lies above zero, and whether it was."""
+    """The interval, mirrored to the lower tail if it lies above zero, and whether it was mirrored."""
     xp, above = array_module(low), low > 0
     return xp.where(above, -high, low), xp.where(above, -low, high), above
 
 
 def log_normal_mass(low, high):
-    """log [Φ(high) − Φ(low)], computed in the lower tail, where nothing cancels."""
+    """log [Φ(high) − Φ(low)], in the lower tail, where nothing cancels."""
     xp, log_ndtr = array_module(low), special(low).log_ndtr
     low, high, _ = in_lower_tail(low, high)
     log_high = log_ndtr(high)

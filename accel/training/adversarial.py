@@ -1,40 +1,102 @@
-"""The adversarial training loop: two networks that learn in turn, each against the other one, which is frozen meanwhile.
+"""The adversarial training loop: two networks that learn in turn, each with the other's parameters fixed.
 
-What it does is in `reference.training.adversarial`. Same numbers; each network's parameters, gradient, Adam state and average are
-flat buffers updated in place, batches are gathered where the data live, and on a device the losses stay there until the end of
-an epoch, when they are checked together. Networks of up to a million parameters train on one BLAS thread.
+What it does is in `reference.training.adversarial`. Same numbers; each network's parameters, gradient, Adam
+state and average are flat buffers updated in place, batches are gathered where the data live, and on a device
+the losses stay there until the end of an epoch, when they are checked together. Networks of up to a million
+parameters train on one BLAS thread.
+
+Example
+-------
+>>> import numpy as np
+>>> from accel.generative import gan
+>>> x = np.random.default_rng(0).standard_normal((100, 2))
+>>> fitted = gan.fit(x, rng=np.random.default_rng(1), n_latent=2, hidden=(4,), n_epochs=2)
+>>> sorted(fitted.history), len(fitted.history["generator_loss"])
+(['discriminator_loss', 'generator_loss'], 2)
 """
 import contextlib
 import math
-import os
 import warnings
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from accel.runtime import checks, persistence
-from accel.training import minibatch, optim
-from accel.runtime.progress import progress_bar
-from accel.runtime._vector import owned, vector
-from accel.runtime.tree import frozen
 from accel.device import array_module, single_blas_thread
+from accel.runtime._vector import owned, vector
+from accel.runtime.progress import progress_bar
+from accel.runtime.protocols import Array, Params, Rng
+from accel.runtime.tree import frozen
+from accel.training import checkpoint as checkpoints
+from accel.training import minibatch, optim
+from accel.training.inputs import NonFiniteLossError, check_adversarial_settings, check_data
 
 __all__ = ["Trained", "train"]
 
 
 class Trained(NamedTuple):
-    """What training returns: the averaged generator and the last critic (frozen), the history, and why it stopped."""
+    """What training returns: the averaged generator and the last critic (frozen), the history, and why it
+    stopped.
+
+    Attributes
+    ----------
+    params : tree
+        The averaged generator (4), and the critic after the last finished epoch.
+    history : dict of list of float
+        "generator_loss" and the critic's, the mean over an epoch's steps; NaN where an epoch had no step of
+        the generator.
+    stopped : str
+        "n_epochs" or "interrupted".
+    """
     params: dict
     history: dict
     stopped: str
 
 
-def train(model, params, x, *, rng, n_critic=1, averaging=0.0, learning_rate=2e-4, beta1=0.5, beta2=0.99, batch_size=64, n_epochs=100,
-          schedule=optim.constant, checkpoint=None, progress=False):
-    """Let the two networks learn in turn; params decide the device and the dtype."""
-    (x,), names = minibatch.check_data((x,)), ("generator", critic_of(params))
-    settings = check_settings(len(x), n_critic=n_critic, averaging=averaging, learning_rate=learning_rate, beta1=beta1, beta2=beta2,
-                              batch_size=batch_size, n_epochs=n_epochs)
+def train(model: Any, params: Params, x: Array, *, rng: Rng, n_critic: int = 1, averaging: float = 0.0,
+          learning_rate: float = 2e-4,
+          beta1: float = 0.5, beta2: float = 0.99, batch_size: int = 64, n_epochs: int = 100,
+          schedule: Callable = optim.constant,
+          checkpoint: str | None = None, progress: bool = False) -> Trained:
+    """Let the two networks learn in turn; params decide the device and the dtype.
+
+    Parameters
+    ----------
+    model : object
+        Has the two losses and their noise, see above.
+    params : tree
+        Where training starts; not changed.
+    x : (N, …) float
+        The data.
+    rng : Generator
+        Shuffles, and draws the noise. With a checkpoint it must be able to tell its state.
+    n_critic : int
+        n of (3).
+    averaging : float
+        d of (4), in [0, 1).
+    learning_rate, beta1, beta2 : float
+        Adam's, for both networks.
+    batch_size, n_epochs : int
+        B is lowered to N where there are fewer samples.
+    schedule : callable
+        From `optim`: fraction of all epochs done → factor of the learning rate.
+    checkpoint : path, optional
+        Written after every epoch; if it exists, the run resumes from it and rng is set to where it was.
+    progress : bool
+        Show a progress bar (tqdm).
+
+    Raises
+    ------
+    ValueError
+        If the data are fewer than two rows or not finite, a setting is out of range, or the checkpoint
+        belongs to another run.
+    NonFiniteLossError
+        From `training`, if a loss stops being finite. Its step counts the critic's steps.
+    """
+    (x,), names = check_data((x,)), ("generator", critic_of(params))
+    settings = check_adversarial_settings(
+        len(x), n_critic=n_critic, averaging=averaging, learning_rate=learning_rate, beta1=beta1, beta2=beta2,
+        batch_size=batch_size, n_epochs=n_epochs)
     identity = {**settings, "schedule": schedule.__name__, "data": [list(x.shape), float(x.sum())]}
     batch_size, n_batches = settings["batch_size"], len(x) // settings["batch_size"]
     xp = array_module(vector(params))
@@ -43,7 +105,7 @@ def train(model, params, x, *, rng, n_critic=1, averaging=0.0, learning_rate=2e-
     own = own_views(flat, params)
     adams, sums = {name: Adam(own[name]) for name in names}, xp.zeros_like(own["generator"].flat)
 
-    state = load_checkpoint(checkpoint, identity, params, rng)
+    state = checkpoints.load(checkpoint, "adversarial", identity, flat.size, rng)
     if state is None:
         state = {"epoch": 0, "history": {f"{name}_loss": [] for name in names}}
     else:
@@ -56,7 +118,7 @@ def train(model, params, x, *, rng, n_critic=1, averaging=0.0, learning_rate=2e-
     def learn(name, loss, grads):
         step = adams[names[1]].step + (name != "generator")
         if xp is np and not math.isfinite(loss):
-            raise minibatch.NonFiniteLossError(step, finished, history)
+            raise NonFiniteLossError(step, finished, history)
         losses.append((name, step, loss))
         adams[name].step_along(vector(grads), eta, beta1, beta2)
 
@@ -67,14 +129,17 @@ def train(model, params, x, *, rng, n_critic=1, averaging=0.0, learning_rate=2e-
                 for b in range(n_batches):
                     batch = xp.take(x, order[b * batch_size:(b + 1) * batch_size], axis=0)
                     eta = learning_rate * schedule((epoch + b / n_batches) / n_epochs)
-                    learn(names[1], *model.critic_loss_and_grad(params, batch, *model.critic_noise(rng, batch_size)))
+                    learn(names[1],
+                          *model.critic_loss_and_grad(params, batch, *model.critic_noise(rng, batch_size)))
                     if adams[names[1]].step % n_critic == 0:
-                        learn("generator", *model.generator_loss_and_grad(params, *model.generator_noise(rng, batch_size)))
+                        learn("generator",
+                              *model.generator_loss_and_grad(params, *model.generator_noise(rng, batch_size)))
                         sums *= averaging
                         sums += (1 - averaging) * own["generator"].flat
                 values = minibatch.on_host(xp, [loss for *_, loss in losses])
                 if not np.isfinite(values).all():
-                    raise minibatch.NonFiniteLossError(losses[int(np.argmin(np.isfinite(values)))][1], finished, history)
+                    raise NonFiniteLossError(losses[int(np.argmin(np.isfinite(values)))][1],
+                                             finished, history)
                 for name in names:
                     mine = [value for value, (learner, *_) in zip(values, losses) if learner == name]
                     history[f"{name}_loss"].append(math.fsum(mine) / len(mine) if mine else math.nan)
@@ -82,8 +147,8 @@ def train(model, params, x, *, rng, n_critic=1, averaging=0.0, learning_rate=2e-
                 save_checkpoint(checkpoint, identity, state, flat, adams, sums, rng)
                 bar.update(1)
     except KeyboardInterrupt:
-        warnings.warn(f"training was interrupted in epoch {state['epoch'] + 1}; what the last finished epoch left is returned",
-                      stacklevel=2)
+        warnings.warn(f"training was interrupted in epoch {state['epoch'] + 1}; "
+                      "what the last finished epoch left is returned", stacklevel=2)
         stopped = "interrupted"
     finally:
         bar.close()
@@ -95,10 +160,12 @@ class Adam:
 
     def __init__(self, own):
         xp, self.w, self.step = array_module(own.flat), own.flat, 0
-        self.mean, self.square, self.room = xp.zeros_like(self.w), xp.zeros_like(self.w), xp.empty_like(self.w)
+        self.mean, self.square = xp.zeros_like(self.w), xp.zeros_like(self.w)
+        self.room = xp.empty_like(self.w)
 
     def restore(self, saved):
-        self.step, self.mean[...], self.square[...] = saved["step"], *map(array_module(self.w).asarray, (saved["mean"], saved["square"]))
+        asarray, self.step = array_module(self.w).asarray, saved["step"]
+        self.mean[...], self.square[...] = asarray(saved["mean"]), asarray(saved["square"])
 
     def step_along(self, grads, eta, beta1, beta2):
         self.step += 1
@@ -129,37 +196,10 @@ def result(params, sums, adams, averaging):
     return frozen(owned(flat, params))
 
 
-def check_settings(n, *, n_critic, averaging, learning_rate, beta1, beta2, batch_size, n_epochs):
-    """The settings as plain numbers, or a ValueError."""
-    for name, value in {"averaging": averaging, "beta1": beta1, "beta2": beta2}.items():
-        if not 0 <= value < 1:
-            raise ValueError(f"{name}: expected a number in [0, 1), got {value!r}")
-    return {"n_critic": checks.check_count("n_critic", n_critic), "averaging": averaging, "beta1": beta1, "beta2": beta2,
-            "learning_rate": checks.check_positive("learning_rate", learning_rate),
-            "batch_size": min(checks.check_count("batch_size", batch_size), n),
-            "n_epochs": checks.check_count("n_epochs", n_epochs)}
-
-
 def save_checkpoint(path, identity, state, flat, adams, sums, rng):
     if path is not None:
-        moments = {name: {"step": adam.step, "mean": adam.mean, "square": adam.square} for name, adam in adams.items()}
-        persistence.save(path, "adversarial", {"identity": identity, "epoch": state["epoch"], "history": state["history"],
-                                               "params": flat, "sums": sums, "adams": moments, "rng": minibatch.rng_state(rng)})
-
-
-def load_checkpoint(path, identity, params, rng):
-    """The saved state, with rng set back; None where there is no checkpoint."""
-    if path is None or not os.path.exists(path):
-        if path is not None and minibatch.rng_state(rng) is None:
-            raise ValueError("rng: expected a NumPy Generator when a checkpoint is asked for, got one that cannot tell its state")
-        return None
-    saved = persistence.load(path, "adversarial")
-    for key, value in saved.pop("identity").items():
-        if identity[key] != value:
-            raise ValueError(f"checkpoint: expected {key} = {value!r} as in {os.fspath(path)!r}, got {identity[key]!r}; "
-                             "remove the file to train anew")
-    if saved["params"].shape != params.flat.shape:
-        raise ValueError(f"checkpoint: expected parameters of {saved['params'].size} numbers as in {os.fspath(path)!r}, "
-                         f"got {params.flat.size}")
-    rng.bit_generator.state = saved["rng"]
-    return saved
+        moments = {name: {"step": adam.step, "mean": adam.mean, "square": adam.square} for name,
+                   adam in adams.items()}
+        checkpoints.save(path, "adversarial", identity,
+                         {"epoch": state["epoch"], "history": state["history"], "params": flat,
+                                                         "sums": sums, "adams": moments}, rng)

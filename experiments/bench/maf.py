@@ -1,9 +1,10 @@
 """A conditional MAF against sbi, zuko and flowjax: training steps, samples, log-probabilities
 
-θ 3, context 10, five transforms, hidden 50-50, tanh, float32. A step is loss, gradient, clipping of the norm at 5, and Adam. sbi takes its
-own step on its own network (softplus scales, a second bias for the context), of one block, so that both have two hidden layers; zuko
-has the fused Adam; flowjax scans over the STEPS steps of a turn in one compiled call. zuko is given our masks and weights, and must
-have our loss: for that comparison alone its scale is our bounded one, timed is its own.
+θ 3, context 10, five transforms, hidden 50-50, tanh, float32. A step is loss, gradient, clipping of the norm
+at 5, and Adam. sbi takes its own step on its own network (softplus scales, a second bias for the context), of
+one block, so that both have two hidden layers; zuko has the fused Adam; flowjax scans over the STEPS steps of
+a turn in one compiled call. zuko is given our masks and weights, and must have our loss: for that comparison
+alone its scale is our bounded one, timed is its own.
 """
 import jax
 import jax.numpy as jnp
@@ -11,7 +12,7 @@ import numpy as np
 import torch
 
 from accel import device
-from accel.runtime.tree import packed, ravel, tree_map
+from accel.runtime.tree import frozen, ravel, tree_map
 from accel.density import made, maf
 from experiments.bench import peers, timing
 
@@ -29,23 +30,27 @@ def run(xp, quick):
     gap = abs(zuko.shared_loss() - ours.shared_loss())
     if gap > 1e-4:
         raise AssertionError(f"zuko, on our weights, has a loss {gap:.1e} nats from ours; 1e-4 is allowed")
-    compared = {"sbi": f"{sbi.size:,} parameters, ours {ours.size:,}", "flowjax": f"{flowjax.size:,} parameters, ours {ours.size:,}",
-                "zuko": f"loss on shared weights to {gap:.0e} nats; {zuko.size:,} parameters, ours {ours.size:,}"}
+    compared = {
+        "sbi": f"{sbi.size:,} parameters, ours {ours.size:,}",
+        "flowjax": f"{flowjax.size:,} parameters, ours {ours.size:,}",
+        "zuko": f"loss on shared weights to {gap:.0e} nats; {zuko.size:,} parameters, ours {ours.size:,}"}
     sides, rows = {"ours": ours, "sbi": sbi, "zuko": zuko, "flowjax": flowjax}, []
     for batch in (50,) if quick else TARGETS:
         data = batches(batch)
         steps = {name: side.steps(*data) for name, side in sides.items()}
         taken, rounds = timing.interleaved(steps, quick=quick, per_call=dict.fromkeys(steps, STEPS))
-        rows += timing.against(f"MAF training step, batch {batch}", taken, rounds, targets=dict(zip(NAMES, TARGETS[batch])),
-                               compared=compared)
+        rows += timing.against(f"MAF training step, batch {batch}", taken, rounds,
+                               targets=dict(zip(NAMES, TARGETS[batch])), compared=compared)
     scale = 100 if quick else 1
     for work, method, sizes, targets in (
             ("10,000 samples, one observation", "draw", (10_000 // scale, 1), (10, 3, 1.3)),
             ("100 samples for each of 1,000 observations", "draw", (100, 1000 // scale), (10, 3, 1.3)),
-            ("log-probability of 100,000 points, one observation each", "density", (100_000 // scale,), (5, 3, 1.3))):
+            ("log-probability of 100,000 points, one observation each", "density", (100_000 // scale,),
+             (5, 3, 1.3))):
         steps = {name: getattr(side, method)(*sizes) for name, side in sides.items()}
         taken, rounds = timing.interleaved(steps, quick=quick)
-        rows += timing.against(f"MAF: {work}", taken, rounds, targets=dict(zip(NAMES, targets)), compared=compared)
+        rows += timing.against(f"MAF: {work}", taken, rounds, targets=dict(zip(NAMES, targets)),
+                               compared=compared)
     return rows
 
 
@@ -53,18 +58,20 @@ def painted():
     """Our parameters, off their start."""
     rng = np.random.default_rng(0)
     params = maf.init_params(rng, dim=DIM, context_dim=CONTEXT, n_transforms=TRANSFORMS, hidden=HIDDEN)
-    return tree_map(lambda layer: (layer + 0.05 * rng.standard_normal(layer.shape)).astype(np.float32), params)
+    return tree_map(lambda layer: (layer + 0.05 * rng.standard_normal(layer.shape)).astype(np.float32),
+                    params)
 
 
 def batches(n):
     """STEPS batches of θ and context, (STEPS, n, …), float32."""
     rng = np.random.default_rng(n)
-    return rng.standard_normal((STEPS, n, DIM), np.float32), rng.standard_normal((STEPS, n, CONTEXT), np.float32)
+    return (rng.standard_normal((STEPS, n, DIM), np.float32),
+            rng.standard_normal((STEPS, n, CONTEXT), np.float32))
 
 
 class Ours:
     def __init__(self, params):
-        self.params = packed(tree_map(np.copy, params))
+        self.params = frozen(params)
         self.size = ravel(params).size
 
     def shared_loss(self):
@@ -86,7 +93,8 @@ class Ours:
 class Sbi:
     def __init__(self):
         from sbi.neural_nets import posterior_nn
-        build = posterior_nn("maf", z_score_theta=None, z_score_x=None, hidden_features=HIDDEN[0], num_transforms=TRANSFORMS, num_blocks=1)
+        build = posterior_nn("maf", z_score_theta=None, z_score_x=None, hidden_features=HIDDEN[0],
+                             num_transforms=TRANSFORMS, num_blocks=1)
         self.net = build(torch.randn(100, DIM), torch.randn(100, CONTEXT))
         self.size = peers.torch_size(self.net)
 
@@ -99,7 +107,9 @@ class Sbi:
     def draw(self, n, observations):
         """What a user calls: a DirectPosterior, whose prior is wide enough to reject nothing."""
         from sbi.inference.posteriors import DirectPosterior
-        posterior = DirectPosterior(self.net, torch.distributions.MultivariateNormal(torch.zeros(DIM), 1e6 * torch.eye(DIM)))
+        posterior = DirectPosterior(self.net,
+                                    torch.distributions.MultivariateNormal(torch.zeros(DIM),
+                                                                           1e6 * torch.eye(DIM)))
         context = torch.from_numpy(batches(observations)[1][0])
         if observations == 1:
             return lambda: posterior.sample((n,), x=context, show_progress_bars=False)
@@ -118,7 +128,8 @@ class Zuko:
     def __init__(self, params):
         import zuko
         self.params = params
-        self.net = zuko.flows.MAF(features=DIM, context=CONTEXT, transforms=TRANSFORMS, hidden_features=HIDDEN, activation=torch.nn.Tanh)
+        self.net = zuko.flows.MAF(features=DIM, context=CONTEXT, transforms=TRANSFORMS,
+                                  hidden_features=HIDDEN, activation=torch.nn.Tanh)
         self.size = peers.torch_size(self.net)
 
     def loss(self, theta, context):
@@ -133,15 +144,17 @@ class Zuko:
         order = {True: list(range(DIM)), False: list(range(DIM))[::-1]}
         scale = peers.bounded_affine(made.S, inverse=True)
         transforms = [zuko.flows.MaskedAutoregressiveTransform(
-            features=DIM, context=CONTEXT, order=torch.tensor(order[k % 2 == 0]), univariate=scale, shapes=[(), ()],
-            hidden_features=HIDDEN, activation=torch.nn.Tanh) for k in range(TRANSFORMS)]
+            features=DIM, context=CONTEXT, order=torch.tensor(order[k % 2 == 0]), univariate=scale,
+            shapes=[(), ()], hidden_features=HIDDEN, activation=torch.nn.Tanh) for k in range(TRANSFORMS)]
         for k, (transform, layers) in enumerate(zip(transforms, self.params["mades"])):
             linears = [module for module in transform.hyper if hasattr(module, "weight")]
             theirs = np.arange(DIM) if k % 2 == 0 else np.arange(DIM)[::-1]
-            # zuko's input is (θ, context), its outputs (μ, a) for each dimension in turn; ours are (1, context, θ) and all μ before all a
+            # zuko's input is (θ, context), its outputs (μ, a) for each dimension in turn; ours are (1,
+            # context, θ) and all μ before all a
             rows = np.concatenate((1 + CONTEXT + theirs, 1 + np.arange(CONTEXT)))
             columns = np.stack((theirs, DIM + theirs), axis=1).ravel()
-            for i, (linear, layer, mask) in enumerate(zip(linears, layers, made.masks_of(layers), strict=True)):
+            for i, (linear, layer, mask) in enumerate(zip(linears, layers, made.masks_of(layers),
+                                                          strict=True)):
                 weight, bias = (layer[1:] * mask).astype(np.float32), layer[0]
                 weight, mask = (w[rows - 1] if i == 0 else w for w in (weight, mask))
                 if i == len(layers) - 1:
@@ -149,7 +162,8 @@ class Zuko:
                 linear.weight.data = torch.from_numpy(np.ascontiguousarray(weight.T))
                 linear.bias.data = torch.from_numpy(bias.copy())
                 linear.mask.data = torch.from_numpy(np.ascontiguousarray(mask.T)) != 0
-        base = zuko.flows.UnconditionalDistribution(zuko.distributions.DiagNormal, torch.zeros(DIM), torch.ones(DIM), buffer=True)
+        base = zuko.flows.UnconditionalDistribution(zuko.distributions.DiagNormal, torch.zeros(DIM),
+                                                    torch.ones(DIM), buffer=True)
         flow = zuko.flows.Flow(transforms, base)
         theta, context = (torch.from_numpy(a[0]) for a in batches(200))
         with torch.no_grad():
@@ -178,8 +192,8 @@ class Flowjax:
         import flowjax.distributions
         import flowjax.flows
         flow = flowjax.flows.masked_autoregressive_flow(
-            jax.random.key(0), base_dist=flowjax.distributions.Normal(jnp.zeros(DIM)), cond_dim=CONTEXT, flow_layers=TRANSFORMS,
-            nn_width=HIDDEN[0], nn_depth=len(HIDDEN), nn_activation=jnp.tanh)
+            jax.random.key(0), base_dist=flowjax.distributions.Normal(jnp.zeros(DIM)), cond_dim=CONTEXT,
+            flow_layers=TRANSFORMS, nn_width=HIDDEN[0], nn_depth=len(HIDDEN), nn_activation=jnp.tanh)
         self.flow, self.equinox = flow, equinox
         self.size = sum(leaf.size for leaf in jax.tree.leaves(equinox.filter(flow, equinox.is_inexact_array)))
 
@@ -187,7 +201,8 @@ class Flowjax:
         import paramax
         equinox = self.equinox
         fixed = (paramax.NonTrainable,)
-        weights, static = equinox.partition(self.flow, equinox.is_inexact_array, is_leaf=lambda leaf: isinstance(leaf, fixed))
+        weights, static = equinox.partition(self.flow, equinox.is_inexact_array,
+                                            is_leaf=lambda leaf: isinstance(leaf, fixed))
 
         def loss(weights, theta, context):
             return -paramax.unwrap(equinox.combine(weights, static)).log_prob(theta, context).mean()

@@ -1,7 +1,8 @@
-"""Page by page, accel against the reference: what a user does most with each, one core, and how much sooner
+"""Page by page, accel against the reference: the main function of each, on one core
 
-Networks have the default sizes of their page, batches 200 rows, simulators and densities 10,000; chains are 50 of 200 steps. The results
-are compared first. The README's table shows how much less time float32 takes in accel than float64 in the reference.
+Networks have the default sizes of their page, batches 200 rows, simulators and densities 10,000; chains are
+50 of 200 steps. The results are compared first. The README's table shows how much less time float32 takes in
+accel than float64 in the reference.
 """
 import warnings
 from types import SimpleNamespace
@@ -13,13 +14,14 @@ import reference
 from accel import device
 from experiments.bench import timing
 
-TOLERANCE = {"float64": 1e-8, "float32": 2e-3}                          # of the scale: what is compared may be a whole run
+TOLERANCE = {"float64": 1e-8, "float32": 2e-3}  # of the scale: what is compared may be a whole run
 BATCH, ROWS = 200, 10_000
 PAGES = {}
 
 
 def page(name, work):
-    """Register prepare(side) → a function without arguments whose result is compared and whose calls are timed."""
+    """Register prepare(side) → a function without arguments whose result is compared and whose calls are
+    timed."""
     def register(prepare):
         PAGES[name] = work, prepare
         return prepare
@@ -31,7 +33,8 @@ def run(xp, quick):
 
 
 class Side(SimpleNamespace):
-    """A package, the array module and dtype it computes in, and a host generator of inputs, the same numbers for every side."""
+    """A package, the array module and dtype it computes in, and a host generator of inputs, the same numbers
+    for every side."""
 
     def put(self, tree):
         return device.put(tree, self.xp, self.dtype)
@@ -43,9 +46,10 @@ class Side(SimpleNamespace):
         return self.put(self.paint.standard_normal(shape))
 
     def params(self, tree):
-        """The tree off its start, packed where there is something to pack."""
-        tree = self.package.runtime.tree.tree_map(lambda layer: layer + 0.05 * self.paint.standard_normal(layer.shape), tree)
-        return self.put(tree) if self.package is reference else accel.runtime.tree.packed(self.put(tree))
+        """The tree off its start, frozen in accel."""
+        tree = self.package.runtime.tree.tree_map(lambda layer: layer
+                                                  + 0.05 * self.paint.standard_normal(layer.shape), tree)
+        return self.put(tree) if self.package is reference else accel.runtime.tree.frozen(self.put(tree))
 
 
 def measure(xp, name, work, prepare, quick):
@@ -59,19 +63,24 @@ def measure(xp, name, work, prepare, quick):
     for key, dtype in ((f"accel {dtype}", dtype) for dtype in TOLERANCE):
         gap = np.abs(flat(steps[key]()) - expected).max() / np.abs(expected).max()
         if not gap <= TOLERANCE[dtype]:
-            raise AssertionError(f"{name}: {key} differs from the reference by {gap:.1e} of the scale, {TOLERANCE[dtype]:.0e} is allowed")
+            raise AssertionError(
+                f"{name}: {key} differs from the reference by {gap:.1e} of the scale, {TOLERANCE[dtype]:.0e} "
+                "is allowed")
     wait = (lambda: None) if xp is np else xp.cuda.get_current_stream().synchronize
     taken, rounds = timing.interleaved(steps, quick=quick, wait=wait, seconds=0.5)
     row = {"page": name, "work": work, "rounds": rounds}
     for key, seconds in taken.items():
-        row |= {f"{key} [ms]": float(f"{1e3 * seconds[0]:.4g}"), f"{key} min–max [ms]": timing.spread(seconds, 1e3)}
-    return row | {f"reference / {key}": float(f"{taken['reference'][0] / taken[key][0]:.3g}") for key in list(steps)[1:]}
+        row |= {f"{key} [ms]": float(f"{1e3 * seconds[0]:.4g}"),
+                f"{key} min–max [ms]": timing.spread(seconds, 1e3)}
+    return row | {f"reference / {key}": float(f"{taken['reference'][0] / taken[key][0]:.3g}")
+                  for key in list(steps)[1:]}
 
 
 def flat(result):
     """All numbers of a result, on the host, in one vector."""
-    found = [np.asarray(device.to_host(leaf), float).ravel() for _, leaf in accel.runtime.tree.leaves(list(result) if isinstance(result, tuple)
-                                                                                                   else [result])]
+    found = [np.asarray(device.to_host(leaf), float).ravel()
+             for _, leaf in accel.runtime.tree.leaves(list(result) if isinstance(result, tuple)
+                                                      else [result])]
     return np.concatenate(found)
 
 
@@ -91,13 +100,15 @@ def _(side):
 @page("representation.autoencoder", "loss and gradient, 64 pixels")
 def _(side):
     module = side.package.representation.autoencoder
-    return gradient(module)(side.params(module.init_params(side.paint, dim=64, n_latent=2)), side.normal(BATCH, 64))
+    return gradient(module)(side.params(module.init_params(side.paint, dim=64, n_latent=2)),
+                            side.normal(BATCH, 64))
 
 
 @page("representation.conv_autoencoder", "loss and gradient, 8 × 8 pixels")
 def _(side):
     module = side.package.representation.conv_autoencoder
-    return gradient(module)(side.params(module.init_params(side.paint, shape=(1, 8, 8), n_latent=2)), side.normal(BATCH, 1, 8, 8))
+    return gradient(module)(side.params(module.init_params(side.paint, shape=(1, 8, 8), n_latent=2)),
+                            side.normal(BATCH, 1, 8, 8))
 
 
 # Density
@@ -161,16 +172,20 @@ def _(side):
 @page("generative.langevin", "200 steps of 10,000 chains in 2-D, a Gaussian's score")
 def _(side):
     start = side.normal(ROWS, 2)
-    return lambda: side.package.generative.langevin.unadjusted(side.rng(), lambda x, sigma: -x, start, step_size=0.1, n_steps=200).x
+    return lambda: side.package.generative.langevin.unadjusted(side.rng(), lambda x, sigma: -x, start,
+                                                               step_size=0.1, n_steps=200).x
 
 
 # Inference
 
 @page("inference.rejection_abc", "10⁶ simulations of the power law")
 def _(side):
-    module, power_law, observation = side.package.inference.rejection_abc, side.package.simulators.power_law, side.put(np.array([31.6]))
-    rng = (lambda: device.generator(1, side.xp, side.dtype)) if side.package is accel else (lambda: np.random.default_rng(1))
-    return lambda: np.mean(device.to_host(module.sample(rng(), power_law.prior, power_law.simulate, observation, n_simulations=10**6,
+    module = side.package.inference.rejection_abc
+    power_law, observation = side.package.simulators.power_law, side.put(np.array([31.6]))
+    rng = ((lambda: device.generator(1, side.xp, side.dtype)) if side.package is accel
+           else (lambda: np.random.default_rng(1)))
+    return lambda: np.mean(device.to_host(module.sample(rng(), power_law.prior, power_law.simulate,
+                                                        observation, n_simulations=10**6,
                                                         epsilon=10.0).theta))
 
 

@@ -1,17 +1,17 @@
 """Training steps as the users of each library take them: loss, gradient, clipping of its norm, Adam.
 
-`data` is a tuple of float32 arrays (K, batch, …), and one call takes K steps, a batch each: a side that has just had its turn finds
-its numbers in the cache, as it does in training, and JAX compiles the K steps into one.
+`data` is a tuple of float32 arrays (K, batch, …), and one call takes K steps, a batch each: a side that has
+just had its turn finds its numbers in the cache, as it does in training, and JAX compiles the K steps into
+one.
 """
-from types import SimpleNamespace
+
+import itertools
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 import torch
 
-from accel.training import optim
-from accel.runtime.tree import packed, tree_map
+from accel.training import minibatch, optim
 
 __all__ = ["RATE", "CLIP", "our_steps", "torch_steps", "jax_scan", "torch_size", "bounded_affine"]
 
@@ -19,20 +19,19 @@ RATE, CLIP = 5e-4, 5.0
 
 
 def our_steps(model, params, data):
-    """A function that takes K steps, on a copy of params."""
-    run = SimpleNamespace(params=packed(tree_map(np.copy, params)))
-    run.adam = optim.init_adam(run.params)
+    """A function that takes K steps of a training run, on a copy of params."""
+    learner, count = minibatch.Learner(model, params), itertools.count(1)
 
     def steps():
         for batch in zip(*data):
-            _, grads = model.loss_and_grad(run.params, *batch)
-            grads, _ = optim.clip_by_norm(grads, CLIP)
-            run.params, run.adam = optim.adam_step(run.params, grads, run.adam, learning_rate=RATE)
+            learner.gradient(*batch)
+            learner.update(optim.folded(next(count), RATE), CLIP)
     return steps
 
 
 def torch_steps(net, loss, data, *, fused=True):
-    """The same for a torch module; loss takes a batch as tensors. Adam is torch's fused one unless the library takes another."""
+    """The same for a torch module; loss takes a batch as tensors. Adam is torch's fused one unless the
+    library takes another."""
     data, parameters = [torch.from_numpy(a) for a in data], list(net.parameters())
     adam = torch.optim.Adam(parameters, lr=RATE, fused=fused)
 
@@ -66,7 +65,8 @@ def torch_size(net):
 
 
 def bounded_affine(bound, *, inverse):
-    """The transform of one dimension that our flows have, as a class that zuko takes: its scale is exp(bound · tanh(a / bound)).
+    """The transform of one dimension that our flows have, as a class that zuko takes: its scale is exp(bound
+    · tanh(a / bound)).
 
     With inverse, z = (x − t) e^{−s} as in a MAF, else z = x eˢ + t as in a RealNVP.
     """

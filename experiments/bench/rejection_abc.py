@@ -1,8 +1,9 @@
-"""Rejection ABC, 10⁷ simulations of the power law: time and memory against one line of NumPy, and against pyabc
+"""Rejection ABC, 10⁷ simulations of the power law: time and memory, against NumPy and pyabc
 
-The line draws, simulates and compares everything at once; ours goes in chunks, from the same kind of generator, and both must accept the
-same fraction. pyabc is a framework for expensive simulators: its time is for PYABC simulations, in one process, scaled up. Each
-peak is the most that a process of its own held, above what it held before the first simulation.
+The line draws, simulates and compares everything at once; ours goes in chunks, from the same kind of
+generator, and both must accept the same fraction. pyabc is a framework for expensive simulators: its time is
+for PYABC simulations, in one process, scaled up. Each peak is the most that a process of its own held, above
+what it held before the first simulation.
 """
 import json
 import subprocess
@@ -27,13 +28,15 @@ def run(xp, quick):
         raise AssertionError(f"expected as many accepted within four standard errors, got {kept}")
     taken, rounds = timing.interleaved(steps, quick=quick)
     compared = f"accepted {kept['ours']:,} and {kept['NumPy']:,}, {spread:.1f} standard errors apart"
-    rows = timing.against("Rejection ABC of the power law, 10⁷ simulations", taken, rounds, targets={"NumPy": 1.5}, unit="s",
-                          compared={"NumPy": compared})
-    peaks = {side: json.loads(subprocess.run([sys.executable, "-m", "experiments.bench.rejection_abc", side, str(n)], check=True,
-                                             capture_output=True, text=True).stdout) for side in steps}
-    rows.append({"work": "Rejection ABC of the power law, 10⁷ simulations: memory", "peer": "NumPy", "target": 10,
-                 "ratio": round(peaks["NumPy"] / peaks["ours"], 1), "ours [MB]": round(peaks["ours"] / 1e6, 1),
-                 "peer [MB]": round(peaks["NumPy"] / 1e6, 1), "compared": compared})
+    rows = timing.against("Rejection ABC of the power law, 10⁷ simulations", taken, rounds,
+                          targets={"NumPy": 1.5}, unit="s", compared={"NumPy": compared})
+    peaks = {side: json.loads(subprocess.run([sys.executable, "-m", "experiments.bench.rejection_abc", side,
+                                              str(n)], check=True, capture_output=True, text=True).stdout)
+             for side in steps}
+    rows.append({"work": "Rejection ABC of the power law, 10⁷ simulations: memory", "peer": "NumPy",
+                 "target": 10, "ratio": round(peaks["NumPy"] / peaks["ours"], 1),
+                 "ours [MB]": round(peaks["ours"] / 1e6, 1), "peer [MB]": round(peaks["NumPy"] / 1e6, 1),
+                 "compared": compared})
     seconds, n_pyabc, accepted = pyabc_run(PYABC // 20 if quick else PYABC)
     ours_each = taken["ours"][0] / n
     rows.append({"work": "Rejection ABC of the power law, per simulation", "peer": "pyabc", "target": None,
@@ -45,13 +48,16 @@ def run(xp, quick):
 
 def ours(n):
     rng = device.generator(1, np, "float32")
-    return rejection_abc.sample(rng, power_law.prior, power_law.simulate, observation(), n_simulations=n, epsilon=EPSILON).theta
+    return rejection_abc.sample(rng, power_law.prior, power_law.simulate, observation(), n_simulations=n,
+                                epsilon=EPSILON).theta
 
 
 def one_line(n):
-    rng, low, high = np.random.default_rng(2), *map(np.float32, (power_law.prior.low[0], power_law.prior.high[0]))
+    rng, low, high = (np.random.default_rng(2),
+                      *map(np.float32, (power_law.prior.low[0], power_law.prior.high[0])))
     theta = low + (high - low) * rng.random(n, np.float32)
-    return theta[np.abs(theta**np.float32(-1.5) + np.float32(5) * rng.standard_normal(n, np.float32) - observation()[0]) < EPSILON]
+    return theta[np.abs(theta**np.float32(-1.5) + np.float32(5) * rng.standard_normal(n, np.float32)
+                        - observation()[0]) < EPSILON]
 
 
 def observation():
@@ -68,10 +74,9 @@ def pyabc_run(n):
     logging.disable(logging.WARNING)
     rng, low, high = np.random.default_rng(3), power_law.prior.low[0], power_law.prior.high[0]
     prior = pyabc.Distribution(theta=pyabc.RV("uniform", low, high - low))
-    abc = pyabc.ABCSMC(
-        lambda theta: {"x": theta["theta"]**-1.5 + 5 * rng.standard_normal()}, prior,
-        lambda x, y: abs(x["x"] - y["x"]), population_size=max(10, n // 12), eps=pyabc.ConstantEpsilon(EPSILON),
-        sampler=pyabc.SingleCoreSampler())
+    abc = pyabc.ABCSMC(lambda theta: {"x": theta["theta"]**-1.5 + 5 * rng.standard_normal()}, prior,
+                       lambda x, y: abs(x["x"] - y["x"]), population_size=max(10, n // 12),
+                       eps=pyabc.ConstantEpsilon(EPSILON), sampler=pyabc.SingleCoreSampler())
     with tempfile.TemporaryDirectory() as folder:
         abc.new(f"sqlite:///{folder}/abc.db", {"x": float(observation()[0])})
         start = time.perf_counter()

@@ -23,8 +23,8 @@ PARTICLES, STEPS_PER_LEVEL, STEP = 10_000, 100, 2e-4
 
 class Model:
     @staticmethod
-    def loss_and_grad(params, x, u, epsilon):
-        return score_matching.loss_and_grad(params, x, u, epsilon, sigmas=SIGMAS)
+    def write_grads(params, grads, x, u, epsilon):
+        return score_matching.write_grads(params, grads, x, u, epsilon, sigmas=SIGMAS)
 
 
 def run(xp, quick):

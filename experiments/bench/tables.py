@@ -1,19 +1,20 @@
 """The records of the benchmarks as one table and one figure: python -m experiments.bench.tables DIR
 
-Writes RESULTS.md and ratios.png beside this file, from every record NAME-cpu.json in DIR that has rows against peers, and, where there
-are records of them, how far from the limit we are into the page and how time grows into scaling.png. A row where we lose stays.
+Writes RESULTS.md and ratios.png beside this file, from every record NAME-cpu.json in DIR that has rows
+against peers, and, where there are records of them, how far from the limit we are into the page and how time
+grows into scaling.png. A row where we lose stays.
 """
 import json
 import sys
 from pathlib import Path
 
-from experiments.framework import shown
+from experiments.harness.framework import shown
 
 __all__ = ["rows", "markdown", "limits", "figure", "points", "scaling"]
 
 HERE = Path(__file__).parent
-MARKERS = {"sbi": "o", "zuko": "s", "flowjax": "^", "nflows": "v", "torch": "P", "JAX": "X", "scikit-learn": "D", "NumPy": "p",
-           "pyabc": "*"}
+MARKERS = {"sbi": "o", "zuko": "s", "flowjax": "^", "nflows": "v", "torch": "P", "JAX": "X",
+           "scikit-learn": "D", "NumPy": "p", "pyabc": "*"}
 
 
 def main(words):
@@ -42,34 +43,44 @@ def rows(records):
 def markdown(records):
     """The table, headed by where and with what it was measured."""
     versions = {name: version for record in records for name, version in record["versions"].items()}
-    kernels = {f"{entry['library']} {entry['version']}, kernel {entry['kernel']}" for record in records for entry in record["blas"]}
-    lines = ["# Speed on a CPU", "",
-             "The peer's time over ours, so that more is better; both measured in one run, in turn, medians. One BLAS thread, float32.",
-             "What the sides compute was compared first: see the last column. `make bench` writes this page from its records.", "",
-             f"{records[0]['machine']['processor']}; {'; '.join(sorted(kernels))}; "
-             + ", ".join(f"{name} {version}" for name, version in versions.items()) + ".", "",
-             "| work | peer | ours | peer's | ratio | target | | compared |", "|---|---|---|---|---|---|---|---|"]
+    kernels = {f"{entry['library']} {entry['version']}, kernel {entry['kernel']}" for record in records
+               for entry in record["blas"]}
+    lines = [
+        "# Speed on a CPU", "",
+        "The peer's time over ours, so that more is better; both measured in one run, in turn, medians. One "
+        "BLAS thread, float32.",
+        "What the sides compute was compared first: see the last column. `make bench` writes this page from "
+        "its records.", "", f"{records[0]['machine']['processor']}; {'; '.join(sorted(kernels))}; "
+        + ", ".join(f"{name} {version}" for name, version in versions.items()) + ".", "",
+        "| work | peer | ours | peer's | ratio | target | | compared |", "|---|---|---|---|---|---|---|---|"]
     for row in rows(records):
         ratio, target = row.get("ratio"), row.get("target")
         mark = "" if target is None else "✓" if ratio is not None and ratio >= target else "✗"
         numbers = ["–" if ratio is None else shown(ratio), "" if target is None else shown(target), mark]
-        cells = [row["work"], row["peer"], _amount(row, "ours"), _amount(row, "peer"), *numbers, row["compared"]]
+        cells = [row["work"], row["peer"], _amount(row, "ours"), _amount(row, "peer"), *numbers,
+                 row["compared"]]
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 
 
 def limits(records):
-    """A second table: the share of the machine's matrix-product rate that is reached, and where the time goes. Empty without a record."""
+    """A second table: the share of the machine's matrix-product rate that is reached, and where the time
+    goes. Empty without a record."""
     found = [row for record in records for row in record["rows"] if "fraction" in row]
     if not found:
         return ""
-    lines = ["", "## The limit", "",
-             "Operations of the matrix products as computed, over the time and over the rate of this machine's best product; then the",
-             "shares of the time that the same products take alone in a warm cache, that tanh takes, and that is left for the rest.", "",
-             "| work | Mflop | ours | Gflop/s | of the limit | products alone | tanh | rest |", "|---|---|---|---|---|---|---|---|"]
+    lines = [
+        "", "## The limit", "",
+        "Operations of the matrix products as computed, over the time and over the rate of this machine's "
+        "best product; then the",
+        "shares of the time that the same products take alone in a warm cache, that tanh takes, and that "
+        "is left for the rest.", "",
+        "| work | Mflop | ours | Gflop/s | of the limit | products alone | tanh | rest |",
+        "|---|---|---|---|---|---|---|---|"]
     for row in found:
         cells = [row["work"], _or_dash(row.get("Mflop")), _amount(row, "ours"), shown(row["Gflop/s"])]
-        lines.append(f"| {' | '.join(cells + [_or_dash(row.get(key)) for key in ('fraction', 'products alone', 'tanh', 'rest')])} |")
+        cells += [_or_dash(row.get(key)) for key in ("fraction", "products alone", "tanh", "rest")]
+        lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 
 
@@ -93,7 +104,7 @@ def _amount(row, side):
 
 def figure(records):
     """Every ratio of times or sizes on a logarithmic scale, a line for each kind of work, with its target."""
-    from experiments import figures
+    from experiments.harness import figures
     kept = [row for row in rows(records) if row.get("ratio") and any(key.startswith("peer [") for key in row)]
     works = list(dict.fromkeys(row["work"] for row in kept))
     with figures.style():
@@ -104,7 +115,8 @@ def figure(records):
             mine = [row for row in kept if row["peer"] == peer]
             if mine:
                 at = [works.index(row["work"]) for row in mine]
-                axes.scatter([row["ratio"] for row in mine], at, marker=marker, s=55, color=colours[peer], label=peer, zorder=3)
+                axes.scatter([row["ratio"] for row in mine], at, marker=marker, s=55, color=colours[peer],
+                             label=peer, zorder=3)
                 asked = [(row["target"], place) for row, place in zip(mine, at) if row["target"]]
                 if asked:
                     axes.scatter(*zip(*asked), marker="|", s=130, color=colours[peer], zorder=2)
@@ -119,7 +131,7 @@ def figure(records):
 
 def scaling(records):
     """Time against what grows, a panel for each."""
-    from experiments import figures
+    from experiments.harness import figures
     kept = points(records)
     grown = list(dict.fromkeys(row["along"] for row in kept))
     with figures.style():

@@ -1,27 +1,34 @@
 """Mixture density network: a network of the context that answers with a whole mixture of normal densities.
 
-    (1)  p(y|c) = ∑ₖ πₖ(c) N(y; μₖ(c), Σₖ(c))
-    (2)  h = network(c),   α = head_α(h),  μ = head_μ(h),  a = head_a(h),  L = head_L(h)       affine heads of one network
+    (1)  p(x|c) = ∑ₖ πₖ(c) N(x; μₖ(c), Σₖ(c))
+    (2)  h = network(c),   α = head_α(h),  μ = head_μ(h),  a = head_a(h),  L = head_L(h)   (affine)
     (3)  log πₖ = αₖ − log ∑ⱼ exp αⱼ
-    (4)  s = S tanh(a/S)                                         log of a width, bounded smoothly: e⁻ˢ and eˢ never overflow
-    (5)  rₖ = e^{−sₖ} ⊙ (I + Lₖ)(y − μₖ),   Σₖ⁻¹ = (I + Lₖ)ᵀ diag(e^{−2sₖ}) (I + Lₖ)
-    (6)  log N(y; μₖ, Σₖ) = −½ ‖rₖ‖² − ∑ᵢ sₖᵢ − ½ D log 2π
-    (7)  log p(y|c) = log ∑ₖ exp(log πₖ + (6)ₖ)
-    (8)  yᵢ = μᵢ + e^{sᵢ} rᵢ − ∑_{j<i} Lᵢⱼ (yⱼ − μⱼ),   k ~ π, r ~ N(0, I)                        a sample, one i after another
-    (9)  loss = −(1/N) ∑ₙ log p(yₙ|cₙ)
+    (4)  s = S tanh(a/S)                           log of a width, bounded smoothly: e⁻ˢ and eˢ never overflow
+    (5)  rₖ = e^{−sₖ} ⊙ (I + Lₖ)(x − μₖ),   Σₖ⁻¹ = (I + Lₖ)ᵀ diag(e^{−2sₖ}) (I + Lₖ)
+    (6)  log N(x; μₖ, Σₖ) = −½ ‖rₖ‖² − ∑ᵢ sₖᵢ − ½ D log 2π
+    (7)  log p(x|c) = log ∑ₖ exp(log πₖ + (6)ₖ)
+    (8)  xᵢ = μᵢ + e^{sᵢ} rᵢ − ∑_{j<i} Lᵢⱼ (xⱼ − μⱼ),   k ~ π, r ~ N(0, I)       a sample, one i after another
+    (9)  loss = −(1/N) ∑ₙ log p(xₙ|cₙ)
 
-L is strictly lower triangular, so that (5) holds for any numbers in it: eˢᵢ is the width of yᵢ once y₁ … yᵢ₋₁ are known, and
-−Lᵢⱼ the regression of yᵢ on yⱼ. Every covariance matrix is one such (s, L), and L = 0 makes it diagonal.
+L is strictly lower triangular: eˢᵢ is the width of xᵢ once x₁ … xᵢ₋₁ are known, −Lᵢⱼ the regression of xᵢ on
+xⱼ. Every covariance matrix is one such (s, L), and L = 0 makes it diagonal.
 
-Shapes        N samples, D dimensions, C context, K components, H the network's outputs, P = D(D − 1)/2; y, called x as in every
-              density, (N, D); c (N, C); heads (H + 1, K), (H + 1, D, K), (H + 1, D, K), (H + 1, P, K), row i of L before row i + 1.
-Conventions   nats. S = 7: widths lie between e⁻⁷ = 0.0009 and e⁷, which keeps (9) finite where a component falls onto one sample; feed
-              it standardised data. Where Σ is diagonal, or D = 1, there is no head L. Without a context c there is no network,
-              and each head is its bias: a mixture fitted by gradient.
-Source        "Mixture density networks", Bishop, 1994, eqs. 20–29; "Fast ε-free inference of simulation models with Bayesian
-              conditional density estimation", Papamakarios and Murray, 2016, section 2.3 (full covariances); "Joint mean-covariance
-              models", Pourahmadi, 1999 (the factors of (5)); lecture S1, slides on mixture density networks.
+Shapes        N samples, D dimensions, C context, K components, H the network's outputs, P = D(D − 1)/2; x
+              (N, D); c (N, C); heads (H + 1, K), (H + 1, D, K), (H + 1, D, K), (H + 1, P, K), rows of L in
+              order.
+Conventions   nats. S = 7: widths lie between e⁻⁷ and e⁷; standardise the data. There is no head L where Σ is
+              diagonal or D = 1, and no network without a context c: each head is then its bias.
+Source        "Mixture density networks", Bishop, 1994, eqs. 20–29; "Joint mean-covariance models",
+              Pourahmadi, 1999 (the factors of (5)); lecture S1, slides on mixture density networks.
 Departures    S1's components are normal densities in one dimension, with a width that may shrink to zero.
+
+Example
+-------
+>>> import numpy as np
+>>> from reference.density import mdn
+>>> params = mdn.init_params(np.random.default_rng(0), dim=2, context_dim=1, n_components=3, hidden=(8,))
+>>> mdn.components(params, np.array([[0.5]])).weights.round(4)              # starts with equal weights
+array([[0.3333, 0.3333, 0.3333]])
 """
 from collections.abc import Callable
 from typing import NamedTuple
@@ -30,8 +37,11 @@ import autograd.numpy as np
 from autograd import value_and_grad
 
 from reference.nets import dense
+from reference.numerics.log_sum_exp import log_sum_exp
 from reference.runtime import checks
+from reference.runtime.protocols import Array, Params, Rng
 from reference.density import flows
+from reference.density._help import documented
 
 __all__ = ["Covariance", "FULL", "DIAGONAL", "Components", "init_params", "components", "log_prob",
            "log_prob_and_grad", "sample", "loss", "loss_and_grad"]
@@ -50,30 +60,21 @@ DIAGONAL = Covariance("diagonal", lambda dim: 0)
 
 
 class Components(NamedTuple):
-    """The mixture for each row of the context.
-
-    Attributes
-    ----------
-    weights : (N, K) float
-    means : (N, K, D) float
-    covariances : (N, K, D, D) float
-    """
+    """The mixture for each row of the context: weights (N, K), means (N, K, D), covariances (N, K, D, D)."""
     weights: np.ndarray
     means: np.ndarray
     covariances: np.ndarray
 
 
-def init_params(rng, *, dim, context_dim=0, n_components=8, hidden=(50, 50), covariance=FULL):
-    """Network weights N(0, 1/n_in); heads of zeros, but for means that start as N(0, I) so that no two components are alike.
+def init_params(rng: Rng, *, dim: int, context_dim: int = 0, n_components: int = 8,
+                hidden: tuple = (50, 50), covariance: Covariance = FULL) -> Params:
+    """Network weights N(0, 1/n_in); heads of zeros, but for means N(0, I), so that components differ.
 
     Parameters
     ----------
     rng : Generator
-        Where the weights come from.
-    dim, context_dim : int
-        D and C.
-    n_components : int
-        K.
+    dim, context_dim, n_components : int
+        D, C and K.
     hidden : tuple of int
         Units of each hidden layer; empty for heads that are affine in the context.
     covariance : Covariance
@@ -84,16 +85,18 @@ def init_params(rng, *, dim, context_dim=0, n_components=8, hidden=(50, 50), cov
     ValueError
         If a number is no count, or the covariance neither of the two.
     """
-    for name, value, least in (("dim", dim, 1), ("context_dim", context_dim, 0), ("n_components", n_components, 1)):
-        checks.check_count(name, value, least=least)
+    for name, n, least in (("dim", dim, 1), ("context_dim", context_dim, 0),
+                           ("n_components", n_components, 1)):
+        checks.check_count(name, n, least=least)
     if covariance not in (FULL, DIAGONAL):
         raise ValueError(f"covariance: expected FULL or DIAGONAL, got {covariance!r}")
     sizes = (context_dim, *hidden) if context_dim else (0,)
     layers, n_couplings, n_in = dense.init_mlp(rng, sizes), covariance.n_couplings(dim), sizes[-1] + 1
-    means = np.zeros((n_in, dim, n_components))
-    means[0] = rng.standard_normal((dim, n_components))
-    heads = {"weights": np.zeros((n_in, n_components)), "means": means, "widths": np.zeros((n_in, dim, n_components))}
-    return {"layers": layers, "heads": heads | ({"couplings": np.zeros((n_in, n_couplings, n_components))} if n_couplings else {})}
+    shapes = {"weights": (), "means": (dim,), "widths": (dim,)}
+    shapes |= {"couplings": (n_couplings,)} if n_couplings else {}
+    heads = {name: np.zeros((n_in, *shape, n_components)) for name, shape in shapes.items()}
+    heads["means"][0] = rng.standard_normal((dim, n_components))
+    return {"layers": layers, "heads": heads}
 
 
 def sizes_of(params):
@@ -109,7 +112,8 @@ def mixture(params, context):
         h = np.tanh(dense.dense(layer, h))
 
     def answer(head):
-        return np.reshape(dense.dense(np.reshape(head, (len(head), -1)), h), (len(h), *head.shape[1:]))         # (2)
+        out = dense.dense(np.reshape(head, (len(head), -1)), h)                                       # (2)
+        return np.reshape(out, (len(h), *head.shape[1:]))
     heads = params["heads"]
     alpha = answer(heads["weights"])
     log_pi = alpha - log_sum_exp(alpha)[:, None]                      # (3)
@@ -117,63 +121,65 @@ def mixture(params, context):
     return log_pi, answer(heads["means"]), s, answer(heads["couplings"]) if "couplings" in heads else None
 
 
-def log_sum_exp(a):
-    top = np.max(a, axis=1, keepdims=True)
-    return top[:, 0] + np.log(np.sum(np.exp(a - top), axis=1))
-
-
 def below(i):
-    """Where the couplings Lᵢⱼ, j < i, stand among all."""
-    return slice(i * (i - 1) // 2, i * (i + 1) // 2)
+    return slice(i * (i - 1) // 2, i * (i + 1) // 2)                  # where Lᵢⱼ, j < i, stand among all
 
 
 def whiten(x, mu, s, coupling):
     """r of (5), (N, D, K)."""
     d = x[:, :, None] - mu
     if coupling is not None:
-        d = np.stack([d[:, i] + np.sum(coupling[:, below(i)] * d[:, :i], axis=1) for i in range(d.shape[1])], axis=1)
+        rows = [d[:, i] + np.sum(coupling[:, below(i)] * d[:, :i], axis=1) for i in range(d.shape[1])]
+        d = np.stack(rows, axis=1)
     return np.exp(-s) * d                                             # (5)
 
 
-def log_prob(params, x, context=None):
-    """log p(y|c) in nats, (N,).
-
-    Raises
-    ------
-    ValueError
-        If x is not (N, D), or the context is missing, not asked for, or not (N, C).
-    """
+@documented
+def log_prob(params: Params, x: Array, context: Array | None = None) -> Array:
+    """log p(x|c) in nats, (N,)."""
     x, context = flows.check_inputs(x, context, *sizes_of(params))
     log_pi, mu, s, coupling = mixture(params, context)
     r = whiten(x, mu, s, coupling)
-    log_normal = -0.5 * np.sum(r**2, axis=1) - np.sum(s, axis=1) - 0.5 * x.shape[1] * np.log(2 * np.pi)        # (6)
+    log_normal = -0.5 * np.sum(r**2, axis=1) - np.sum(s, axis=1) - 0.5 * x.shape[1] * np.log(2 * np.pi)  # (6)
     return log_sum_exp(log_pi + log_normal)                           # (7)
 
 
-def log_prob_and_grad(params, x, context=None):
-    """log p(y|c) (N,), and its gradients with respect to y (N, D) and c (N, C), None where there is no context."""
+@documented
+def log_prob_and_grad(params: Params, x: Array,
+                      context: Array | None = None) -> tuple[Array, Array, Array | None]:
+    """log p(x|c) (N,), and its gradients with respect to x (N, D) and c (N, C), None without a context."""
     return flows.value_and_row_gradients(log_prob, params, *flows.check_inputs(x, context, *sizes_of(params)))
 
 
-def components(params, context=None):
-    """The weights, means and covariances for each row of the context (N, C); one row where there is none."""
+def components(params: Params, context: Array | None = None) -> Components:
+    """The mixture for each row of the context; one row where there is none.
+
+    Parameters
+    ----------
+    params : tree
+        From `init_params`, or trained.
+    context : (N, C) float, optional
+        What it is conditioned on.
+    """
     dim, context_dim = sizes_of(params)
     n = 1 if context is None else len(context)
-    log_pi, mu, s, coupling = mixture(params, flows.check_inputs(np.zeros((n, dim)), context, dim, context_dim)[1])
-    basis = [whiten(np.tile(e, (n, 1)), np.zeros_like(mu), s, coupling) for e in np.eye(dim)]
-    factor = np.stack(basis, axis=-1).transpose(0, 2, 1, 3)           # e^{−s} ⊙ (I + L), its columns what (5) makes of eⱼ
-    spread = np.linalg.inv(factor)
+    _, context = flows.check_inputs(np.zeros((n, dim)), context, dim, context_dim)
+    log_pi, mu, s, coupling = mixture(params, context)
+    columns = [whiten(np.tile(e, (n, 1)), np.zeros_like(mu), s, coupling) for e in np.eye(dim)]
+    spread = np.linalg.inv(np.stack(columns, axis=-1).transpose(0, 2, 1, 3))       # of e^{−s} ⊙ (I + L)
     return Components(np.exp(log_pi), mu.transpose(0, 2, 1), spread @ spread.transpose(0, 1, 3, 2))
 
 
-def sample(params, rng, n, context=None):
+@documented
+def sample(params: Params, rng: Rng, n: int, context: Array | None = None) -> Array:
     """n draws, (n, D); with a context of M rows, n draws for each: (M, n, D)."""
     r, context, shape = flows.draw_base(rng, n, *sizes_of(params), context)
     log_pi, mu, s, coupling = mixture(params, context)
     k = np.sum(rng.random(len(r))[:, None] >= np.cumsum(np.exp(log_pi), axis=1)[:, :-1], axis=1)
 
     def pick(answer):
-        return np.take_along_axis(np.broadcast_to(answer, (len(r), *answer.shape[1:])), k[:, None, None], axis=2)[:, :, 0]
+        answer = np.broadcast_to(answer, (len(r), *answer.shape[1:]))
+        return np.take_along_axis(answer, k[:, None, None], axis=2)[:, :, 0]
     mu, d = pick(mu), pick(np.exp(s)) * r
     if coupling is not None:
         coupling = pick(coupling)
@@ -182,11 +188,13 @@ def sample(params, rng, n, context=None):
     return (mu + d).reshape(shape)                                    # (8)
 
 
-def loss(params, x, context=None):
+@documented
+def loss(params: Params, x: Array, context: Array | None = None) -> Array:
     """The mean negative log-density, in nats."""
     return -np.mean(log_prob(params, x, context))                     # (9)
 
 
-def loss_and_grad(params, x, context=None):
+@documented
+def loss_and_grad(params: Params, x: Array, context: Array | None = None) -> tuple[Array, Params]:
     """The loss and its gradient, in the tree of params."""
     return value_and_grad(loss)(params, x, context)

@@ -1,9 +1,9 @@
-"""Neural spline flow: a masked autoregressive flow whose every transform bends each dimension by a monotonic spline.
+"""Neural spline flow: a masked autoregressive flow with a monotonic spline in every dimension.
 
     (1)  z = f_T ∘ r ∘ f_{T−1} ∘ … ∘ r ∘ f₁ (x),   r the reversal of the dimensions
-    (2)  f:  uᵢ = (xᵢ − μᵢ)/σᵢ,  zᵢ = gᵢ(uᵢ)                  μᵢ, σᵢ and the spline gᵢ depend on x₁ … xᵢ₋₁ and the context
-    (3)  wₖ = 2B [m + (1 − mK) softmax(a)ₖ],  uₖ = −B + ∑_{j<k} wⱼ        the K bins of u; those of z, hₖ and zₖ, alike
-    (4)  δₖ = m + log(1 + e^{aₖ + o}),  δ₀ = δ_K = 1                      g′ at the knots; o such that a = 0 gives 1
+    (2)  f:  uᵢ = (xᵢ − μᵢ)/σᵢ,  zᵢ = gᵢ(uᵢ)      μᵢ, σᵢ and the spline gᵢ depend on x₁ … xᵢ₋₁ and the context
+    (3)  wₖ = 2B [m + (1 − mK) softmax(a)ₖ],  uₖ = −B + ∑_{j<k} wⱼ   the K bins of u; those of z alike
+    (4)  δₖ = m + log(1 + e^{aₖ + o}),  δ₀ = δ_K = 1                g′ at the knots; o such that a = 0 gives 1
     (5)  g(u) = zₖ + hₖ [s ξ² + δₖ ξ(1−ξ)] / [s + (δₖ₊₁ + δₖ − 2s) ξ(1−ξ)],   s = hₖ/wₖ,  ξ = (u − uₖ)/wₖ
     (6)  g′(u) = s² [δₖ₊₁ ξ² + 2s ξ(1−ξ) + δₖ (1−ξ)²] / [s + (δₖ₊₁ + δₖ − 2s) ξ(1−ξ)]²
     (7)  g(u) = u where |u| ≥ B
@@ -12,51 +12,66 @@
          a = h(s − δₖ) + y t,   b = h δₖ − y t,   c = −s y;   then x dimension by dimension, as in made
    (10)  loss = −(1/N) ∑ₙ log p(xₙ|cₙ),   log p(x|c) = log N(z; 0, I) + (8)
 
-With all a = 0 the spline is the identity, so that the flow contains the masked autoregressive flow, and starts as it does.
+With all a = 0 the spline is the identity, so that the flow contains the masked autoregressive flow, and
+starts as it does.
 
-Shapes        N samples, D dimensions, C context, T transforms, K bins; x, z (N, D); context (N, C). The last layer of each network is
-              (n_in, 3K + 1, D): for every dimension μ, log σ before its bound, K widths, K heights, K − 1 slopes.
-Conventions   nats; f maps data to the Gaussian; each transform is one masked network (see made). m = 0.001, B = 5.
-Source        "Neural Spline Flows", Durkan, Bekasov, Murray and Papamakarios, 2019, section 3 and eqs. 4–8; "Piecewise rational
-              quadratic interpolation", Gregory and Delbourgo, 1982 (the spline).
-Departures    the affine map in front of the spline is part of the transform: it moves what the spline must bend into [−B, B]. (9)
-              takes the form of the root whose terms do not cancel, by the sign of b; the paper's cancels where b < 0.
+Shapes        N samples, D dimensions, C context, T transforms, K bins; x, z (N, D); context (N, C). The last
+              layer of each network is (n_in, 3K + 1, D): for every dimension μ, log σ before its bound, K
+              widths, K heights, K − 1 slopes.
+Conventions   nats; f maps data to the Gaussian; each transform is one masked network (see made). m = 0.001, B
+              = 5.
+Source        "Neural Spline Flows", Durkan, Bekasov, Murray and Papamakarios, 2019, section 3 and eqs. 4–8;
+              "Piecewise rational quadratic interpolation", Gregory and Delbourgo, 1982 (the spline).
+Departures    the affine map in front of the spline is part of the transform: it moves what the spline must
+              bend into [−B, B]. (9) takes the form of the root whose terms do not cancel, by the sign of b;
+              the paper's cancels where b < 0.
+
+Example
+-------
+>>> import numpy as np
+>>> from reference.density import nsf
+>>> params = nsf.init_params(np.random.default_rng(0), dim=2, n_transforms=1, hidden=(8,))
+>>> nsf.log_prob(params, np.zeros((1, 2))).round(4)         # starts as the standard normal: −log 2π
+array([-1.8379])
 """
 import autograd.numpy as np
 from autograd import value_and_grad
 
+from reference.numerics.log_sum_exp import softmax
 from reference.runtime import checks
+from reference.runtime.protocols import Array, Params, Rng
 from reference.density import flows, made
+from reference.density._help import documented
 
-__all__ = ["init_params", "forward", "inverse", "log_prob", "log_prob_and_grad", "sample", "loss", "loss_and_grad"]
+__all__ = ["init_params", "forward", "inverse", "log_prob", "log_prob_and_grad", "sample",
+           "loss", "loss_and_grad"]
 
 B, M = 5.0, 1e-3
 OFFSET = np.log(np.expm1(1 - M))
 
 
-def init_params(rng, *, dim, context_dim=0, n_transforms=3, hidden=(50, 50), n_bins=8):
+def init_params(rng: Rng, *, dim: int, context_dim: int = 0, n_transforms: int = 3,
+                hidden: tuple = (50, 50), n_bins: int = 8) -> Params:
     """T transforms that all start as the identity.
 
     Parameters
     ----------
     rng : Generator
         Where the weights come from.
-    dim, context_dim : int
-        D and C.
-    n_transforms : int
-        T.
+    dim, context_dim, n_transforms, n_bins : int
+        D, C, T and K; K at least 2.
     hidden : tuple of int
         Units of each hidden layer of every transform.
-    n_bins : int
-        K, at least 2.
     """
     checks.check_count("n_transforms", n_transforms)
     checks.check_count("n_bins", n_bins, least=2)
-    chain = [made.init_params(rng, dim=dim, context_dim=context_dim, hidden=hidden)["layers"] for _ in range(n_transforms)]
+    chain = [made.init_params(rng, dim=dim, context_dim=context_dim, hidden=hidden)["layers"]
+             for _ in range(n_transforms)]
     return {"mades": [[*layers[:-1], np.zeros((len(layers[-1]), 3 * n_bins + 1, dim))] for layers in chain]}
 
 
-def forward(params, x, context=None):
+@documented
+def forward(params: Params, x: Array, context: Array | None = None) -> tuple[Array, Array]:
     """Data to Gaussian: z (N, D) and log|det ∂z/∂x| (N,)."""
     log_det = 0.0
     for k, layers in enumerate(params["mades"]):
@@ -68,7 +83,8 @@ def forward(params, x, context=None):
     return x, log_det
 
 
-def inverse(params, z, context=None):
+@documented
+def inverse(params: Params, z: Array, context: Array | None = None) -> tuple[Array, Array]:
     """Gaussian to data: x (N, D) and log|det ∂x/∂z| (N,)."""
     log_det = 0.0
     for k, layers in reversed(list(enumerate(params["mades"]))):
@@ -83,7 +99,9 @@ def inverse(params, z, context=None):
 
 
 def conditionals(layers, x, context):
-    """μ and log σ (N, D), and the knots: bins in u and in z, (left edges, sizes) (N, K, D) each, and slopes (N, K + 1, D)."""
+    """μ and log σ (N, D), and the knots: bins in u and in z, (left edges, sizes) (N, K, D) each, and
+    slopes (N, K + 1, D).
+    """
     out = np.reshape(made.network(layers, x, context), (len(x), *layers[-1].shape[1:]))
     n_bins, ones = (out.shape[1] - 1) // 3, np.ones((len(x), 1, out.shape[2]))
     log_sigma = made.S * np.tanh(out[:, 1] / made.S)
@@ -94,10 +112,9 @@ def conditionals(layers, x, context):
 
 def bins(a):
     """The left edges and the sizes of the bins, (N, K, D) each."""
-    share = np.exp(a - np.max(a, axis=1, keepdims=True))
-    share = share / np.sum(share, axis=1, keepdims=True)
-    sizes = 2 * B * (M + (1 - M * a.shape[1]) * share)                                          # (3)
-    return np.concatenate((np.full_like(sizes[:, :1], -B), np.cumsum(sizes[:, :-1], axis=1) - B), axis=1), sizes
+    sizes = 2 * B * (M + (1 - M * a.shape[1]) * softmax(a, axis=1))                                   # (3)
+    return np.concatenate((np.full_like(sizes[:, :1], -B), np.cumsum(sizes[:, :-1], axis=1) - B),
+                          axis=1), sizes
 
 
 def spline(knots, u):
@@ -127,51 +144,56 @@ def spline_inverse(knots, z):
 def log_slope(s, d0, d1, xi):
     """log g′ of (6)."""
     q = xi * (1 - xi)
-    return 2 * np.log(s) + np.log(d1 * xi**2 + 2 * s * q + d0 * (1 - xi)**2) - 2 * np.log(s + (d0 + d1 - 2 * s) * q)
+    return 2 * np.log(s) + np.log(d1 * xi**2 + 2 * s * q + d0 * (1 - xi)**2) - 2 * np.log(s
+                                                                                          + (d0 + d1 - 2 * s)
+                                                                                          * q)
 
 
 def in_bin(knots, axis, value):
-    """The bin that holds the value, in u (axis 0) or in z (axis 1): its left edge and size in both, and the slopes at its ends."""
+    """The bin that holds the value, in u (axis 0) or in z (axis 1): its left edge and size in both, and
+    the slopes at its ends.
+    """
     (left, w), (bottom, h), slopes = knots
     edges = (left, bottom)[axis]
     k = np.sum(value[:, None] >= edges[:, 1:], axis=1)
-    found = 1.0 * (np.arange(edges.shape[1])[:, None] == k[:, None])                            # one-hot, (N, K, D)
+    found = 1.0 * (np.arange(edges.shape[1])[:, None] == k[:, None])  # one-hot, (N, K, D)
 
     def pick(array):
         return np.sum(found * array, axis=1)
     return (pick(left), pick(w)), (pick(bottom), pick(h)), (pick(slopes[:, :-1]), pick(slopes[:, 1:]))
 
 
-def log_prob(params, x, context=None):
-    """log p(x|c) in nats, (N,).
-
-    Raises
-    ------
-    ValueError
-        If x is not (N, D), or the context is missing, not asked for, or not (N, C).
-    """
+@documented
+def log_prob(params: Params, x: Array, context: Array | None = None) -> Array:
+    """log p(x|c) in nats, (N,)."""
     x, context = flows.check_inputs(x, context, *made.sizes(params["mades"][0])[:2])
     z, log_det = forward(params, x, context)
     return -0.5 * np.sum(z**2, axis=1) - 0.5 * z.shape[1] * np.log(2 * np.pi) + log_det
 
 
-def log_prob_and_grad(params, x, context=None):
-    """log p(x|c) (N,), and its gradients with respect to x (N, D) and c (N, C), None where there is no context."""
-    return flows.value_and_row_gradients(log_prob, params, *flows.check_inputs(x, context, *made.sizes(params["mades"][0])[:2]))
+@documented
+def log_prob_and_grad(params: Params, x: Array,
+                      context: Array | None = None) -> tuple[Array, Array, Array | None]:
+    """log p(x|c) (N,), and its gradients with respect to x (N, D) and c (N, C), None without a context."""
+    return flows.value_and_row_gradients(log_prob, params,
+                                         *flows.check_inputs(x, context, *made.sizes(params["mades"][0])[:2]))
 
 
-def sample(params, rng, n, context=None):
+@documented
+def sample(params: Params, rng: Rng, n: int, context: Array | None = None) -> Array:
     """n draws, (n, D); with a context of M rows, n draws for each: (M, n, D)."""
     dim, context_dim, _ = made.sizes(params["mades"][0])
     z, context, shape = flows.draw_base(rng, n, dim, context_dim, context)
     return inverse(params, z, context)[0].reshape(shape)
 
 
-def loss(params, x, context=None):
+@documented
+def loss(params: Params, x: Array, context: Array | None = None) -> Array:
     """The mean negative log-density, in nats."""
     return -np.mean(log_prob(params, x, context))                     # (10)
 
 
-def loss_and_grad(params, x, context=None):
+@documented
+def loss_and_grad(params: Params, x: Array, context: Array | None = None) -> tuple[Array, Params]:
     """The loss and its gradient, in the tree of params."""
     return value_and_grad(loss)(params, x, context)

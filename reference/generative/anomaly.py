@@ -3,18 +3,32 @@
 With G(z) a sample and h(x) the last hidden layer of the critic:
 
     (1)  A(x, z) = b · rms(x − G(z)) + (1 − b) · rms(h(x) − h(G(z)))
-    (2)  A(x) = min over z of (1)                          by Adam from several starts; G(z) there is the best reconstruction
-    (3)  (A − mean)/standard deviation                     of the scores of the training data: what the lecture sorts by
-    (4)  rms(a) = √((1/D) ∑ⱼ aⱼ² + ε²)                     ε = 10⁻¹², so that an exact reconstruction has a slope
+    (2)  A(x) = min over z of (1)                        by Adam from several starts; G(z): reconstruction
+    (3)  (A − mean)/standard deviation                   of the training data's scores; the lecture's order
+    (4)  rms(a) = √((1/D) ∑ⱼ aⱼ² + ε²)                   ε = 10⁻¹²: an exact reconstruction has a slope
 
-An object that the generator cannot make has a high score. Params are a WGAN's (`generative.wgan`).
+An object that the generator cannot make has a high score. Params are those of a WGAN (`generative.wgan`).
 
-Shapes        M objects, S starts, N pairs, D features, K latents, H critic features; x (M, D), z (N, K), h (N, H).
+Shapes        M objects, S starts, N pairs, D features, K latents, H critic features; x (M, D), z (N, K),
+              h (N, H).
 Conventions   x is what the networks see, scaled data; a fitted `wgan.Wgan` takes x in its own units.
-Source        "Unsupervised Anomaly Detection with Generative Adversarial Networks to Guide Marker Discovery", Schlegl et al., 2017,
-              section 2.2; lectures S0 and S4, slides "Compute anomaly score based on WGAN reconstruction error", which call b λ.
-Departures    a search from several starts, all objects and starts at once, where Schlegl et al. search from one. The z found is a
-              minimum, not a sample of p(z|x), of which a GAN knows nothing.
+Source        "Unsupervised Anomaly Detection with Generative Adversarial Networks to Guide Marker Discovery",
+              Schlegl et al., 2017, section 2.2; lectures S0 and S4, slides "Compute anomaly score based on
+              WGAN reconstruction error", which call b λ.
+Departures    Adam runs from several starts, for all objects at once; Schlegl et al. search from one. The z
+              that is found is a minimum, not a sample of p(z|x), which a GAN does not know.
+
+Example
+-------
+>>> import numpy as np
+>>> from reference.generative import anomaly
+>>> from reference.nets import dense
+>>> params = {"generator": [np.array([[0.0, 0.0], [1.0, 2.0]])],       # G(z) = (z, 2z): a line
+...           "critic": [np.array([[0.0], [1.0], [1.0]]), np.ones((2, 1))]}
+>>> x, start = np.array([[2.0, -1.0]]), np.ones((1, 1, 1))              # at right angles to the line
+>>> found = anomaly.invert(params, x, start, balance=1.0, n_steps=300, activation=dense.IDENTITY)
+>>> bool(abs(found.z[0, 0]) < 1e-3), found.score.round(3)
+(True, array([1.581]))
 """
 from functools import partial
 from typing import NamedTuple
@@ -22,42 +36,59 @@ from typing import NamedTuple
 import autograd.numpy as np
 from autograd import elementwise_grad
 
+from reference.generative.generator import generate
 from reference.nets import dense
+from reference.nets._help import described
+from reference.nets.dense import LEAKY_RELU, Activation
 from reference.runtime import checks
+from reference.runtime.protocols import Array, Params
 from reference.training import optim
-from reference.generative.gan import generate
 
-__all__ = ["Reconstruction", "features", "anomaly_score", "anomaly_score_and_grad", "search", "in_sigma"]
+__all__ = ["Reconstruction", "features", "anomaly_score", "anomaly_score_and_grad", "invert", "standardise"]
 
 EPSILON = 1e-12
 
+documented = described("""
+params : tree
+    Of a WGAN, see `generative.wgan`.
+x : (N, D) float
+    Scaled data.
+z : (N, K) float
+    One for each x.
+balance : float
+    b, in [0, 1].
+activation : Activation
+    Of both networks, from `nets.dense`.
+""", raises="If an array has another shape.")
+
 
 class Reconstruction(NamedTuple):
-    """The best that the generator can do for each object.
+    """The best reconstruction of each object.
 
     Attributes
     ----------
     x : (M, D) float
-        The best reconstruction.
+        G(z).
     z : (M, K) float
-        Where it is.
     score, distance, feature_distance : (M,) float
         (2), and the two rms of (1) there: in x and in the critic's features.
     """
-    x: np.ndarray
-    z: np.ndarray
-    score: np.ndarray
-    distance: np.ndarray
-    feature_distance: np.ndarray
+    x: Array
+    z: Array
+    score: Array
+    distance: Array
+    feature_distance: Array
 
 
-def features(params, x, *, activation=dense.LEAKY_RELU):
+@documented
+def features(params: Params, x: Array, *, activation: Activation = LEAKY_RELU) -> Array:
     """h(x), the last hidden layer of the critic, (N, H)."""
     x = checks.as_array("x", x, ("N", len(params["critic"][0]) - 1))
     return activation.value(dense.mlp(params["critic"][:-1], x, activation=activation))
 
 
 def rms(a):
+    """(4) of each row, (N,)."""
     return np.sqrt(np.mean(a**2, axis=1) + EPSILON**2)                                           # (4)
 
 
@@ -65,40 +96,68 @@ def distances(params, x, z, *, activation):
     """The two rms of (1) for pairs of x (N, D) and z (N, K), (N,) each."""
     x = checks.as_array("x", x, (len(z), len(params["critic"][0]) - 1))
     made = generate(params, z, activation=activation)
-    return rms(x - made), rms(features(params, x, activation=activation) - features(params, made, activation=activation))
+    h, h_made = (features(params, rows, activation=activation) for rows in (x, made))
+    return rms(x - made), rms(h - h_made)
 
 
-def anomaly_score(params, x, z, *, balance=0.9, activation=dense.LEAKY_RELU):
-    """A(x, z) of each pair of x (N, D) and z (N, K), (N,); balance is b."""
+@documented
+def anomaly_score(params: Params, x: Array, z: Array, *, balance: float = 0.9,
+                  activation: Activation = LEAKY_RELU) -> Array:
+    """A(x, z) of each pair, (N,)."""
     in_x, in_features = distances(params, x, z, activation=activation)
-    return balance * in_x + (1 - balance) * in_features                                                # (1)
+    return balance * in_x + (1 - balance) * in_features                                          # (1)
 
 
-def anomaly_score_and_grad(params, x, z, *, balance=0.9, activation=dense.LEAKY_RELU):
+@documented
+def anomaly_score_and_grad(params: Params, x: Array, z: Array, *, balance: float = 0.9,
+                           activation: Activation = LEAKY_RELU) -> tuple[Array, Array]:
     """A(x, z) of each pair, (N,), and its gradient with respect to that z, (N, K)."""
     score = partial(anomaly_score, params, x, balance=balance, activation=activation)
     return score(z), elementwise_grad(score)(z)
 
 
-def search(params, x, start, *, balance=0.9, n_steps=200, learning_rate=0.1, activation=dense.LEAKY_RELU):
-    """(2): for each object x′ (M, D) the z with the least score that Adam finds from each of its starts (M, S, K).
+def invert(params: Params, x: Array, start: Array, *, balance: float = 0.9, n_steps: int = 200,
+           learning_rate: float = 0.1, activation: Activation = LEAKY_RELU) -> Reconstruction:
+    """The z of least score for each object, which Adam finds from several starts; the rate falls as a cosine.
 
-    The learning rate falls along a cosine. The result's x is in the units of x′.
+    Parameters
+    ----------
+    params : tree
+        Of a WGAN, see `generative.wgan`.
+    x : (M, D) float
+        Objects, scaled.
+    start : (M, S, K) float
+        S starts for each object.
+    balance : float
+        b, in [0, 1].
+    n_steps : int
+        Steps of Adam, zero or more.
+    learning_rate : float
+        Adam's, at the start.
+    activation : Activation
+        Of both networks, from `nets.dense`.
+
+    Raises
+    ------
+    ValueError
+        If an argument is not as above, or x is not finite.
     """
-    x, start = check_search(params, x, start, balance, n_steps, learning_rate)
+    x, start = check_inversion(params, x, start, balance, n_steps, learning_rate)
     (n_objects, n_starts, n_latent), repeated = start.shape, np.repeat(x, start.shape[1], axis=0)
     z = {"z": start.reshape(-1, n_latent)}
     adam = optim.init_adam(z)
     for step in range(n_steps):
         _, dz = anomaly_score_and_grad(params, repeated, z["z"], balance=balance, activation=activation)
-        z, adam = optim.adam_step(z, {"z": dz}, adam, learning_rate=learning_rate * optim.cosine(step / n_steps))
-    score = anomaly_score(params, repeated, z["z"], balance=balance, activation=activation).reshape(n_objects, n_starts)
-    best = z["z"].reshape(start.shape)[np.arange(n_objects), np.argmin(score, axis=1)]
+        eta = learning_rate * optim.cosine(step / n_steps)
+        z, adam = optim.adam_step(z, {"z": dz}, adam, learning_rate=eta)
+    score = anomaly_score(params, repeated, z["z"], balance=balance, activation=activation)
+    score = score.reshape(n_objects, n_starts)
+    best = z["z"].reshape(start.shape)[np.arange(n_objects), np.argmin(score, axis=1)]           # (2)
     return Reconstruction(generate(params, best, activation=activation), best, np.min(score, axis=1),
                           *distances(params, x, best, activation=activation))
 
 
-def check_search(params, x, start, balance, n_steps, learning_rate):
+def check_inversion(params, x, start, balance, n_steps, learning_rate):
     """The objects and their starts as arrays, or a ValueError."""
     x = checks.as_array("x", x, ("M", len(params["critic"][0]) - 1))
     start = checks.as_array("start", start, (len(x), "S", len(params["generator"][0]) - 1))
@@ -111,9 +170,21 @@ def check_search(params, x, start, balance, n_steps, learning_rate):
     return x, start
 
 
-def in_sigma(score, training_score):
-    """(3): scores (M,) in standard deviations of the training data's scores (N,) above their mean."""
+def standardise(score: Array, training_score: Array) -> Array:
+    """(3), the z-score: standard deviations of the training data's scores above their mean, (M,).
+
+    Parameters
+    ----------
+    score : (M,) float
+    training_score : (N,) float
+        At least two, not all alike.
+
+    Raises
+    ------
+    ValueError
+        If an argument is not as above.
+    """
     training_score = checks.as_array("training_score", training_score, ("N",))
     checks.check_count("training_score: number of scores", len(training_score), least=2)
     spread = checks.check_positive("training_score: standard deviation", float(np.std(training_score)))
-    return (checks.as_array("score", score, ("M",)) - np.mean(training_score)) / spread                # (3)
+    return (checks.as_array("score", score, ("M",)) - np.mean(training_score)) / spread          # (3)

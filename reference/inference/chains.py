@@ -1,25 +1,45 @@
-"""Markov chains side by side: what a sampler returns, and the loop that drives it.
+"""Markov chains side by side: what a sampler yields and returns, and the loop that drives it.
 
-A sampler is a walk: a generator that yields the State of all its chains, iteration after iteration. `collect` lets it warm up,
-keeps what it yields from then on, and loses nothing that was kept: an interruption returns it with a warning, a log-density or
-gradient that is NaN or +inf raises NonFiniteTargetError, which carries it. A log-density of −inf is legal: outside the support.
+A sampler has a generator that yields the State of all its chains, one iteration after another:
+
+    state ← next(states),   for iteration = 1 … n_warmup + n_samples;   kept if iteration > n_warmup
+
+`collect` is this loop. A run that stops early keeps its iterations: an interruption (Ctrl-C) returns them
+with a warning, and a log-density or gradient that is NaN or +inf raises NonFiniteTargetError, which carries
+them. A log-density of −inf is legal: the point lies outside the support.
 
 Shapes        C chains, n kept iterations, d′ unconstrained parameters; u (C, n, d′).
-Source        the loop is known to all; "stop and say so" is a rule of this library.
+Conventions   nats.
+
+Example
+
+    >>> import numpy as np
+    >>> from reference.inference import chains
+    >>> def states():
+    ...     u = np.zeros((2, 1))
+    ...     while True:
+    ...         u = u + 1
+    ...         yield chains.State(u, -u[:, 0])
+    >>> chains.collect("count", states(), n_samples=3, n_warmup=1).u[0, :, 0].tolist()
+    [2.0, 3.0, 4.0]
 """
 import warnings
-from typing import NamedTuple
+from collections.abc import Callable, Iterator
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
 from reference.runtime import checks
 from reference.runtime.progress import progress_bar
+from reference.runtime.protocols import Array
 
-__all__ = ["State", "Chains", "NonFiniteTargetError", "collect"]
+__all__ = ["State", "Chains", "Sampler", "NonFiniteTargetError", "collect"]
+SHARED = ["NotFinite"]
+__all__ += SHARED
 
 
 class State(NamedTuple):
-    """Where the chains are.
+    """The state of all chains after one iteration.
 
     Attributes
     ----------
@@ -27,18 +47,18 @@ class State(NamedTuple):
     log_prob : (C,) float
         The target's, in unconstrained space.
     acceptance : (C,) float or None
-        The probability with which the last proposal was accepted, where there was one.
+        The probability with which the last proposal was accepted; None for a sampler without one.
     divergent : (C,) bool or None
-        Whether the last trajectory diverged, where there was one.
+        Whether the last trajectory diverged; None for a sampler without trajectories.
     """
-    u: np.ndarray
-    log_prob: np.ndarray
-    acceptance: np.ndarray | None = None
-    divergent: np.ndarray | None = None
+    u: Array
+    log_prob: Array
+    acceptance: Array | None = None
+    divergent: Array | None = None
 
 
 class Chains(NamedTuple):
-    """What a sampler returns.
+    """The kept iterations of all chains.
 
     Attributes
     ----------
@@ -49,97 +69,110 @@ class Chains(NamedTuple):
     acceptance : float
         Mean acceptance probability after warm-up; NaN for a sampler without one.
     n_divergent : int
-        Trajectories that diverged after warm-up.
-    log_evidence, log_evidence_error : float
-        log ∫ p(x|u) p(u) du and its standard error, nats; NaN for a sampler that does not know it.
-    ess : float
-        Effective sample size, where the sampler knows it from the weights of independent draws; NaN for chains.
+        Number of trajectories that diverged after warm-up.
     """
-    u: np.ndarray
-    log_prob: np.ndarray
+    u: Array
+    log_prob: Array
     acceptance: float = np.nan
     n_divergent: int = 0
-    log_evidence: float = np.nan
-    log_evidence_error: float = np.nan
-    ess: float = np.nan
+
+
+class Sampler(Protocol):
+    """A module that runs Markov chains: `metropolis`, `slice_sampler`, `hmc` or `emcee_sampler`.
+
+    Attributes
+    ----------
+    sample : callable
+        (rng, target, start (C, d′), *, n_samples, n_warmup, progress) → Chains.
+    """
+    __name__: str
+    sample: Callable[..., Chains]
 
 
 class NonFiniteTargetError(ArithmeticError):
-    """The target became NaN or +inf. Has `sampler`, `iteration` (counted from 1, warm-up included), `n_chains` (in how many) and
-    `chains`, what was kept before (None if nothing was)."""
+    """The target became NaN or +inf.
 
-    def __init__(self, sampler, iteration, what, n_chains, chains):
+    Attributes
+    ----------
+    sampler : str
+    iteration : int
+        Counted from 1, warm-up included.
+    n_chains : int
+        The number of chains in which it happened.
+    chains : Chains or None
+        The iterations kept before; None if there are none.
+    theta : (k, P) float or None
+        The same draws as parameters, from `run_chains.sample`.
+    """
+
+    def __init__(self, sampler: str, iteration: int, what: str, n_chains: int, chains: Chains | None):
         kept = 0 if chains is None else chains.u.shape[1]
-        super().__init__(f"{sampler}: the target's {what} is NaN or +inf in {n_chains} of the chains at iteration {iteration} "
-                         f"(.chains holds the {kept} iterations kept before)")
-        self.sampler, self.iteration, self.n_chains, self.chains = sampler, iteration, n_chains, chains
+        super().__init__(f"{sampler}: the target's {what} is NaN or +inf in {n_chains} of the chains at "
+                         f"iteration {iteration} (.chains holds the {kept} iterations kept before)")
+        self.sampler, self.iteration, self.what, self.n_chains = sampler, iteration, what, n_chains
+        self.chains, self.theta = chains, None
+
+    def __reduce__(self):
+        arguments = self.sampler, self.iteration, self.what, self.n_chains, self.chains
+        return type(self), arguments, {"theta": self.theta}
 
 
 class NotFinite(Exception):
-    """Raised inside a walk: what was not finite, and in how many chains; `collect` knows the rest."""
+    """Raised by a generator of states, with what was not finite and in how many chains."""
 
 
-def check_finite_log_prob(log_prob):
-    """Raise NotFinite if a log-density (…, C) is NaN or +inf, in how many of the C chains."""
-    bad = ~(log_prob < np.inf)
-    if bad.any():
-        raise NotFinite("log_prob", int(bad.reshape(-1, bad.shape[-1]).any(axis=0).sum()))
-
-
-def check_start(start):
-    """The start as a finite (C, d′) array, or a ValueError."""
-    start = checks.as_array("start", start, ("C", "d"))
-    checks.check_count("start: number of chains", len(start))
-    checks.check_finite("start", start)
-    return start
-
-
-def check_supported(log_prob):
-    """Raise ValueError if a chain starts where the log-density is −inf; NotFinite if it is NaN or +inf."""
-    check_finite_log_prob(log_prob)
-    if np.isneginf(log_prob).any():
-        raise ValueError(f"start: expected points inside the target's support, got {int(np.isneginf(log_prob).sum())} of "
-                         f"{len(log_prob)} with a density of zero")
-
-
-def collect(sampler, walk, *, n_samples, n_warmup, progress=False):
-    """Drive a walk and keep what follows the warm-up.
+def collect(sampler: str, states: Iterator[State], *, n_samples: int, n_warmup: int,
+            progress: bool = False) -> Chains:
+    """Run the chains and keep the iterations after the warm-up.
 
     Parameters
     ----------
     sampler : str
-        What to call it in a warning or an error.
-    walk : generator of State
+        The name in warnings and errors.
+    states : iterator of State
     n_samples, n_warmup : int
-        Iterations to keep, and to let pass before.
+        Iterations to keep, and to drop before.
     progress : bool
         Show a progress bar (tqdm).
 
+    Returns
+    -------
+    Chains
+
     Raises
     ------
+    ValueError
+        If n_samples or n_warmup is out of range.
     NonFiniteTargetError
-        If the target is NaN or +inf somewhere on the way.
+        If the target is NaN or +inf at some point.
+
+    Warns
+    -----
+    UserWarning
+        If the run was interrupted after some iterations were kept; these are returned.
     """
-    n_samples, n_warmup = checks.check_count("n_samples", n_samples), checks.check_count("n_warmup", n_warmup, least=0)
+    n_samples = checks.check_count("n_samples", n_samples)
+    n_warmup = checks.check_count("n_warmup", n_warmup, least=0)
     kept, iteration, bar = [], 0, progress_bar(progress, n_warmup + n_samples, unit="iteration")
     try:
         for iteration in range(1, n_warmup + n_samples + 1):
-            state = next(walk)
+            state = next(states)
             if iteration > n_warmup:
                 kept.append(state)
             bar.update(1)
     except KeyboardInterrupt:
         if not kept:
             raise
-        warnings.warn(f"{sampler} was interrupted; {len(kept)} of {n_samples} iterations are returned", stacklevel=2)
+        warnings.warn(f"{sampler} was interrupted; {len(kept)} of {n_samples} iterations are returned",
+                      stacklevel=2)
     except NotFinite as error:
-        raise NonFiniteTargetError(sampler, iteration, *error.args, gather(kept)) from None
+        raise NonFiniteTargetError(sampler, iteration, *error.args, stacked(kept)) from None
     finally:
         bar.close()
-    return gather(kept)
+    return stacked(kept)
 
 
-def gather(states):
+def stacked(states: list[State]) -> Chains | None:
     """The states as Chains; None if there are none."""
     if not states:
         return None

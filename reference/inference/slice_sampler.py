@@ -1,27 +1,40 @@
-"""Slice sampling: one parameter after the other, all chains side by side, no step size to choose, no gradient needed.
+"""Slice sampling: one parameter after the other, all chains side by side, without step size and gradient.
 
 For each chain at u and each parameter i in turn, p the target's density along uᵢ, and V, V′ … ~ U(0, 1):
 
     (1)  y = V p(u)                                        the level: (u, y) is uniform below the curve
     (2)  L = uᵢ − V′ w,  R = L + w                          an interval of width w around uᵢ
-    (3)  J = ⌊V″ m⌋;  L ← L − w while p(L) > y, at most J times;  R ← R + w while p(R) > y, at most m − 1 − J times
+    (3)  L ← L − w while p(L) > y, at most J = ⌊V″ m⌋ times;  R ← R + w likewise, at most m − 1 − J times
     (4)  u′ = L + V‴ (R − L);  accepted if p(u′) > y;  else L ← u′ if u′ < uᵢ, R ← u′ if not, and again
-    (5)  w ← the mean, over chains and warm-up so far, of R − L at acceptance;  kept as it is after the warm-up
+    (5)  w ← the mean of R − L at acceptance, over chains and the warm-up so far;  then w is kept
 
-Each update leaves the target invariant for any w; w decides only what it costs. The ends L and R of all chains are evaluated
-together as one batch, and so are their candidates u′, until the last chain has accepted.
+Each update leaves the target invariant for any w, which affects only the cost. The ends L and R of all chains
+are evaluated together as one batch, and so are their candidates u′, until the last chain has accepted.
 
 Shapes        C chains, d′ parameters; u (C, d′).
-Conventions   nats; m = MAX_STEPS. An interval that has shrunk to nothing (MAX_SHRINKS) leaves the chain where it is.
-Source        "Slice sampling", Neal, 2003, figures 3 and 5; (5) as common in likelihood-free inference: "Sequential neural likelihood",
+Conventions   nats; m = MAX_STEPS. A chain whose interval has shrunk MAX_SHRINKS times stays where it is.
+Source        "Slice sampling", Neal, 2003, figures 3 and 5; (5) as in "Sequential neural likelihood",
               Papamakarios, Sterratt and Murray, 2019.
+
+Example
+
+    >>> import numpy as np
+    >>> from reference import priors
+    >>> from reference.inference import slice_sampler, target
+    >>> standard_normal = target.Target(priors.Normal(0.0, 1.0), lambda u: 0 * u[:, 0])
+    >>> rng, start = np.random.default_rng(0), np.zeros((50, 1))
+    >>> chains = slice_sampler.sample(rng, standard_normal, start, n_samples=100, n_warmup=50)
+    >>> np.allclose((chains.u.mean(), chains.u.std()), (0.0, 1.0), atol=0.1)
+    True
 """
 import itertools
+from collections.abc import Iterator
 
 import numpy as np
 
 from reference.runtime import checks
-from reference.inference import chains
+from reference.runtime.protocols import Array, Rng, Target
+from reference.inference import chains, target_checks
 from reference.inference.chains import State
 
 __all__ = ["sample"]
@@ -29,18 +42,20 @@ __all__ = ["sample"]
 MAX_STEPS, MAX_SHRINKS = 10, 200
 
 
-def sample(rng, target, start, *, n_samples, n_warmup=200, width=1.0, progress=False):
+def sample(rng: Rng, target: Target, start: Array, *, n_samples: int, n_warmup: int = 200, width: float = 1.0,
+           progress: bool = False) -> chains.Chains:
     """Run the chains.
 
     Parameters
     ----------
     rng : Generator
-    target
-        Has `log_prob(u)` → (N,) for u (N, d′): a `mcmc.Target`.
+    target : Target
+        Has `log_prob(u)` → (N,) for u (N, d′), as `target.Target`.
     start : (C, d′) float
         Where the chains start, unconstrained, inside the target's support.
     n_samples, n_warmup : int
-        Iterations to keep, and before that to adapt the widths and to forget the start; one is a sweep over all parameters.
+        Iterations to keep, and to drop before; an iteration updates every parameter once. The widths are
+        tuned in those that are dropped.
     width : float
         w at the start, for every parameter.
     progress : bool
@@ -55,17 +70,17 @@ def sample(rng, target, start, *, n_samples, n_warmup=200, width=1.0, progress=F
     ValueError
         If start is no finite (C, d′) array or lies outside the support, or a setting is out of range.
     NonFiniteTargetError
-        If the log-density is NaN or +inf somewhere on the way.
+        If the log-density is NaN or +inf at some point.
     """
-    start, width = chains.check_start(start), checks.check_positive("width", width)
-    return chains.collect("slice_sampler", walk(rng, target, start, n_warmup, width), n_samples=n_samples, n_warmup=n_warmup,
-                          progress=progress)
+    start, width = target_checks.check_start(start), checks.check_positive("width", width)
+    return chains.collect("slice_sampler", states(rng, target, start, n_warmup, width), n_samples=n_samples,
+                          n_warmup=n_warmup, progress=progress)
 
 
-def walk(rng, target, u, n_warmup, width):
+def states(rng: Rng, target: Target, u: Array, n_warmup: int, width: float) -> Iterator[State]:
     """The states of the chains, sweep by sweep."""
     widths, log_prob = np.full(u.shape[1], width), target.log_prob(u)
-    chains.check_supported(log_prob)
+    target_checks.check_supported(log_prob)
     for sweep in itertools.count(1):
         draws = rng.random((u.shape[1], 3, len(u)))
         for i in range(u.shape[1]):
@@ -77,7 +92,8 @@ def walk(rng, target, u, n_warmup, width):
         yield State(u, log_prob)
 
 
-def step_out(target, u, i, level, width, place, share):
+def step_out(target: Target, u: Array, i: int, level: Array, width: float, place: Array,
+             share: Array) -> tuple[Array, Array]:
     """L and R of (3), (C,) each."""
     low = u[:, i] - place * width                                                                    # (2)
     high = low + width
@@ -85,7 +101,7 @@ def step_out(target, u, i, level, width, place, share):
     right = MAX_STEPS - 1 - left
     while True:
         log_probs = target.log_prob(np.concatenate((moved(u, i, low), moved(u, i, high)))).reshape(2, -1)
-        chains.check_finite_log_prob(log_probs)
+        target_checks.check_finite_log_prob(log_probs)
         grow_left, grow_right = (log_probs > level) & (np.stack((left, right)) > 0)                  # (3)
         if not (grow_left.any() or grow_right.any()):
             return low, high
@@ -93,14 +109,15 @@ def step_out(target, u, i, level, width, place, share):
         high, right = high + width * grow_right, right - grow_right
 
 
-def shrink(rng, target, u, i, level, log_prob, low, high):
-    """u and its log-density after (4), and the length of the interval that was left, (C,)."""
+def shrink(rng: Rng, target: Target, u: Array, i: int, level: Array, log_prob: Array, low: Array,
+           high: Array) -> tuple[Array, Array, Array]:
+    """u and its log-density after (4), and the length R − L at acceptance, (C,)."""
     accepted, place, reached = np.zeros(len(u), bool), u[:, i].copy(), log_prob
     for _ in range(MAX_SHRINKS):
         candidate = low + rng.random(len(u)) * (high - low)                                          # (4)
         place = np.where(accepted, place, candidate)
         log_probs = target.log_prob(moved(u, i, place))
-        chains.check_finite_log_prob(log_probs)
+        target_checks.check_finite_log_prob(log_probs)
         reached, accepted = np.where(accepted, reached, log_probs), accepted | (log_probs > level)
         if accepted.all():
             break
@@ -110,7 +127,7 @@ def shrink(rng, target, u, i, level, log_prob, low, high):
     return moved(u, i, place), reached, high - low
 
 
-def moved(u, i, place):
+def moved(u: Array, i: int, place: Array) -> Array:
     """u with parameter i at another place, a copy."""
     u = u.copy()
     u[:, i] = place

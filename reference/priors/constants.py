@@ -1,15 +1,29 @@
-"""The constants that define a prior: finite vectors of one length, held read-only in float64."""
+"""The constants that define a prior: finite vectors of one length, held read-only in float64 on the host.
+
+Example
+-------
+>>> from reference.priors import Normal
+>>> prior = Normal(0, 2)
+>>> prior.std, prior.std.flags.writeable
+(array([2.]), False)
+"""
 from dataclasses import fields
 
 import numpy as np
 
 from reference.runtime import checks
+from reference.runtime._arrays import to_host
+from reference.runtime.protocols import Array, Prior
 
-__all__ = ["hold"]
+__all__ = []
+SHARED = ["hold", "rebuilt", "inside_cube"]
+__all__ += SHARED
 
 
-def hold(prior, *, positive=None):
-    """Check the fields of a frozen dataclass, and replace each by a read-only vector; a number is a vector of one.
+def hold(prior: Prior, *, positive: str | None = None) -> None:
+    """Check the fields of a frozen dataclass, and replace each by a read-only vector.
+
+    A number becomes a vector of one.
 
     Parameters
     ----------
@@ -21,15 +35,29 @@ def hold(prior, *, positive=None):
     Raises
     ------
     ValueError
-        If a field is not a finite vector, is empty, differs in length from the first, or is not positive where it must be.
+        If a field is not a finite vector, is empty, differs in length from the first, or is not positive
+        where it must be.
     """
     length = None
     for name in (field.name for field in fields(prior)):
-        vector = np.array(checks.as_array(name, getattr(prior, name)), dtype=np.float64, ndmin=1)
+        given = to_host(checks.as_array(name, getattr(prior, name)))
+        vector = np.array(given, dtype=np.float64, ndmin=1)
         checks.check_shape(name, vector, ("dim",) if length is None else (length,))
         checks.check_finite(name, vector)
         if len(vector) == 0 or name == positive and not (vector > 0).all():
-            raise ValueError(f"{name}: expected one or more {'positive ' if name == positive else ''}numbers, got {vector}")
+            kind = "positive numbers" if name == positive else "numbers"
+            raise ValueError(f"{name}: expected one or more {kind}, got {vector}")
         length = len(vector)
         vector.setflags(write=False)
         object.__setattr__(prior, name, vector)
+
+
+def rebuilt(prior: Prior) -> tuple:
+    """The class and the fields, from which a copy or a pickle is made: its vectors are then read-only too."""
+    return type(prior), tuple(getattr(prior, field.name) for field in fields(prior))
+
+
+def inside_cube(v: Array) -> Array:
+    """v, with numbers at or beyond 0 and 1 moved strictly between them; NaN stays."""
+    number = np.finfo(v.dtype)
+    return v.clip(float(number.tiny), 1 - float(number.epsneg))

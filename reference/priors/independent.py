@@ -1,123 +1,180 @@
-"""Priors side by side, and what holds for all of them: a plain description to save, and the check at the door.
+"""Several priors side by side, independent of each other.
 
     (1)  p(θ) = ∏ₘ pₘ(θ⁽ᵐ⁾),  θ = (θ⁽¹⁾, θ⁽²⁾, …)                    so log-densities and log-determinants add
 
-Shapes        N samples; θ (N, ∑ₘ dimₘ), u (N, ∑ₘ unconstrained_dimₘ), the columns of the parts in their order.
-Source        the product rule.
+Shapes        N samples; θ (N, ∑ₘ dimₘ), u and v (N, ∑ₘ unconstrained_dimₘ), the columns of the parts in their
+              order.
+Conventions   nats.
+
+Example
+-------
+>>> from reference.priors import BoxUniform, Independent, Normal
+>>> prior = Independent([BoxUniform(0, 4), Normal([0, 0], [1, 1])])
+>>> print(prior.dim, prior.log_prob([[1, 0, 0]]).round(4))
+3 [-3.2242]
 """
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import autograd.numpy as np
 
-from reference.runtime import checks
 from reference.priors.box_uniform import BoxUniform
+from reference.priors.constants import rebuilt
 from reference.priors.dirichlet import Dirichlet
-from reference.priors.normal import LogNormal, Normal
+from reference.priors.log_normal import LogNormal
+from reference.priors.normal import Normal
+from reference.runtime import checks
+from reference.runtime.protocols import Array, Rng
 
-__all__ = ["Independent", "describe", "restore", "check_inside", "unconstrained_inside"]
+__all__ = ["Independent"]
+SHARED = ["PARTS"]
+__all__ += SHARED
+
+PARTS = (BoxUniform, Normal, LogNormal, Dirichlet)
 
 
 @dataclass(frozen=True, eq=False)
 class Independent:
     """Several priors, independent of each other.
 
-    Attributes
+    Parameters
     ----------
-    parts : tuple of priors
+    parts : list of priors
         At least one, in the order of their columns.
+
+    Raises
+    ------
+    ValueError
+        If parts are not priors of this package.
     """
     parts: tuple
     dim = property(lambda self: sum(part.dim for part in self.parts))
     unconstrained_dim = property(lambda self: sum(part.unconstrained_dim for part in self.parts))
+    __reduce__ = rebuilt
 
     def __post_init__(self):
         parts = tuple(self.parts) if isinstance(self.parts, (list, tuple)) else ()
-        if not parts or not all(isinstance(part, _PRIORS) for part in parts):
-            raise ValueError(f"parts: expected a list of one or more priors of this package, got {self.parts!r}")
+        if not parts or not all(isinstance(part, (*PARTS, Independent)) for part in parts):
+            raise ValueError("parts: expected a list of one or more priors of this package, "
+                             f"got {self.parts!r}")
         object.__setattr__(self, "parts", parts)
 
-    def sample(self, rng, n):
-        """n draws, (n, dim)."""
+    def sample(self, rng: Rng, n: int) -> Array:
+        """n draws, (n, dim).
+
+        Parameters
+        ----------
+        rng : Generator
+        n : int
+
+        Raises
+        ------
+        ValueError
+            If n is not a whole number above zero.
+        """
         return np.concatenate([part.sample(rng, n) for part in self.parts], axis=1)
 
-    def contains(self, theta):
-        """Whether each row lies inside the support, (N,) bool."""
-        inside = [part.contains(columns) for part, columns in self._split("theta", theta, "dim")]
-        return np.all(np.array(inside), axis=0)
+    def contains(self, theta: Array) -> Array:
+        """Whether each row lies inside the support, (N,) bool.
 
-    def log_prob(self, theta):
-        """log p(θ) in nats, (N,); −inf outside."""
-        return sum(part.log_prob(columns) for part, columns in self._split("theta", theta, "dim"))        # (1)
+        Parameters
+        ----------
+        theta : (N, dim) float
+        """
+        return np.all(np.array([part.contains(columns) for part, columns in self._of_theta(theta)]), axis=0)
 
-    def to_unconstrained(self, theta):
-        """u, and log|det ∂u/∂θ|; not finite outside the support."""
-        results = [part.to_unconstrained(columns) for part, columns in self._split("theta", theta, "dim")]
-        us, log_dets = zip(*results)
+    def log_prob(self, theta: Array) -> Array:
+        """log p(θ) in nats, (N,); −inf outside.
+
+        Parameters
+        ----------
+        theta : (N, dim) float
+        """
+        return sum(part.log_prob(columns) for part, columns in self._of_theta(theta))             # (1)
+
+    def to_unconstrained(self, theta: Array) -> tuple[Array, Array]:
+        """u (N, unconstrained_dim), and log|det ∂u/∂θ| (N,); not finite outside the support.
+
+        Parameters
+        ----------
+        theta : (N, dim) float
+        """
+        us, log_dets = zip(*(part.to_unconstrained(columns) for part, columns in self._of_theta(theta)))
         return np.concatenate(us, axis=1), sum(log_dets)
 
-    def to_constrained(self, u):
-        """θ, strictly inside the support, and log|det ∂θ/∂u|."""
-        results = [part.to_constrained(columns) for part, columns in self._split("u", u, "unconstrained_dim")]
-        thetas, log_dets = zip(*results)
+    def to_constrained(self, u: Array) -> tuple[Array, Array]:
+        """θ (N, dim), strictly inside the support, and log|det ∂θ/∂u| (N,).
+
+        Parameters
+        ----------
+        u : (N, unconstrained_dim) float
+        """
+        thetas, log_dets = zip(*(part.to_constrained(columns) for part, columns in self._of_u("u", u)))
         return np.concatenate(thetas, axis=1), sum(log_dets)
 
-    def to_constrained_vjp(self, u, dtheta):
-        """du (N, unconstrained_dim): the gradient dtheta (N, dim) with respect to θ, carried back to u."""
-        pairs = zip(self._split("u", u, "unconstrained_dim"), self._split("dtheta", dtheta, "dim"))
-        return np.concatenate([part.to_constrained_vjp(columns, d) for (part, columns), (_, d) in pairs], axis=1)
+    def to_constrained_vjp(self, u: Array, dtheta: Array) -> Array:
+        """du (N, unconstrained_dim): the gradient with respect to θ, carried back to u.
 
-    def unconstrained_log_prob(self, u):
-        """log p(u) in nats, (N,)."""
-        return sum(part.unconstrained_log_prob(columns) for part, columns in self._split("u", u, "unconstrained_dim"))
+        Parameters
+        ----------
+        u : (N, unconstrained_dim) float
+        dtheta : (N, dim) float
+            The gradient with respect to θ.
+        """
+        pairs = zip(self._of_u("u", u), self._columns("dtheta", dtheta, "dim"))
+        dus = [part.to_constrained_vjp(columns, d) for (part, columns), (_, d) in pairs]
+        return np.concatenate(dus, axis=1)
 
-    def unconstrained_log_prob_and_grad(self, u):
-        """log p(u), (N,), and its gradient, (N, unconstrained_dim)."""
-        results = [part.unconstrained_log_prob_and_grad(columns) for part, columns in self._split("u", u, "unconstrained_dim")]
+    def from_uniform(self, v: Array) -> Array:
+        """θ (N, dim), strictly inside the support, from points of the unit cube.
+
+        Parameters
+        ----------
+        v : (N, unconstrained_dim) float
+            In [0, 1].
+        """
+        return np.concatenate([part.from_uniform(columns) for part, columns in self._of_u("v", v)], axis=1)
+
+    def to_uniform(self, theta: Array) -> Array:
+        """v (N, unconstrained_dim), strictly inside the unit cube: what `from_uniform` takes to θ.
+
+        The columns of a part whose θ is outside its support are NaN.
+
+        Parameters
+        ----------
+        theta : (N, dim) float
+        """
+        return np.concatenate([part.to_uniform(columns) for part, columns in self._of_theta(theta)], axis=1)
+
+    def unconstrained_log_prob(self, u: Array) -> Array:
+        """log p(u) in nats, (N,): the density of u under the prior.
+
+        Parameters
+        ----------
+        u : (N, unconstrained_dim) float
+        """
+        return sum(part.unconstrained_log_prob(columns) for part, columns in self._of_u("u", u))
+
+    def unconstrained_log_prob_and_grad(self, u: Array) -> tuple[Array, Array]:
+        """log p(u) in nats, (N,), and its gradient, (N, unconstrained_dim).
+
+        Parameters
+        ----------
+        u : (N, unconstrained_dim) float
+        """
+        results = [part.unconstrained_log_prob_and_grad(columns) for part, columns in self._of_u("u", u)]
         log_probs, grads = zip(*results)
         return sum(log_probs), np.concatenate(grads, axis=1)
 
-    def _split(self, name, values, width):
-        """(part, its columns) for every part; width names how many columns a part has."""
+    def _of_theta(self, theta):
+        return self._columns("theta", theta, "dim")
+
+    def _of_u(self, name, u):
+        return self._columns(name, u, "unconstrained_dim")
+
+    def _columns(self, name, values, width):
+        """(part, its columns) for every part; `width` names how many columns a part has."""
         values, pairs, start = checks.as_array(name, values, ("N", getattr(self, width))), [], 0
         for part in self.parts:
             pairs.append((part, values[:, start:start + getattr(part, width)]))
             start += getattr(part, width)
         return pairs
-
-
-_PRIORS = (BoxUniform, Normal, LogNormal, Dirichlet, Independent)
-
-
-def describe(prior):
-    """The prior as plain values, which a file can hold: {"name": "Normal", "mean": […], "std": […]}."""
-    if isinstance(prior, Independent):
-        return {"name": "Independent", "parts": [describe(part) for part in prior.parts]}
-    return {"name": type(prior).__name__, **{field.name: getattr(prior, field.name).tolist() for field in fields(prior)}}
-
-
-def restore(description):
-    """The prior that either package described; ValueError if it is none of these."""
-    arguments = dict(description) if isinstance(description, dict) else {}
-    kind = {cls.__name__: cls for cls in _PRIORS}.get(arguments.pop("name", None))
-    if kind is None or set(arguments) != {field.name for field in fields(kind)}:
-        known = ", ".join(cls.__name__ for cls in _PRIORS)
-        raise ValueError(f"description: expected what describe returns for one of {known}, got {description!r}")
-    return Independent([restore(part) for part in arguments["parts"]]) if kind is Independent else kind(**arguments)
-
-
-def check_inside(name, prior, theta):
-    """Raise ValueError unless every row of theta lies inside the prior's support, with how many do not and the first."""
-    outside = np.flatnonzero(~prior.contains(theta))
-    if len(outside):
-        raise ValueError(f"{name}: expected rows inside the prior's support, got {len(outside)} of {len(theta)} outside "
-                         f"(first: row {outside[0]})")
-
-
-def unconstrained_inside(prior, theta):
-    """u and log|det ∂u/∂θ| of `to_unconstrained`, finite for every row, and which rows are inside, (N,) bool.
-
-    A row outside the support stands at the prior's centre: what is computed of it is for the caller to overwrite.
-    """
-    inside = prior.contains(theta)
-    centre = prior.to_constrained(np.zeros((1, prior.unconstrained_dim)))[0]
-    return *prior.to_unconstrained(np.where(inside[:, None], theta, centre)), inside

@@ -1,21 +1,33 @@
 """Cluster table: what each cluster is made of, and how much of each class it holds.
 
     (1)  nₖᶜ = #{i : aᵢ = k, yᵢ = c}              the contingency table
-    (2)  fractionₖᶜ = nₖᶜ / ∑_c nₖᶜ               of the cluster's members, how many are of the class: its purity in c
-    (3)  shareₖᶜ = nₖᶜ / ∑ₖ nₖᶜ                   of the class, how many are in the cluster
-    (4)  purity = (1/N) ∑ₖ max_c nₖᶜ              the accuracy of calling each cluster by its most frequent class
+    (2)  fractionₖᶜ = nₖᶜ / ∑_c nₖᶜ               the part of the cluster's members that are of the class
+    (3)  shareₖᶜ = nₖᶜ / ∑ₖ nₖᶜ                   the part of the class that is in the cluster
+    (4)  purity = (1/N) ∑ₖ max_c nₖᶜ              the accuracy if a cluster is its most frequent class
 
 Shapes        N objects, K clusters, C classes; assignment a and labels y (N,) integers from 0; tables (K, C).
-Conventions   an empty cluster has no fractions and an absent class no shares: NaN. The purity cannot fall when a cluster is split,
-              and is 1 with a cluster for each object, so that it compares tables of the same K alone.
-Source        "Introduction to information retrieval", Manning, Raghavan and Schütze, 2008, section 16.3 (4); lecture S4, slide with the
-              table of lenses, "lensing", "non" and "F_len", which are (2) and (3).
+Conventions   an empty cluster has no fractions and an absent class no shares: NaN. The purity cannot fall
+              when a cluster is split, and is 1 with a cluster for each object: compare tables of the same K.
+Source        "Introduction to information retrieval", Manning, Raghavan and Schütze, 2008, section 16.3 (4);
+              lecture S4, slide with the table of lenses, "lensing", "non" and "F_len", which are (2) and (3).
+
+Example
+-------
+>>> from reference.representation import clusters
+>>> table = clusters.cluster_table([0, 0, 1, 1, 1], [1, 0, 1, 1, 1])
+>>> table.counts
+array([[1, 1],
+       [0, 3]])
+>>> table.purity
+0.8
 """
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from reference.runtime import checks
+from reference.runtime.protocols import Array
 
 __all__ = ["ClusterTable", "cluster_table"]
 
@@ -27,23 +39,30 @@ class ClusterTable(NamedTuple):
     ----------
     counts : (K, C) int
     fraction : (K, C) float
-        Rows sum to one, NaN where the cluster is empty.
+        Rows sum to one; NaN for an empty cluster.
     share : (K, C) float
-        Columns sum to one, NaN where nobody is of the class.
+        Columns sum to one; NaN for an empty class.
     purity : float
     """
-    counts: np.ndarray
-    fraction: np.ndarray
-    share: np.ndarray
+    counts: Array
+    fraction: Array
+    share: Array
     purity: float
 
-    def text(self, names=None):
-        """The table as text that Markdown renders: a row for each cluster, the purest first, and in each cell fraction and share.
+    def text(self, names: Sequence[str] | None = None) -> str:
+        """The table as text that Markdown renders, a row for each cluster, the purest first.
+
+        A cell holds fraction and share in per cent, or a dot where it is empty.
 
         Parameters
         ----------
         names : sequence of str, optional
             Of the classes; by default their numbers.
+
+        Raises
+        ------
+        ValueError
+            If there is not one name for each class.
         """
         n_clusters, n_classes = self.counts.shape
         names = [str(c) for c in range(n_classes)] if names is None else list(names)
@@ -54,13 +73,15 @@ class ClusterTable(NamedTuple):
             cells = [cell(*pair) for pair in zip(self.fraction[k], self.share[k], strict=True)]
             rows.append([str(k), str(self.counts[k].sum()), *cells])
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-        lines = ["| " + " | ".join(word.rjust(width) for word, width in zip(row, widths, strict=True)) + " |" for row in rows]
+        lines = ["| " + " | ".join(word.rjust(width) for word, width in zip(row, widths, strict=True)) + " |"
+                 for row in rows]
         rule = "|" + "|".join("-" * (width + 1) + ":" for width in widths) + "|"
-        return "\n".join([lines[0], rule, *lines[1:], "",
-                          f"In a cell: fraction of the cluster, share of the class. Purity {100 * self.purity:.1f} %."])
+        legend = f"In a cell: fraction of the cluster, share of the class. Purity {100 * self.purity:.1f} %."
+        return "\n".join([lines[0], rule, *lines[1:], "", legend])
 
 
-def cluster_table(assignment, labels, *, n_clusters=None, n_classes=None):
+def cluster_table(assignment: Array, labels: Array, *, n_clusters: int | None = None,
+                  n_classes: int | None = None) -> ClusterTable:
     """What each cluster is made of.
 
     Parameters
@@ -80,22 +101,25 @@ def cluster_table(assignment, labels, *, n_clusters=None, n_classes=None):
     a, y = checked("assignment", assignment), checked("labels", labels)
     if a.shape != y.shape:
         raise ValueError(f"labels: expected shape {a.shape}, as that of the assignment, got {y.shape}")
-    n_clusters, n_classes = size("n_clusters", n_clusters, "assignment", a), size("n_classes", n_classes, "labels", y)
-    counts = np.array([[np.sum((a == k) & (y == c)) for c in range(n_classes)] for k in range(n_clusters)])            # (1)
-    with np.errstate(invalid="ignore"):                               # 0/0 of what is empty is the NaN that is meant
+    n_clusters = size("n_clusters", n_clusters, "assignment", a)
+    n_classes = size("n_classes", n_classes, "labels", y)
+    counts = np.array([[np.sum((a == k) & (y == c)) for c in range(n_classes)]
+                       for k in range(n_clusters)])                   # (1)
+    with np.errstate(invalid="ignore"):                               # 0/0 is NaN: an empty cluster or class
         fraction = counts / np.sum(counts, axis=1, keepdims=True)     # (2)
         share = counts / np.sum(counts, axis=0)                       # (3)
-    return ClusterTable(counts, fraction, share, float(np.sum(np.max(counts, axis=1)) / len(a)))                       # (4)
+    purity = float(np.sum(np.max(counts, axis=1)) / len(a))           # (4)
+    return ClusterTable(counts, fraction, share, purity)
 
 
 def purest_first(counts):
-    """The clusters in order of their purity, empty ones last; equals in order of their number."""
+    """The clusters in order of their purity, empty ones last; ties in order of their number."""
     sizes = np.sum(counts, axis=1)
     return np.argsort(-np.max(counts, axis=1) / np.maximum(sizes, 1), kind="stable")
 
 
 def cell(fraction, share):
-    """Both percentages of one cell; a dot where there is nobody."""
+    """Both percentages of one cell; a dot for an empty one."""
     return "·" if not fraction > 0 else f"{100 * fraction:.0f} %, {100 * share:.0f} %"
 
 
@@ -112,7 +136,7 @@ def checked(name, value):
 
 
 def size(name, value, of, array):
-    """K or C: what is asked for, if everything is below it."""
+    """K or C: the value that is given, if everything is below it, or the smallest such."""
     least = int(array.max()) + 1
     if value is not None and checks.check_count(name, value) < least:
         raise ValueError(f"{name}: expected at least {least}, since {of} holds {least - 1}, got {value}")

@@ -1,23 +1,37 @@
 """Saved objects: one .npz file with a versioned JSON header, never a pickle.
 
-The header holds what the object is and its tree of plain values (dict, list, str, number, bool, None); each array of the tree
-is an entry of the archive, and the header names it at its place. The file is written beside its destination and then moved
-there, so that an interrupted save leaves the old file whole.
+The header says what the object is, and holds its tree of plain values (dict, list, str, number, bool, None).
+Each array of the tree is an entry of the archive; the header names the entry in its place. The file is
+written beside its destination and then moved there, so that an interrupted save leaves the old file whole.
 
-Conventions   `kind` says what was saved ("pca", "npe", …); loading asks for the kind that it can use. A file written by
-              either package loads in the other, with the dtype that it was saved with.
+Conventions   `kind` says what was saved ("pca", "npe", …); loading asks for the kind that it can use. A file
+              that either package wrote loads in the other, in the dtype that was saved, as host arrays.
+
+Example
+-------
+>>> import os, tempfile
+>>> import numpy as np
+>>> from reference.runtime import persistence
+>>> with tempfile.TemporaryDirectory() as folder:
+...     path = os.path.join(folder, "line.npz")
+...     persistence.save(path, "line", {"slope": np.array([1.0, 2.0]), "name": "a"})
+...     print(persistence.load(path, "line"))
+{'slope': array([1., 2.]), 'name': 'a'}
 """
 import json
 import os
+from typing import Any
 
 import numpy as np
+
+from reference.runtime._arrays import to_host
 
 __all__ = ["save", "load"]
 
 FORMAT, VERSION = "diptych", 1
 
 
-def save(path, kind, tree):
+def save(path: str | os.PathLike, kind: str, tree: dict[str, Any]) -> None:
     """Write a tree of plain values and arrays.
 
     Parameters
@@ -34,10 +48,11 @@ def save(path, kind, tree):
     ValueError
         If the tree holds anything else.
     OSError
-        If the file cannot be written; an older file of that name is then untouched.
+        If the file cannot be written; an older file of that name is then unchanged.
     """
     arrays = {}
-    header = {"format": FORMAT, "version": VERSION, "kind": kind, "tree": _describe(tree, arrays, kind)}
+    values = _describe(to_host(tree), arrays, kind)
+    header = {"format": FORMAT, "version": VERSION, "kind": kind, "tree": values}
     beside = f"{os.fspath(path)}.{os.getpid()}.part"
     try:
         with open(beside, "wb") as file:
@@ -48,8 +63,14 @@ def save(path, kind, tree):
             os.remove(beside)
 
 
-def load(path, kind):
-    """The tree that `save` wrote.
+def load(path: str | os.PathLike, kind: str) -> dict[str, Any]:
+    """The tree that `save` wrote, on the host.
+
+    Parameters
+    ----------
+    path : str or path-like
+    kind : str
+        What the file must hold.
 
     Raises
     ------
@@ -68,19 +89,19 @@ def load(path, kind):
         tree = _restore(header["tree"], arrays) if version <= VERSION and found == kind else None
     except (FileNotFoundError, PermissionError, IsADirectoryError):
         raise
-    except Exception as error:                                 # whatever a file of another origin makes the readers raise
+    except Exception as error:                     # whatever a file of another origin makes the readers raise
         raise ValueError(f"path: expected a file saved by diptych, got {os.fspath(path)!r}, "
                          f"which is truncated or foreign ({type(error).__name__}: {error})") from None
     if version > VERSION:
-        raise ValueError(f"path: expected format version {VERSION} or older, got version {version} in {os.fspath(path)!r}; "
-                         "update diptych to read it")
+        raise ValueError(f"path: expected format version {VERSION} or older, got version {version} "
+                         f"in {os.fspath(path)!r}; update diptych to read it")
     if found != kind:
         raise ValueError(f"path: expected a saved {kind!r}, got a saved {found!r} in {os.fspath(path)!r}")
     return tree
 
 
 def _describe(value, arrays, where):
-    """The value with each array replaced by {"array": its name in the archive}, which is put into arrays."""
+    """The value with {"array": name} in place of each array, which goes into `arrays` under that name."""
     if isinstance(value, dict):
         if not all(isinstance(key, str) for key in value):
             raise ValueError(f"{where}: expected keys that are strings, got {list(value)}")
@@ -95,10 +116,14 @@ def _describe(value, arrays, where):
         return {"array": name}
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
-    raise ValueError(f"{where}: expected a number, string, list, dict or real array, got {type(value).__name__}")
+    kind = type(value).__name__
+    raise ValueError(f"{where}: expected a number, string, list, dict or real array, got {kind}")
 
 
 def _restore(value, arrays):
+    """What `_describe` described."""
     if isinstance(value, dict):
-        return arrays[value["array"]] if "array" in value else {key: _restore(sub, arrays) for key, sub in value["dict"]}
+        if "array" in value:
+            return arrays[value["array"]]
+        return {key: _restore(sub, arrays) for key, sub in value["dict"]}
     return [_restore(sub, arrays) for sub in value] if isinstance(value, list) else value

@@ -1,16 +1,36 @@
-"""A bar that shows how far a long computation is, or nothing.
+"""A progress bar for a long computation, or nothing.
 
-One place for it, so that every bar names its unit and a missing tqdm is said in the same words.
+All bars are made here, so that each names its unit and a missing tqdm gives the same error. Progress is
+counted on the host.
+
+Example
+-------
+>>> from reference.runtime.progress import progress_bar
+>>> bar = progress_bar(False, 3, unit="epoch")
+>>> bar.update(1)
+>>> bar.close()
 """
 from types import SimpleNamespace
+from typing import Any
 
 __all__ = ["progress_bar"]
 
 
-def progress_bar(show, total, *, unit, done=0, abbreviate=False):
-    """A tqdm bar over `total` units, `done` of them behind it; if not asked for, an object that shows nothing.
+def progress_bar(show: bool, total: int, *, unit: str, done: int = 0, abbreviate: bool = False) -> Any:
+    """A tqdm bar or, if none is asked for, an object that shows nothing. Both have update(n) and close().
 
-    With abbreviate a count of 2,000,000 is shown as 2.00M. Either way it has update(n) and close().
+    Parameters
+    ----------
+    show : bool
+        Whether a bar is asked for.
+    total : int
+        Units of the whole computation.
+    unit : str
+        What is counted, such as "epoch".
+    done : int
+        Units that are finished already.
+    abbreviate : bool
+        Show a count of 2,000,000 as 2.00M.
 
     Raises
     ------
@@ -22,5 +42,6 @@ def progress_bar(show, total, *, unit, done=0, abbreviate=False):
     try:
         from tqdm import tqdm
     except ImportError:
-        raise ImportError("a progress bar needs tqdm, which is not installed: pip install 'diptych[experiments]'") from None
+        raise ImportError("a progress bar needs tqdm, which is not installed: "
+                          "pip install 'diptych[experiments]'") from None
     return tqdm(total=total, initial=done, unit=unit, unit_scale=abbreviate)

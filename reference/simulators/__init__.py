@@ -3,14 +3,18 @@
 Reading order:
 
     power_law        a power law with noise; start here
-    gaussian_linear  mean of a Gaussian, the standard task
-    two_moons        two moons, the standard task
-    global_signal    global 21-cm signal with foreground
+    gaussian_linear  mean of a Gaussian, a standard task
+    two_moons        two crescents, a standard task
+    global_signal    the global 21-cm signal
     galaxy_image     images of galaxies
-    galaxy_anomaly   galaxies of which a few are unusual
+    galaxy_features  mergers, rings, tails and arcs in such images
+    galaxy_anomaly   anomalous galaxies
 """
 from reference.simulators import (
-    galaxy_anomaly, galaxy_image, gaussian_linear, global_signal, power_law, two_moons,
+    galaxy_anomaly, galaxy_features, galaxy_image, gaussian_linear, global_signal, power_law, two_moons,
 )
 
-__all__ = ["galaxy_anomaly", "galaxy_image", "gaussian_linear", "global_signal", "power_law", "two_moons"]
+__all__ = [
+    "galaxy_anomaly", "galaxy_features", "galaxy_image", "gaussian_linear", "global_signal", "power_law",
+    "two_moons",
+]

@@ -1,35 +1,49 @@
-"""The adversarial training loop: two networks that learn in turn, each against the other one, which is frozen meanwhile.
+"""The adversarial training loop: two networks that learn in turn, each with the other's parameters fixed.
 
     (1)  epoch       a fresh permutation of the samples, cut into ⌊N/B⌋ batches
     (2)  critic      at every batch: its own loss and gradient at fresh noise → Adam
     (3)  generator   after every n-th critic step: its own loss and gradient at fresh noise → Adam
-    (4)  average     w̄ₜ = d w̄ₜ₋₁ + (1 − d) wₜ, divided by 1 − dᵗ: the generator's weights over its last 1/(1 − d) steps
+    (4)  average   w̄ₜ = d w̄ₜ₋₁ + (1 − d) wₜ, divided by 1 − dᵗ: over its last 1/(1 − d) steps
 
-No loss says which epoch was best, since each is measured against an opponent that moves: nothing is held out, training runs to
-its last epoch, and (4) takes out the circling of the one around the other. With d = 0 the average is the last step's weights.
+No loss says which epoch was best, since each is measured against an opponent that changes: nothing is held
+out and training runs to its last epoch. (4) averages over the oscillation of the two. With d = 0 the average
+is the last step's weights.
 
-A model has `critic_loss_and_grad(params, x, *noise)` and `generator_loss_and_grad(params, *noise)`, each with the gradient of
-its own network, {its name: gradient}, and `critic_noise(rng, n)`, `generator_noise(rng, n)`, tuples of arrays. Params are
-{"generator": …, the critic's name: …}; a critic that says real or fake is called a discriminator.
+A model has `critic_loss_and_grad(params, x, *noise)` and `generator_loss_and_grad(params, *noise)`, each with
+the gradient of its own network, {its name: gradient}, and `critic_noise(rng, n)`, `generator_noise(rng, n)`,
+tuples of arrays. Params are {"generator": …, the critic's name: …}; a critic that says real or fake is called
+a discriminator.
 
-Nothing already computed is lost: an interruption returns the last finished epoch, a loss that is not finite raises with its
-parameters, and with a checkpoint file a run that was stopped goes on to the very numbers of one that was not.
+Nothing computed is lost: an interruption returns the last finished epoch, a loss that is not finite raises an
+error that holds its parameters, and a run that was stopped goes on from its checkpoint to the same numbers as
+one that was not.
 
-Source        "Generative Adversarial Nets", Goodfellow et al., 2014, algorithm 1; (4) "Progressive Growing of GANs", Karras et
-              al., 2018, section 6.1.
+Source        "Generative Adversarial Nets", Goodfellow et al., 2014, algorithm 1; (4) "Progressive Growing of
+              GANs", Karras et al., 2018, section 6.1.
 Departures    (4) divides out its start at zero, as Adam does.
+
+Example
+-------
+>>> import numpy as np
+>>> from reference.generative import gan
+>>> x = np.random.default_rng(0).standard_normal((100, 2))
+>>> fitted = gan.fit(x, rng=np.random.default_rng(1), n_latent=2, hidden=(4,), n_epochs=2)
+>>> sorted(fitted.history), len(fitted.history["generator_loss"])
+(['discriminator_loss', 'generator_loss'], 2)
 """
 import math
-import os
 import warnings
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from reference.runtime import checks, persistence
-from reference.training import minibatch, optim
 from reference.runtime.progress import progress_bar
-from reference.runtime.tree import leaves, ravel, tree_map, unravel
+from reference.runtime.protocols import Array, Params, Rng
+from reference.runtime.tree import frozen, leaves, ravel, tree_map, unravel
+from reference.training import checkpoint as checkpoints
+from reference.training import optim
+from reference.training.inputs import NonFiniteLossError, check_adversarial_settings, check_data
 
 __all__ = ["Trained", "train"]
 
@@ -42,7 +56,8 @@ class Trained(NamedTuple):
     params : tree
         The averaged generator (4), and the critic after the last finished epoch.
     history : dict of list of float
-        "generator_loss" and the critic's, the mean over an epoch's steps; NaN where an epoch had no step of the generator.
+        "generator_loss" and the critic's, the mean over an epoch's steps; NaN where an epoch had no step of
+        the generator.
     stopped : str
         "n_epochs" or "interrupted".
     """
@@ -51,13 +66,16 @@ class Trained(NamedTuple):
     stopped: str
 
 
-def train(model, params, x, *, rng, n_critic=1, averaging=0.0, learning_rate=2e-4, beta1=0.5, beta2=0.99, batch_size=64, n_epochs=100,
-          schedule=optim.constant, checkpoint=None, progress=False):
+def train(model: Any, params: Params, x: Array, *, rng: Rng, n_critic: int = 1, averaging: float = 0.0,
+          learning_rate: float = 2e-4,
+          beta1: float = 0.5, beta2: float = 0.99, batch_size: int = 64, n_epochs: int = 100,
+          schedule: Callable = optim.constant,
+          checkpoint: str | None = None, progress: bool = False) -> Trained:
     """Let the two networks learn in turn.
 
     Parameters
     ----------
-    model
+    model : object
         Has the two losses and their noise, see above.
     params : tree
         Where training starts; not changed.
@@ -83,17 +101,20 @@ def train(model, params, x, *, rng, n_critic=1, averaging=0.0, learning_rate=2e-
     Raises
     ------
     ValueError
-        If the data are fewer than two rows or not finite, a setting is out of range, or the checkpoint belongs to another run.
+        If the data are fewer than two rows or not finite, a setting is out of range, or the checkpoint
+        belongs to another run.
     NonFiniteLossError
         From `training`, if a loss stops being finite. Its step counts the critic's steps.
     """
-    (x,), names = minibatch.check_data((x,)), ("generator", critic_of(params))
-    settings = check_settings(len(x), n_critic=n_critic, averaging=averaging, learning_rate=learning_rate, beta1=beta1, beta2=beta2,
-                              batch_size=batch_size, n_epochs=n_epochs)
+    (x,), names = check_data((x,)), ("generator", critic_of(params))
+    settings = check_adversarial_settings(
+        len(x), n_critic=n_critic, averaging=averaging, learning_rate=learning_rate, beta1=beta1, beta2=beta2,
+        batch_size=batch_size, n_epochs=n_epochs)
     identity = {**settings, "schedule": schedule.__name__, "data": [list(x.shape), float(x.sum())]}
     batch_size, n_batches = settings["batch_size"], len(x) // settings["batch_size"]
 
-    state = load_checkpoint(checkpoint, identity, params, rng)
+    state = checkpoints.load(checkpoint, "adversarial", identity,
+                             sum(leaf.size for _, leaf in leaves(params)), rng)
     if state is None:
         state = {"epoch": 0, "history": {f"{name}_loss": [] for name in names}}
         params, adams = dict(params), {name: optim.init_adam({name: params[name]}) for name in names}
@@ -105,28 +126,34 @@ def train(model, params, x, *, rng, n_critic=1, averaging=0.0, learning_rate=2e-
 
     def learn(name, loss, grads):
         if not np.isfinite(loss):
-            raise minibatch.NonFiniteLossError(adams[names[1]].step + (name != "generator"), finished, history)
+            raise NonFiniteLossError(adams[names[1]].step + (name != "generator"), finished, history)
         losses[name].append(float(loss))
-        own, adams[name] = optim.adam_step({name: params[name]}, grads, adams[name], learning_rate=eta, beta1=beta1, beta2=beta2)
+        own, adams[name] = optim.adam_step({name: params[name]}, grads, adams[name],
+                                           learning_rate=eta, beta1=beta1, beta2=beta2)
         params.update(own)
 
     try:
         for epoch in range(state["epoch"], n_epochs):
-            order, losses = np.argsort(rng.random(len(x))), {name: [] for name in names}                                # (1)
+            order, losses = np.argsort(rng.random(len(x))), {name: [] for name in names}              # (1)
             for b in range(n_batches):
-                rows, eta = order[b * batch_size:(b + 1) * batch_size], learning_rate * schedule((epoch + b / n_batches) / n_epochs)
-                learn(names[1], *model.critic_loss_and_grad(params, x[rows], *model.critic_noise(rng, batch_size)))     # (2)
+                batch = x[order[b * batch_size:(b + 1) * batch_size]]
+                eta = learning_rate * schedule((epoch + b / n_batches) / n_epochs)
+                noise = model.critic_noise(rng, batch_size)
+                learn(names[1], *model.critic_loss_and_grad(params, batch, *noise))                   # (2)
                 if adams[names[1]].step % n_critic == 0:
-                    learn("generator", *model.generator_loss_and_grad(params, *model.generator_noise(rng, batch_size))) # (3)
-                    sums = tree_map(lambda s, w: averaging * s + (1 - averaging) * w, sums, {"generator": params["generator"]})
+                    noise = model.generator_noise(rng, batch_size)
+                    learn("generator", *model.generator_loss_and_grad(params, *noise))                # (3)
+                    sums = tree_map(lambda s, w: averaging * s + (1 - averaging) * w,
+                                    sums, {"generator": params["generator"]})
             for name in names:
-                history[f"{name}_loss"].append(sum(losses[name]) / len(losses[name]) if losses[name] else math.nan)
+                history[f"{name}_loss"].append(sum(losses[name]) / len(losses[name])
+                                               if losses[name] else math.nan)
             finished, state["epoch"] = result(params, sums, adams, averaging), epoch + 1
             save_checkpoint(checkpoint, identity, state, params, adams, sums, rng)
             bar.update(1)
     except KeyboardInterrupt:
-        warnings.warn(f"training was interrupted in epoch {state['epoch'] + 1}; what the last finished epoch left is returned",
-                      stacklevel=2)
+        warnings.warn(f"training was interrupted in epoch {state['epoch'] + 1}; "
+                      "what the last finished epoch left is returned", stacklevel=2)
         stopped = "interrupted"
     finally:
         bar.close()
@@ -140,49 +167,20 @@ def critic_of(params):
 
 
 def result(params, sums, adams, averaging):
-    """A copy of the parameters, the generator's averaged."""
+    """A frozen copy of the parameters, the generator's averaged."""
     n_steps = adams["generator"].step
     if n_steps == 0:
-        return tree_map(np.copy, params)
-    averaged = tree_map(lambda s: s / (1 - averaging**n_steps), sums)                                                   # (4)
-    return {name: averaged[name] if name in averaged else tree_map(np.copy, params[name]) for name in params}
-
-
-def check_settings(n, *, n_critic, averaging, learning_rate, beta1, beta2, batch_size, n_epochs):
-    """The settings as plain numbers, or a ValueError."""
-    for name, value in {"averaging": averaging, "beta1": beta1, "beta2": beta2}.items():
-        if not 0 <= value < 1:
-            raise ValueError(f"{name}: expected a number in [0, 1), got {value!r}")
-    return {"n_critic": checks.check_count("n_critic", n_critic), "averaging": averaging, "beta1": beta1, "beta2": beta2,
-            "learning_rate": checks.check_positive("learning_rate", learning_rate),
-            "batch_size": min(checks.check_count("batch_size", batch_size), n),
-            "n_epochs": checks.check_count("n_epochs", n_epochs)}
+        return frozen(params)
+    averaged = tree_map(lambda s: s / (1 - averaging**n_steps), sums)                                 # (4)
+    return frozen({**params, **averaged})
 
 
 def save_checkpoint(path, identity, state, params, adams, sums, rng):
     if path is not None:
-        moments = {name: {"step": adam.step, "mean": ravel(adam.mean), "square": ravel(adam.square)} for name, adam in adams.items()}
-        persistence.save(path, "adversarial", {"identity": identity, "epoch": state["epoch"], "history": state["history"],
-                                               "params": ravel(params), "sums": ravel(sums), "adams": moments,
-                                               "rng": minibatch.rng_state(rng)})
-
-
-def load_checkpoint(path, identity, params, rng):
-    """The saved state, with rng set back; None where there is no checkpoint."""
-    if path is None or not os.path.exists(path):
-        if path is not None and minibatch.rng_state(rng) is None:
-            raise ValueError("rng: expected a NumPy Generator when a checkpoint is asked for, got one that cannot tell its state")
-        return None
-    saved = persistence.load(path, "adversarial")
-    for key, value in saved.pop("identity").items():
-        if identity[key] != value:
-            raise ValueError(f"checkpoint: expected {key} = {value!r} as in {os.fspath(path)!r}, got {identity[key]!r}; "
-                             "remove the file to train anew")
-    size = sum(leaf.size for _, leaf in leaves(params))
-    if saved["params"].shape != (size,):
-        raise ValueError(f"checkpoint: expected parameters of {saved['params'].size} numbers as in {os.fspath(path)!r}, got {size}")
-    rng.bit_generator.state = saved["rng"]
-    return saved
+        moments = {name: {"step": adam.step, "mean": ravel(adam.mean), "square": ravel(adam.square)}
+                   for name, adam in adams.items()}
+        checkpoints.save(path, "adversarial", identity, state | {"params": ravel(params), "sums": ravel(sums),
+                                                                 "adams": moments}, rng)
 
 
 def restore(state, params, names):
@@ -190,5 +188,6 @@ def restore(state, params, names):
     flat, adams = state["params"], {}
     for name in names:
         own, saved = {name: params[name]}, state["adams"][name]
-        adams[name] = optim.AdamState(saved["step"], unravel(saved["mean"], own), unravel(saved["square"], own))
+        adams[name] = optim.AdamState(saved["step"], unravel(saved["mean"], own),
+                                      unravel(saved["square"], own))
     return unravel(flat, params), adams, unravel(state["sums"], {"generator": params["generator"]})

@@ -1,28 +1,40 @@
 """Classifier two-sample test: how well a neural network tells posterior samples from exact ones.
 
-    (1)  z = (θ − m) / s                          m, s: mean and standard deviation of the exact samples, column by column
-    (2)  a_k = accuracy, on the k-th of K folds, of a classifier trained on the others to tell exact (0) from ours (1)
+    (1)  z = (θ − m) / s                       m, s: mean and standard deviation of exact, by column
+    (2)  a_k                                   accuracy on the k-th of K folds of a classifier, trained on the
+                                               others to tell exact (0) from samples (1)
     (3)  C2ST = (1/K) ∑ₖ a_k
 
-0.5: the classifier can only guess, the two are alike; 1: it is never wrong. The best possible classifier reaches
-½ + ½ TV(p, q), TV the total variation distance; for N(0, I) against N(δ, I) that is Φ(‖δ‖/2).
+0.5: the classifier can only guess, the two are alike; 1: it is never wrong. The best possible classifier
+reaches ½ + ½ TV(p, q), with TV the total variation distance: Φ(‖δ‖/2) for N(0, I) against N(δ, I).
 
 Shapes        N samples on each side, D parameters; exact and samples (N, D).
-Conventions   exactly that of the benchmark sbibm, so that the numbers can stand beside published ones: a perceptron of two
-              hidden layers of 10 D units (ReLU, Adam, at most 10,000 epochs), five shuffled folds, seed 1. It is trained in the
-              dtype of the samples; sbibm's are float32, which changes the third digit as another seed would.
-Source        "Revisiting classifier two-sample tests", Lopez-Paz and Oquab, 2017; "Benchmarking simulation-based inference",
-              Lueckmann, Boelts, Greenberg, Gonçalves and Macke, 2021, and its code, `sbibm/metrics/c2st.py`.
+Conventions   those of the benchmark sbibm, so that the numbers can be compared with published ones: a
+              perceptron of two hidden layers of 10 D units (ReLU, Adam, at most 10,000 epochs), five shuffled
+              folds, seed 1. It is trained in the dtype of the samples; sbibm's are float32.
+Source        "Revisiting classifier two-sample tests", Lopez-Paz and Oquab, 2017; "Benchmarking
+              simulation-based inference", Lueckmann, Boelts, Greenberg, Gonçalves and Macke, 2021, and its
+              code, `sbibm/metrics/c2st.py`.
+
+Example
+
+    >>> import numpy as np
+    >>> from reference.validation import c2st
+    >>> exact, samples = np.random.default_rng(0).standard_normal((2, 60, 1))
+    >>> c2st.accuracy(exact, samples + 40.0, n_folds=2, n_jobs=1)
+    1.0
 """
 import numpy as np
 
 from reference.runtime import checks
+from reference.runtime.protocols import Array
 
 __all__ = ["accuracy"]
 
 
-def accuracy(exact, samples, *, n_folds=5, seed=1, n_jobs=None):
-    """The cross-validated accuracy (3), a float.
+def accuracy(exact: Array, samples: Array, *, n_folds: int = 5, seed: int = 1,
+             n_jobs: int | None = None) -> float:
+    """The cross-validated accuracy (3).
 
     Parameters
     ----------
@@ -35,12 +47,14 @@ def accuracy(exact, samples, *, n_folds=5, seed=1, n_jobs=None):
     seed : int
         Of the folds and of the network's weights and batches.
     n_jobs : int, optional
-        Processes to run the folds in. By default, one here and one per core in accel; the number stays the same.
+        Processes to run the folds in, by default one in `reference` and one per core in `accel`. The accuracy
+        does not depend on it.
 
     Raises
     ------
     ValueError
-        If shapes differ, a number is not finite, there are fewer samples than folds, or a column of exact is constant.
+        If shapes differ, a number is not finite, there are fewer samples than folds, or a column of exact is
+        constant.
     ImportError
         If scikit-learn is not installed.
     """
@@ -50,17 +64,18 @@ def accuracy(exact, samples, *, n_folds=5, seed=1, n_jobs=None):
         from sklearn.neural_network import MLPClassifier
         from threadpoolctl import threadpool_limits
     except ImportError:
-        raise ImportError("c2st needs scikit-learn, which is not installed: pip install 'diptych[experiments]'") from None
+        raise ImportError("c2st needs scikit-learn, which is not installed: "
+                          "pip install 'diptych[experiments]'") from None
     dim = data.shape[1]
-    classifier = MLPClassifier(activation="relu", hidden_layer_sizes=(10 * dim, 10 * dim), max_iter=10_000, solver="adam",
-                               random_state=seed)
+    classifier = MLPClassifier(activation="relu", hidden_layer_sizes=(10 * dim, 10 * dim), max_iter=10_000,
+                               solver="adam", random_state=seed)
     folds = KFold(n_splits=n_folds, shuffle=True, random_state=seed)
-    with threadpool_limits(limits=1, user_api="blas"):                # on matrices this small, threads wait for each other
-        scores = cross_val_score(classifier, data, target, cv=folds, scoring="accuracy", n_jobs=n_jobs)              # (2)
-    return float(np.mean(scores))                                     # (3)
+    with threadpool_limits(limits=1, user_api="blas"):            # for matrices this small, threads cost time
+        scores = cross_val_score(classifier, data, target, cv=folds, scoring="accuracy", n_jobs=n_jobs)  # (2)
+    return float(np.mean(scores))                                                                      # (3)
 
 
-def prepare(exact, samples, n_folds):
+def prepare(exact: Array, samples: Array, n_folds: int) -> tuple[Array, Array]:
     """Both sides, scaled and stacked (2N, D), and which is which (2N,); or ValueError."""
     exact, samples = checks.as_array("exact", exact, ("N", "D")), checks.as_array("samples", samples)
     checks.check_shape("samples", samples, exact.shape)
@@ -71,6 +86,7 @@ def prepare(exact, samples, n_folds):
     checks.check_finite("samples", samples)
     mean, std = np.mean(exact, axis=0), np.std(exact, axis=0, ddof=1)
     if not np.all(std > 0):
-        raise ValueError(f"exact: expected columns that vary, got a constant in column {int(np.argmin(std))}")
+        raise ValueError("exact: expected columns that vary, got a constant in column "
+                         f"{int(np.argmin(std))}")
     z = (np.concatenate((exact, samples)) - mean) / std               # (1)
     return z, np.concatenate((np.zeros(len(exact)), np.ones(len(samples))))

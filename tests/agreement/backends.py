@@ -1,7 +1,7 @@
 """Where a case runs: a package, an array module and a dtype.
 
-Accel runs on NumPy, on the strict stand-in for CuPy and, where the tests were told to (DIPTYCH_TEST_CUDA=1), on CuPy itself.
-The stand-in and CuPy share a name, so one process has the one or the other.
+Accel runs on NumPy, on the strict stand-in for CuPy and, where the tests were told to (DIPTYCH_TEST_CUDA=1),
+on CuPy itself. The stand-in and CuPy share a name, so one process has the one or the other.
 """
 import functools
 import os
@@ -47,13 +47,16 @@ def uses_cuda():
 
 @functools.cache
 def accel_backends():
-    """Every place where accel is compared: name → Backend. On a device each case runs in array code, and those that say so run
-    once more with fused kernels, which the stand-in executes through g++ where that is installed."""
+    """Every place where accel is compared: name → Backend. On a device each case runs in array code, and
+    those that say so run once more with fused kernels, which the stand-in executes through g++ where that is
+    installed."""
     if uses_cuda():
-        places = {"numpy": (np, False), "cuda": (device.module("cuda"), False), "cuda-kernels": (device.module("cuda"), True)}
+        places = {"numpy": (np, False), "cuda": (device.module("cuda"), False),
+                  "cuda-kernels": (device.module("cuda"), True)}
     else:
         from tests import strict_cupy
         xp = strict_cupy.install()
-        places = {"numpy": (np, False), "strict": (xp, False)} | ({"strict-kernels": (xp, True)} if strict_cupy.COMPILER else {})
+        places = {"numpy": (np, False), "strict": (xp, False)} | ({"strict-kernels": (xp, True)}
+                                                                  if strict_cupy.COMPILER else {})
     return {f"{name}-{dtype}": Backend(f"{name}-{dtype}", accel, xp, dtype, kernels)
             for name, (xp, kernels) in places.items() for dtype in ("float64", "float32")}

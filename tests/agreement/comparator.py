@@ -1,10 +1,10 @@
 """How close two results must be: one rule, and no tolerance at a call site.
 
     float64   |actual − expected| ≤ 32 · terms · ε · scale
-    float32   at most 3 times as far from the float64 reference as the reference itself when fed float32, plus 8 ulp
+    float32   at most 3 times as far from the float64 reference as the reference fed float32, plus 8 ulp
 
-`scale` is the largest magnitude of the expected leaf (1 where it is all zeros) and `terms` the length of the longest sum or
-chain of operations behind it. NaN matches only NaN, inf only the same inf.
+`scale` is the largest magnitude of the expected leaf (1 where it is all zeros) and `terms` the length of the
+longest sum or chain of operations behind it. NaN matches only NaN, inf only the same inf.
 """
 from typing import NamedTuple
 
@@ -31,7 +31,8 @@ class Gap(NamedTuple):
     def check(self, what):
         """Raise AssertionError, with where and by how much, unless the gap is allowed."""
         assert self.absolute <= self.allowed, (
-            f"{what}: differs by {self.absolute:.3g}, allowed {self.allowed:.3g} on a scale of {self.scale:.3g}")
+            f"{what}: differs by {self.absolute:.3g}, allowed {self.allowed:.3g} on a scale of "
+            f"{self.scale:.3g}")
 
 
 def flatten(result, path=""):
@@ -51,7 +52,8 @@ def flatten(result, path=""):
 
 
 def gap(actual, expected, *, terms=1, baseline=None):
-    """The gap between two arrays of one shape. With a baseline (the reference fed float32) the float32 rule holds.
+    """The gap between two arrays of one shape. With a baseline (the reference fed float32) the float32 rule
+    holds.
 
     Raises
     ------
@@ -65,7 +67,8 @@ def gap(actual, expected, *, terms=1, baseline=None):
     wide = np.float64
     a, e = actual.astype(wide), expected.astype(wide)
     finite = np.isfinite(e)
-    assert np.array_equal(np.isnan(a), np.isnan(e)), f"NaN in {np.isnan(a).sum()} places, expected in {np.isnan(e).sum()}"
+    assert np.array_equal(np.isnan(a),
+                          np.isnan(e)), f"NaN in {np.isnan(a).sum()} places, expected in {np.isnan(e).sum()}"
     assert np.array_equal(a[~finite & ~np.isnan(e)], e[~finite & ~np.isnan(e)]), "infinities differ"
     assert np.isfinite(a[finite]).all(), "infinite where a finite number was expected"
     a, e = a[finite], e[finite]
@@ -79,7 +82,8 @@ def gap(actual, expected, *, terms=1, baseline=None):
 
 
 def assert_close(actual, expected, *, terms=1, baseline=None, what="result"):
-    """Raise AssertionError, with where and by how much, unless the leaf is within its tolerance. Return the gap."""
+    """Raise AssertionError, with where and by how much, unless the leaf is within its tolerance. Return the
+    gap."""
     found = gap(actual, expected, terms=terms, baseline=baseline)
     found.check(what)
     return found

@@ -33,13 +33,16 @@ def measure(case, backend, n):
     Raises
     ------
     AssertionError
-        If the structure, a type, a dtype, a shape or a leaf that is no float differs, or a result is not on the device.
+        If the structure, a type, a dtype, a shape or a leaf that is no float differs, or a result is not on
+        the device.
     """
     fed = baseline(backend.dtype)
     expected_leaves, budget = _known(case, REFERENCE, n), _known(case, fed, n) if fed else None
     actual_leaves = comparator.flatten(_run(case, backend, n))
-    assert list(actual_leaves) == list(expected_leaves), f"leaves {list(actual_leaves)}, expected {list(expected_leaves)}"
-    assert any(want is not None for want in expected_leaves.values()), f"{case.name} returns nothing to compare"
+    assert list(actual_leaves) == list(expected_leaves), (
+        f"leaves {list(actual_leaves)}, expected {list(expected_leaves)}")
+    assert any(want is not None
+               for want in expected_leaves.values()), f"{case.name} returns nothing to compare"
     gaps = {}
     for path, want in expected_leaves.items():
         got, what = actual_leaves[path], _where(case, backend, n, path)
@@ -101,15 +104,18 @@ def _launches():
 
 
 def _is_number(value):
-    return isinstance(value, (int, float, np.generic)) and not isinstance(value, bool) or hasattr(value, "dtype")
+    return isinstance(value, (int, float, np.generic)) and not isinstance(value, bool) or hasattr(value,
+                                                                                                  "dtype")
 
 
 def _on_host(value, backend, what):
-    """The value as a host array; a plain number may come from any device, an array only from the backend's."""
+    """The value as a host array; a plain number may come from any device, an array only from the
+    backend's."""
     if type(value) in (int, float):
         return value
     if backend.xp is not np:
-        assert isinstance(value, backend.xp.ndarray), f"{what}: a {type(value).__name__} that never reached the device"
+        assert isinstance(value, backend.xp.ndarray), (
+            f"{what}: a {type(value).__name__} that never reached the device")
         return value.get()
     assert isinstance(value, (np.ndarray, np.generic)), f"{what}: a {type(value).__name__}, expected an array"
     return value

@@ -5,9 +5,10 @@
         params = on.put(painted(paint, shapes))
         return on.package.density.maf.log_prob(params, on.put(paint.standard_normal((n, 3))))
 
-`on` says which package computes, where and in which dtype: `on.put(tree)` moves host arrays there, `on.rng(seed)` is a
-generator whose draws are the same numbers everywhere, delivered there. `paint` is a host generator, the same for every run of
-the case: inputs come from it, painted so that no symmetry hides a mistake. What the case returns is compared leaf by leaf.
+`on` says which package computes, where and in which dtype: `on.put(tree)` moves host arrays there,
+`on.rng(seed)` is a generator whose draws are the same numbers everywhere, delivered there. `paint` is a host
+generator, the same for every run of the case: inputs come from it, painted so that no symmetry hides a
+mistake. What the case returns is compared leaf by leaf.
 """
 import importlib
 import pkgutil
@@ -30,29 +31,36 @@ class Case(NamedTuple):
     dtypes: tuple
     note: str
     kernels: bool = False
+    shares: bool = False
 
     @property
     def function(self):
-        """The dotted name of the public function that the case covers; a suffix "#…" tells cases of one function apart."""
+        """The dotted name of the public function that the case covers; a suffix "#…" tells cases of one
+        function apart."""
         return self.name.partition("#")[0]
 
     def runs_on(self, backend):
         return backend.dtype in self.dtypes and (self.kernels or not backend.kernels)
 
 
-def case(name, *, sizes=SIZES, terms=lambda n: n, dtypes=("float64", "float32"), note="", kernels=False):
-    """Register a case under the public function's dotted name, "package.module.function" without the package's own name.
+def case(name, *, sizes=SIZES, terms=lambda n: n, dtypes=("float64", "float32"), note="", kernels=False,
+         shares=False):
+    """Register a case under the public function's dotted name, "package.module.function" without the
+    package's own name.
 
-    terms is the length of the longest sum or chain behind a result of size n; a chain that branches on a comparison, where
-    rounding may flip the branch, runs in float64 alone (dtypes) and says why (note). With kernels=True the case runs on a device a
-    second time with fused kernels in place of array code, and fails if none was launched.
+    terms is the length of the longest sum or chain behind a result of size n; a chain that branches on a
+    comparison, where rounding may flip the branch, runs in float64 alone (dtypes) and says why (note). With
+    kernels=True the case runs on a device a second time with fused kernels in place of array code, and fails
+    if none was launched. With shares=True the function may hand back the very array that it was given, as
+    np.asarray does; that no other one does is a law that `tests.conformance` holds.
     """
     def register(run):
         if name in _cases:
             raise ValueError(f"two cases are named {name!r}")
         if dtypes != ("float64", "float32") and not note:
             raise ValueError(f"{name}: a case that leaves a dtype out must say why")
-        _cases[name] = Case(name, run, tuple(sizes), terms if callable(terms) else lambda n: terms, tuple(dtypes), note, kernels)
+        _cases[name] = Case(name, run, tuple(sizes), terms if callable(terms) else lambda n: terms,
+                            tuple(dtypes), note, kernels, shares)
         return run
     return register
 
@@ -72,7 +80,8 @@ def painted(paint, shape, low=-1.5, high=2.0):
 
 
 def random_tree(paint, tree, scale=0.3):
-    """A tree shaped like the given one, each leaf painted: parameters that are not at a special point such as zero."""
+    """A tree shaped like the given one, each leaf painted: parameters that are not at a special point such as
+    zero."""
     if isinstance(tree, dict):
         return {key: random_tree(paint, sub, scale) for key, sub in tree.items()}
     if isinstance(tree, (list, tuple)):

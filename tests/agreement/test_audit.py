@@ -29,12 +29,14 @@ def raises(on, paint, n):
 def test_rows_tell_value_from_gradient_and_where():
     found = audit.row("page.loss_and_grad", [off_by(2.0**-50)], NUMPY[0])
     assert (found["function"], found["backend"], found["dtype"]) == ("page.loss_and_grad", "numpy", "float64")
-    assert found["value"] == 0 and found["gradient"] == 2.0**-52 and found["gradient_size"] == 4, "relative to the largest, 4"
+    assert found["value"] == 0 and found["gradient"] == 2.0**-52 and found["gradient_size"] == 4, (
+        "relative to the largest, 4")
     assert found["gradient_of_allowed"] == 1 / 32 and found["failures"] == []
 
 
 def test_the_worst_of_several_cases_counts():
-    found = audit.row("page.loss_and_grad", [off_by(2.0**-50), off_by(2.0**-49, "page.loss_and_grad#2"), off_by(0)], NUMPY[0])
+    found = audit.row("page.loss_and_grad",
+                      [off_by(2.0**-50), off_by(2.0**-49, "page.loss_and_grad#2"), off_by(0)], NUMPY[0])
     assert found["gradient"] == 2.0**-51
 
 
@@ -46,7 +48,8 @@ def test_a_failure_is_recorded_and_the_audit_goes_on(wrong):
 
 
 def test_worst_first_and_a_dtype_that_a_case_leaves_out():
-    rows = audit.audit([off_by(0, "page.a"), off_by(2.0**-49, "page.b"), off_by(2.0**-50, "page.c", ("float64",))], NUMPY)
+    rows = audit.audit([off_by(0, "page.a"), off_by(2.0**-49, "page.b"),
+                        off_by(2.0**-50, "page.c", ("float64",))], NUMPY)
     assert [row["function"] for row in rows if row["dtype"] == "float64"] == ["page.b", "page.c", "page.a"]
     assert [row["function"] for row in rows if row["dtype"] == "float32"] == ["page.a", "page.b"]
 
@@ -58,7 +61,8 @@ def test_the_command_writes_both_files_and_tells_by_its_code(tmp_path, monkeypat
     monkeypatch.setattr(audit, "accel_backends", lambda: dict(enumerate(NUMPY)))
     assert audit.main(["--out", str(tmp_path / "deep")]) == code
     record = json.loads((tmp_path / "deep" / "audit.json").read_text("utf-8"))
-    assert (record["functions"], record["covered"], len(record["rows"])) == (1, 1, 2) and set(record["versions"]) == set(audit.PACKAGES)
+    assert (record["functions"], record["covered"], len(record["rows"])) == (1, 1, 2)
+    assert set(record["versions"]) == set(audit.PACKAGES)
     page = (tmp_path / "deep" / "audit.md").read_text("utf-8")
     assert "1 of 1 public functions" in page and page.count("| page.loss_and_grad | numpy |") == 2
     assert "audit" in capsys.readouterr().err
@@ -66,6 +70,7 @@ def test_the_command_writes_both_files_and_tells_by_its_code(tmp_path, monkeypat
 
 def test_a_function_that_nobody_compares_fails_the_audit(tmp_path, monkeypatch):
     monkeypatch.setattr(audit, "all_cases", lambda: {"page.loss_and_grad": off_by(0)})
-    monkeypatch.setattr(audit, "public_functions", lambda package: {"page.loss_and_grad": None, "page.forgotten": None})
+    monkeypatch.setattr(audit, "public_functions",
+                        lambda package: {"page.loss_and_grad": None, "page.forgotten": None})
     monkeypatch.setattr(audit, "accel_backends", lambda: dict(enumerate(NUMPY)))
     assert audit.main(["--out", str(tmp_path)]) == 1

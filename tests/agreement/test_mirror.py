@@ -1,4 +1,5 @@
-"""The mirror: every module, name, signature and default of reference stands in accel, and every function has a case."""
+"""The mirror: every module, name, signature and default of reference stands in accel, and every function has
+a case."""
 import pytest
 
 import accel
@@ -26,8 +27,10 @@ def test_function_has_a_twin_with_the_same_signature(name):
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
-def test_function_is_documented(name):
-    mirror.check_documented(reference, name)
+def test_function_is_documented_alike_in_both(name):
+    for package in (reference, accel):
+        mirror.check_documented(package, name)
+    mirror.check_same_documentation(reference, accel, name)
 
 
 def test_every_function_has_a_case_and_every_case_a_function():

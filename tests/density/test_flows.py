@@ -1,57 +1,43 @@
-"""Gradients of the log-density, row by row, with respect to the point and to the context: against central differences."""
+"""What flows check of their inputs, and what they start a sample from."""
 import numpy as np
 import pytest
 
-import accel
-import reference
+from tests.support.flow_checks import BOTH
 
-BOTH = pytest.mark.parametrize("package", [reference, accel], ids=["reference", "accel"])
-DENSITIES = pytest.mark.parametrize("name", ["maf", "mdn", "nsf", "realnvp"])
-
-
-def setting(package, name, dim, context_dim):
-    density, rng = getattr(package.density, name), np.random.default_rng(3)
-    params = density.init_params(rng, dim=dim, context_dim=context_dim, hidden=(7, 5))
-    params = package.runtime.tree.tree_map(lambda leaf: leaf + 0.3 * rng.standard_normal(leaf.shape), params)
-    return density, params, rng.standard_normal((6, dim)), rng.standard_normal((6, context_dim)) if context_dim else None
+X, CONTEXT = np.ones((4, 3)), np.ones((4, 2))
 
 
 @BOTH
-@DENSITIES
-@pytest.mark.parametrize(("dim", "context_dim"), [(3, 2), (2, 0), (1, 2)])
-def test_gradients_by_row_are_central_differences(package, name, dim, context_dim):
-    density, params, x, c = setting(package, name, dim, context_dim)
-    value, dx, dc = density.log_prob_and_grad(params, x, c)
-    assert np.allclose(value, density.log_prob(params, x, c), rtol=1e-12) and dx.shape == x.shape
-    assert (dc is None) if c is None else dc.shape == c.shape
-    for axis in range(dim):
-        step = 1e-5 * np.eye(dim)[axis]
-        slope = (density.log_prob(params, x + step, c) - density.log_prob(params, x - step, c)) / 2e-5
-        assert np.abs(slope - dx[:, axis]).max() < 1e-6 * max(1, np.abs(slope).max())
-    for axis in range(context_dim):
-        step = 1e-5 * np.eye(context_dim)[axis]
-        slope = (density.log_prob(params, x, c + step) - density.log_prob(params, x, c - step)) / 2e-5
-        assert np.abs(slope - dc[:, axis]).max() < 1e-6 * max(1, np.abs(slope).max())
-
-
-@DENSITIES
-def test_gradients_by_row_leave_a_training_step_alone(name):
-    """The work arrays of the two are not the same: what the one returned is not overwritten by the other."""
-    density, params, x, c = setting(accel, name, 3, 2)
-    params = accel.runtime.tree.packed(params)
-    _, grads = density.loss_and_grad(params, x, c)
-    before, weights = grads.flat.copy(), params.flat.copy()
-    _, dx, dc = density.log_prob_and_grad(params, x, c)
-    assert np.array_equal(grads.flat, before) and np.array_equal(params.flat, weights)
-    kept = dx.copy(), dc.copy()
-    density.log_prob_and_grad(params, -x, c[::-1])
-    assert np.array_equal(dx, kept[0]) and np.array_equal(dc, kept[1])
+def test_inputs_that_fit_come_back(package):
+    for context, context_dim in ((CONTEXT, 2), (None, 0)):
+        x, found = package.density.flows.check_inputs(X, context, 3, context_dim)
+        assert np.array_equal(x, X) and (found is None if context is None else np.array_equal(found, context))
 
 
 @BOTH
-@DENSITIES
-def test_bad_inputs_are_refused(package, name):
-    density, params, x, c = setting(package, name, 3, 2)
-    for arguments, what in (((x[:, :2], c), "x: "), ((x, None), "context: "), ((x, c[:4]), "context: ")):
-        with pytest.raises(ValueError, match=f"^{what}expected"):
-            density.log_prob_and_grad(params, *arguments)
+@pytest.mark.parametrize(("arguments", "name"),
+                         [((X[0], None, 3, 0), "x"), ((X[:, :2], None, 3, 0), "x"),
+                          ((X > 0, None, 3, 0), "x"), ((X, None, 3, 2), "context"),
+                          ((X, CONTEXT, 3, 0), "context"), ((X, CONTEXT[:3], 3, 2), "context"),
+                          ((X, CONTEXT, 3, 1), "context")])
+def test_inputs_that_do_not_fit_are_refused_by_name(package, arguments, name):
+    with pytest.raises(ValueError, match=f"^{name}: expected"):
+        package.density.flows.check_inputs(*arguments)
+
+
+@BOTH
+def test_a_base_draw_has_a_block_of_rows_for_each_row_of_the_context(package):
+    context = np.arange(6.0).reshape(3, 2)
+    z, repeated, shape = package.density.flows.draw_base(np.random.default_rng(1), 5, 4, 2, context)
+    assert np.array_equal(z, np.random.default_rng(1).standard_normal((15, 4))) and shape == (3, 5, 4)
+    assert np.array_equal(np.reshape(repeated, (3, 5, 2)), np.repeat(context[:, None], 5, axis=1))
+    z, repeated, shape = package.density.flows.draw_base(np.random.default_rng(1), 5, 4, 0, None)
+    assert z.shape == shape == (5, 4) and repeated is None
+
+
+@BOTH
+@pytest.mark.parametrize(("n", "context", "context_dim"),
+                         [(-1, None, 0), (3, CONTEXT, 0), (3, None, 2), (3, CONTEXT, 1)])
+def test_a_base_draw_that_does_not_fit_is_refused(package, n, context, context_dim):
+    with pytest.raises(ValueError, match="expected"):
+        package.density.flows.draw_base(np.random.default_rng(0), n, 3, context_dim, context)

@@ -1,4 +1,5 @@
-"""The score of a Gaussian mixture against central differences of SciPy's density, autograd, and samples of the noisy mixture."""
+"""The score of a Gaussian mixture against central differences of SciPy's density, autograd, and samples of
+the noisy mixture."""
 import autograd.numpy as anp
 import numpy as np
 import pytest
@@ -10,7 +11,8 @@ from reference.density import gmm, mixture_score
 
 WEIGHTS, MEANS = np.array([0.55, 0.3, 0.15]), np.array([[0.0, 0.0], [3.0, 1.0], [-1.0, 4.0]])
 COVARIANCES = np.array([[[1.0, 0.6], [0.6, 0.8]], [[0.5, -0.3], [-0.3, 1.5]], [[0.3, 0.0], [0.0, 0.2]]])
-KINDS = {"full": (gmm.FULL, COVARIANCES), "diagonal": (gmm.DIAGONAL, np.diagonal(COVARIANCES, axis1=1, axis2=2)),
+KINDS = {"full": (gmm.FULL, COVARIANCES),
+         "diagonal": (gmm.DIAGONAL, np.diagonal(COVARIANCES, axis1=1, axis2=2)),
          "spherical": (gmm.SPHERICAL, np.array([[1.0, 1.0], [0.5, 0.5], [0.2, 0.2]]))}
 
 
@@ -30,12 +32,14 @@ def test_is_the_central_difference_of_scipys_density(kind, sigma):
     from scipy.stats import multivariate_normal
 
     def log_prob(x):
-        parts = [np.log(w) + multivariate_normal(m, c + sigma**2 * np.eye(2)).logpdf(x) for w, m, c in zip(WEIGHTS, MEANS, matrices(kind))]
+        parts = [np.log(w) + multivariate_normal(m, c + sigma**2 * np.eye(2)).logpdf(x)
+                 for w, m, c in zip(WEIGHTS, MEANS, matrices(kind))]
         return np.logaddexp.reduce(parts)
 
     x, h = 2 * np.random.default_rng(0).standard_normal((40, 2)), 1e-5
     expected = np.stack([(log_prob(x + h * e) - log_prob(x - h * e)) / (2 * h) for e in np.eye(2)], axis=1)
-    np.testing.assert_allclose(mixture_score.score(mixture_of(kind), x, sigma), expected, rtol=1e-6, atol=1e-6)
+    np.testing.assert_allclose(mixture_score.score(mixture_of(kind), x, sigma), expected, rtol=1e-6,
+                               atol=1e-6)
 
 
 def test_is_autograds_gradient():
@@ -45,11 +49,13 @@ def test_is_autograds_gradient():
         return anp.log(sum(anp.exp(part) for part in parts))
 
     x = 2 * np.random.default_rng(1).standard_normal((40, 2))
-    np.testing.assert_allclose(mixture_score.score(mixture_of("full"), x, 0.5), elementwise_grad(log_prob)(x), rtol=1e-10, atol=1e-12)
+    np.testing.assert_allclose(mixture_score.score(mixture_of("full"), x, 0.5), elementwise_grad(log_prob)(x),
+                               rtol=1e-10, atol=1e-12)
 
 
 def test_smoothed_is_what_noisy_samples_have():
-    """Mean log-density of x + σε under the smoothed mixture is −entropy; under the one that was not smoothed it is lower."""
+    """Mean log-density of x + σε under the smoothed mixture is −entropy; under the one that was not smoothed
+    it is lower."""
     rng, n, sigma = np.random.default_rng(2), 40_000, 0.8
     mixture = mixture_of("full")
     x = mixture.sample(rng, n) + sigma * rng.standard_normal((n, 2))

@@ -1,28 +1,25 @@
-"""The neural spline flow against what does not depend on it: autodiff Jacobians, quadrature, a known density no MADE can reach."""
+"""The neural spline flow against what does not depend on it: autodiff Jacobians, quadrature, a known density
+no MADE can reach."""
 import numpy as np
 import pytest
-from autograd import jacobian
-from scipy import integrate, stats
+from scipy import stats
 
 import accel
 import reference
 from tests.agreement.comparator import assert_close
-from tests.agreement.registry import random_tree
+from tests.support import flow_checks
+from tests.support.flow_checks import BOTH
 
-BOTH = pytest.mark.parametrize("package", [reference, accel], ids=["reference", "accel"])
 NSF = reference.density.nsf
 
 
 def flow(dim=3, context_dim=2, scale=0.5, n_bins=5, n_transforms=2):
-    tree = NSF.init_params(np.random.default_rng(0), dim=dim, context_dim=context_dim, hidden=(11, 9), n_bins=n_bins,
-                           n_transforms=n_transforms)
-    return random_tree(np.random.default_rng(1), tree, scale)
+    return flow_checks.parameters("nsf", dim, context_dim, scale, n_bins=n_bins, n_transforms=n_transforms)
 
 
-def inputs(n, dim=3, context_dim=2, spread=2.0):
+def inputs(n, dim=3, context_dim=2):
     """Rows inside the splines' interval and beyond it."""
-    rng = np.random.default_rng(2)
-    return spread * rng.standard_normal((n, dim)), rng.standard_normal((n, context_dim)) if context_dim else None
+    return flow_checks.inputs(n, dim, context_dim, spread=2.0)
 
 
 def painted_knots(n_bins=6, scale=1.5):
@@ -40,7 +37,8 @@ def on_line(function, knots, values):
 
 def test_value_and_slope_are_continuous_at_the_knots():
     knots = painted_knots()
-    at, up, slopes = np.append(knots[0][0][0, :, 0], 5.0), np.append(knots[1][0][0, :, 0], 5.0), knots[2][0, :, 0]
+    at = np.append(knots[0][0][0, :, 0], 5.0)
+    up, slopes = np.append(knots[1][0][0, :, 0], 5.0), knots[2][0, :, 0]
     for side in (-1e-11, 1e-11):
         value, log_slope = on_line(NSF.spline, knots, at + side)
         assert np.abs(value - up).max() < 1e-9 and np.abs(np.exp(log_slope) / slopes - 1).max() < 1e-6
@@ -69,47 +67,33 @@ def test_jacobian_is_triangular_and_log_det_is_its_own(context_dim):
     for n_transforms in (1, 3):
         params = flow(context_dim=context_dim, n_transforms=n_transforms)
         x, c = inputs(6, context_dim=context_dim)
-        log_det = NSF.forward(params, x, c)[1]
-        for i in range(6):
-            row = None if c is None else c[i:i + 1]
-            found = jacobian(lambda v, row=row, params=params: NSF.forward(params, v[None], row)[0][0])(x[i])
-            assert n_transforms > 1 or np.abs(np.triu(found, 1)).max() == 0
-            assert abs(np.linalg.slogdet(found)[1] - log_det[i]) < 1e-10
+        found = flow_checks.jacobians(NSF, params, x, c)
+        assert n_transforms > 1 or np.abs(np.triu(found, 1)).max() == 0
+        flow_checks.check_log_det(NSF, params, x, c)
 
 
 @BOTH
 @pytest.mark.parametrize("dim", [1, 2, 5])
 @pytest.mark.parametrize("context_dim", [0, 2])
 def test_inverse_undoes_forward(package, dim, context_dim):
-    params, (x, c) = flow(dim, context_dim), inputs(200, dim, context_dim)
-    z, log_det = package.density.nsf.forward(params, x, c)
-    back, back_log_det = package.density.nsf.inverse(params, z, c)
-    assert np.abs(back - x).max() < 1e-9 and np.abs(back_log_det + log_det).max() < 1e-9
+    flow_checks.check_inverse(package.density.nsf, flow(dim, context_dim), *inputs(200, dim, context_dim))
 
 
 def test_density_integrates_to_one():
-    params, c = flow(2, scale=0.4), np.array([[0.3, -1.2]])
-    grid = np.linspace(-15, 15, 801)
-    x = np.stack(np.meshgrid(grid, grid, indexing="ij"), axis=-1).reshape(-1, 2)
-    p = np.exp(accel.density.nsf.log_prob(params, x, np.repeat(c, len(x), axis=0))).reshape(801, 801)
-    assert abs(integrate.simpson(integrate.simpson(p, x=grid), x=grid) - 1) < 1e-4      # its slope has a kink at each knot
+    """To 1e-4: its slope has a kink at each knot."""
+    flow_checks.check_mass(accel.density.nsf, flow(2, scale=0.4), half_width=15, tolerance=1e-4)
 
 
 @BOTH
 def test_a_fresh_density_is_the_standard_normal(package):
-    params = package.density.nsf.init_params(np.random.default_rng(0), dim=3, context_dim=2)
-    x, c = inputs(200)
-    z, log_det = package.density.nsf.forward(params, x, c)
-    assert_close(z, x, terms=10)
-    assert np.abs(log_det).max() < 1e-13
-    assert_close(package.density.nsf.log_prob(params, x, c), stats.norm.logpdf(x).sum(axis=1), terms=10)
+    flow_checks.check_fresh(package.density.nsf)
 
 
 @BOTH
 def test_with_straight_splines_it_is_the_masked_autoregressive_flow(package):
     """The layers of a MAF, their last one widened by zeros for the splines."""
     maf, nsf = package.density.maf, package.density.nsf
-    plain = random_tree(np.random.default_rng(1), maf.init_params(np.random.default_rng(0), dim=3, context_dim=2, n_transforms=2), 0.3)
+    plain = flow_checks.parameters("maf", scale=0.3, hidden=(50, 50), n_transforms=2)
 
     def widened(last):
         return np.concatenate((last.reshape(-1, 2, 3), np.zeros((len(last), 23, 3))), axis=1)
@@ -120,61 +104,54 @@ def test_with_straight_splines_it_is_the_masked_autoregressive_flow(package):
 
 @BOTH
 def test_samples_have_the_density_of_log_prob(package):
-    """Kolmogorov–Smirnov: samples mapped back to the Gaussian must be standard normal; a shifted context must fail."""
-    nsf, params = package.density.nsf, flow()
-    c = np.array([[0.5, -1.0], [2.0, 0.3]])
-    x = nsf.sample(params, np.random.default_rng(4), 2000, c)
-    assert x.shape == (2, 2000, 3)
-    z = nsf.forward(params, x[0], np.repeat(c[:1], 2000, axis=0))[0]
-    assert min(stats.kstest(z[:, i], "norm").pvalue for i in range(3)) > 1e-3
-    wrong = nsf.forward(params, x[0], np.repeat(c[1:], 2000, axis=0))[0]
-    assert min(stats.kstest(wrong[:, i], "norm").pvalue for i in range(3)) < 1e-6
+    flow_checks.check_samples(package.density.nsf, flow())
 
 
 @BOTH
 def test_gradient_is_the_central_difference(package):
-    nsf, tree, params = package.density.nsf, package.runtime.tree, flow()
-    x, c = inputs(9)
-    flat, grads = tree.ravel(params), tree.ravel(nsf.loss_and_grad(params, x, c)[1])
-    for seed in range(3):
-        direction = np.random.default_rng(seed).standard_normal(flat.size)
-        value = [nsf.loss(tree.unravel(flat + step * direction, params), x, c) for step in (1e-5, -1e-5)]
-        slope = (value[0] - value[1]) / 2e-5
-        assert abs(slope - grads @ direction) < 1e-7 * max(1, abs(slope))
+    flow_checks.check_gradient(package, package.density.nsf, flow(), *inputs(9), seeds=range(3))
+
+
+@BOTH
+@pytest.mark.parametrize(("dim", "context_dim"), [(3, 2), (2, 0), (1, 2)])
+def test_gradients_by_row_are_central_differences(package, dim, context_dim):
+    params = flow_checks.parameters("nsf", dim, context_dim, 0.3, (7, 5))
+    flow_checks.check_gradients_by_row(package.density.nsf, params, *flow_checks.inputs(6, dim, context_dim))
 
 
 @BOTH
 def test_a_density_that_no_made_can_reach_is_learnt(package):
-    """Two separate normals in one dimension, their places set by the context: one spline transform against one MADE."""
+    """Two separate normals in one dimension, their places set by the context: one spline transform against
+    one MADE."""
     def draw(seed, n):
         rng = np.random.default_rng(seed)
         c, side = rng.standard_normal((n, 1)), np.where(rng.random((n, 1)) < 0.3, -1.2, 0.8)
         x = side + 0.3 * c + 0.25 * rng.standard_normal((n, 1))
-        return x, c, np.log(0.3 * stats.norm.pdf(x, 0.3 * c - 1.2, 0.25) + 0.7 * stats.norm.pdf(x, 0.3 * c + 0.8, 0.25))[:, 0]
+        return x, c, np.log(0.3 * stats.norm.pdf(x, 0.3 * c - 1.2, 0.25) + 0.7 * stats.norm.pdf(x,
+                                                                                                0.3 * c + 0.8,
+                                                                                                0.25))[:, 0]
 
     def gap(density, **settings):
         params = density.init_params(np.random.default_rng(1), dim=1, context_dim=1, hidden=(16,), **settings)
-        trained = package.training.minibatch.train(density, params, draw(8, 3000)[:2], rng=np.random.default_rng(2), learning_rate=1e-2,
-                                              max_epochs=15, schedule=package.training.optim.cosine)
+        trained = package.training.minibatch.train(density, params, draw(8, 3000)[:2],
+                                                   rng=np.random.default_rng(2), learning_rate=1e-2,
+                                                   max_epochs=15, schedule=package.training.optim.cosine)
         x, c, exact = draw(9, 5000)
         return np.mean(exact - density.log_prob(trained.params, x, c))
     assert 0 < gap(package.density.nsf, n_transforms=1) < 0.05 < 0.3 < gap(package.density.made)
 
 
 @BOTH
-@pytest.mark.parametrize("settings", [{"dim": 0}, {"n_bins": 1}, {"n_bins": 8.0}, {"n_transforms": 0}, {"hidden": ()}])
+@pytest.mark.parametrize("settings",
+                         [{"dim": 0}, {"n_bins": 1}, {"n_bins": 8.0}, {"n_transforms": 0}, {"hidden": ()}])
 def test_bad_architecture_is_refused(package, settings):
-    with pytest.raises(ValueError, match="expected"):
-        package.density.nsf.init_params(np.random.default_rng(0), **{"dim": 2, **settings})
+    flow_checks.check_architecture(package.density.nsf, settings)
 
 
-def test_work_arrays_follow_the_batch_size():
-    """One packed tree, batches of several sizes in turn: nothing of an earlier batch may remain."""
-    plain = flow()
-    packed = accel.runtime.tree.packed(plain)
-    for n in (5, 17, 1, 1500, 5):
-        x, c = inputs(n)
-        assert_close(accel.density.nsf.log_prob(packed, x, c), NSF.log_prob(plain, x, c), terms=1000)
-        (value, grads), expected = accel.density.nsf.loss_and_grad(packed, x, c), NSF.loss_and_grad(plain, x, c)
-        assert_close(value, expected[0], terms=1000)
-        assert_close(accel.runtime.tree.ravel(grads), reference.runtime.tree.ravel(expected[1]), terms=1000)
+@BOTH
+def test_bad_inputs_are_refused(package):
+    flow_checks.check_refusals(package.density.nsf, flow(), flow(context_dim=0))
+
+
+def test_batches_of_several_sizes_in_turn():
+    flow_checks.check_batches_in_turn("nsf", flow(), (5, 17, 1, 1500, 5))

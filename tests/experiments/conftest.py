@@ -11,8 +11,8 @@ Not an experiment of the library.
 """
 import numpy as np
 
-from experiments import figures
-from experiments.framework import Metric, Outcome
+from experiments.harness import figures
+from experiments.harness.framework import Metric, Outcome
 
 
 def run(settings):
@@ -23,8 +23,10 @@ def run(settings):
     figure = figures.new(4, 3)
     figure.subplots().plot(x, y)
     np.savez(settings.checkpoint("state"), x=x)
-    metrics = {"slope": Metric((x @ y) / (x @ x), 3.0, "most"), "impossible": Metric(0.5, 0.9, "least", "a <note>"),
-               "undefined": Metric(float("nan"), 1.0, "most"), "count": Metric(40), "infinite": Metric(float("inf"))}
+    metrics = {"slope": Metric((x @ y) / (x @ x), 3.0, "most"),
+               "impossible": Metric(0.5, 0.9, "least", "a <note>"),
+               "undefined": Metric(float("nan"), 1.0, "most"), "count": Metric(40),
+               "infinite": Metric(float("inf"))}
     return Outcome(figure, metrics, "The line goes up & right.\\n\\nA second paragraph.")
 '''
 

@@ -20,7 +20,8 @@ def test_theory_of_abc_is_that_of_a_histogram_of_many_simulations():
     theta = rng.uniform(0.03, 0.3, 400_000)
     kept = theta[np.abs(theta**-1.5 + 5 * rng.standard_normal(len(theta)) - 30) < 10]
     counts, edges = np.histogram(kept, bins=np.linspace(0.07, 0.2, 27))
-    expected = len(kept) * np.interp((edges[1:] + edges[:-1]) / 2, THETA, abc_power_law.abc_density(THETA, 30.0, 10)) * np.diff(edges)
+    expected = len(kept) * np.interp((edges[1:] + edges[:-1]) / 2, THETA,
+                                     abc_power_law.abc_density(THETA, 30.0, 10)) * np.diff(edges)
     assert np.sum((counts - expected)**2 / expected) < stats.chi2(26).ppf(0.999)
 
 

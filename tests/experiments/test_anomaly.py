@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 import reference
-from experiments import anomaly, framework
+from experiments import anomaly
+from experiments.harness import framework
 
 
 def test_the_stretch_leaves_noise_and_compresses_light():
@@ -24,7 +25,8 @@ def test_the_summary_is_the_scores_and_the_log_of_what_they_leave():
 
 def test_the_residual_is_the_rms_of_what_is_lost():
     half = SimpleNamespace(transform=lambda x: x, inverse_transform=lambda z: z / 2)
-    np.testing.assert_allclose(anomaly.residual(half, np.array([[2.0, 4.0]])), [np.sqrt((1 + 4) / 2)], rtol=1e-14)
+    np.testing.assert_allclose(anomaly.residual(half, np.array([[2.0, 4.0]])), [np.sqrt((1 + 4) / 2)],
+                               rtol=1e-14)
 
 
 def test_training_and_scored_galaxies_are_different_ones():
@@ -32,7 +34,8 @@ def test_training_and_scored_galaxies_are_different_ones():
     training, galaxies = anomaly.simulate(settings)
     assert list(galaxies) == ["ordinary", "unseen", *anomaly.KINDS]
     everything = np.concatenate((training, *galaxies.values()))
-    assert len(np.unique(everything[:, 0])) == len(everything) == sum(anomaly.QUICK["sizes"]) + 3 * anomaly.QUICK["sizes"][3]
+    assert (len(np.unique(everything[:, 0])) == len(everything) == sum(anomaly.QUICK["sizes"])
+            + 3 * anomaly.QUICK["sizes"][3])
     assert everything.shape[1] == reference.numerics.point_spread.SIZE**2
 
 
@@ -44,4 +47,5 @@ def test_quick_run_reports_every_score_and_kind(tmp_path):
     assert all(0 <= value <= 1 for value in values.values())
     best = record["metrics"]["area under the ROC curve, best of the three"]
     assert (best["target"], best["at"]) == (0.9, "least")
-    assert best["value"] == max(values[f"area under the ROC curve, {name}, all"] for name in ("WGAN", "flow", "autoencoder"))
+    assert best["value"] == max(values[f"area under the ROC curve, {name}, all"]
+                                for name in ("WGAN", "flow", "autoencoder"))

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from experiments import framework
+from experiments.harness import framework
 from experiments.__main__ import main
 
 
@@ -25,17 +25,21 @@ def test_list_names_every_experiment_with_its_title(toy, capsys):
     assert [toy, "A toy: the slope of a line through noise"] in [line.split(None, 1) for line in lines]
 
 
-@pytest.mark.parametrize("words", ["", "walk", "run", "run unheard_of", "run toy --sede 1", "run toy --backend gpu", "run toy --device tpu",
-                                   "run toy --seed -1", "run toy --seed 1.5", "run toy --dtype float16",
-                                   "run toy --jobs 0", "run toy --jobs two", "list --seed 1",
-                                   "run toy --backend reference --device cuda", "report --out no-such-folder"])
+@pytest.mark.parametrize("words",
+                         ["", "walk", "run", "run unheard_of", "run toy --sede 1", "run toy --backend gpu",
+                          "run toy --device tpu", "run toy --seed -1", "run toy --seed 1.5",
+                          "run toy --dtype float16", "run toy --jobs 0", "run toy --jobs two",
+                          "list --seed 1", "run toy --backend reference --device cuda",
+                          "report --out no-such-folder"])
 def test_bad_words_get_one_line_and_exit_code_2(words, toy, capsys):
     refused(capsys, words.split())
 
 
-@pytest.mark.parametrize(("words", "named"), [
-    ("", "list run report"), ("walk", "walk list run report"), ("run", "toy all"), ("run unheard_of", "unheard_of toy all"),
-    ("run toy --sede 1", "--sede --seed --quick"), ("run toy --backend gpu", "gpu reference accel")])
+@pytest.mark.parametrize(("words", "named"),
+                         [("", "list run report"), ("walk", "walk list run report"), ("run", "toy all"),
+                          ("run unheard_of", "unheard_of toy all"),
+                          ("run toy --sede 1", "--sede --seed --quick"),
+                          ("run toy --backend gpu", "gpu reference accel")])
 def test_the_line_names_what_was_given_and_the_choices(words, named, toy, capsys):
     error = refused(capsys, words.split())
     assert all(name in error for name in named.split()), error
@@ -44,23 +48,27 @@ def test_the_line_names_what_was_given_and_the_choices(words, named, toy, capsys
 def test_run_prints_each_metric_with_its_verdict(toy, tmp_path, capsys):
     assert main(["run", toy, "--device", "cpu", "--out", str(tmp_path)]) == 0
     out = capsys.readouterr().out
-    assert "✗ impossible = 0.5 (target ≥ 0.9)" in out and "· count = 40\n" in out and "✗ undefined = nan (target ≤ 1)" in out
+    assert "✗ impossible = 0.5 (target ≥ 0.9)" in out
+    assert "· count = 40\n" in out and "✗ undefined = nan (target ≤ 1)" in out
     assert f"{tmp_path}/toy.png" in out
     assert main(["run", toy, "--device", "cpu", "--quick", "--out", str(tmp_path)]) == 0
     assert "✗" not in capsys.readouterr().out
 
 
 def test_run_goes_on_after_a_failure_and_names_it_at_the_end(toy, tmp_path, capsys, monkeypatch):
-    (tmp_path / "toy" / "another.py").write_text('"""Fails"""\ndef run(settings):\n    raise RuntimeError("on purpose")\n')
+    (tmp_path / "toy" / "another.py").write_text(
+        '"""Fails"""\ndef run(settings):\n    raise RuntimeError("on purpose")\n')
     assert main(["run", "another", toy, "--device", "cpu", "--out", str(tmp_path)]) == 1
     err = capsys.readouterr().err
     assert err.splitlines()[-1] == "experiments: failed: another" and "on purpose" in err
-    assert "error" in framework.read(tmp_path / "another.json") and "error" not in framework.read(tmp_path / "toy.json")
+    assert "error" in framework.read(tmp_path / "another.json")
+    assert "error" not in framework.read(tmp_path / "toy.json")
 
 
 def test_all_runs_every_experiment(toy, tmp_path, monkeypatch):
     known, ran = framework.titles(), []
-    monkeypatch.setattr(framework, "execute", lambda name, settings, resume: ran.append(name) or {"quick": False, "seconds": 0.0})
+    monkeypatch.setattr(framework, "execute",
+                        lambda name, settings, resume: ran.append(name) or {"quick": False, "seconds": 0.0})
     monkeypatch.setattr(framework, "read", lambda path: {"metrics": {}})
     assert main(["run", "all", "--device", "cpu", "--out", str(tmp_path)]) == 0 and ran == list(known)
 
@@ -77,11 +85,13 @@ def test_side_by_side_each_runs_in_a_process_with_the_same_flags(toy, tmp_path, 
         def communicate(self):
             return f"computing on the CPU\n[1/1] {self.name}: {titles[self.name]}\n  ✓ said\n", None
     monkeypatch.setattr("experiments.__main__.subprocess.Popen", Finished)
-    assert main(["run", toy, "another", "--jobs", "2", "--seed", "3", "--device", "cpu", "--quick", "--out", str(tmp_path)]) == 1
+    assert main(["run", toy, "another", "--jobs", "2", "--seed", "3", "--device", "cpu", "--quick", "--out",
+                 str(tmp_path)]) == 1
     flags = ["--backend", "accel", "--seed", "3", "--out", str(tmp_path), "--device", "cpu", "--quick"]
     assert sorted(ran) == [["another", *flags], [toy, *flags]]
     out, err = capsys.readouterr()
-    assert "[1/2]" in out and "[2/2]" in out and out.count("✓ said") == 2 and "[1/1]" not in out and "computing" not in out
+    assert "[1/2]" in out and "[2/2]" in out and out.count("✓ said") == 2
+    assert "[1/1]" not in out and "computing" not in out
     assert err.splitlines()[-1] == "experiments: failed: another"
 
 
@@ -91,13 +101,15 @@ def heed_interrupts():
 
 
 def test_an_interruption_ends_what_runs_side_by_side(tmp_path):
-    command = [sys.executable, "-m", "experiments", "run", "npe_benchmark", "npe_global_signal", "--jobs", "2", "--device", "cpu"]
-    run = subprocess.Popen([*command, "--out", str(tmp_path)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-                           preexec_fn=heed_interrupts)
+    command = [sys.executable, "-m", "experiments", "run", "npe_benchmark", "npe_global_signal", "--jobs",
+               "2", "--device", "cpu"]
+    run = subprocess.Popen([*command, "--out", str(tmp_path)], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                           text=True, preexec_fn=heed_interrupts)
     assert "2 experiments, 2 side by side" in run.stdout.readline()
     while len(list((tmp_path / ".unfinished").glob("*"))) < 2:            # both have begun
+        assert run.poll() is None, run.stderr.read()
         time.sleep(0.05)
-    run.send_signal(signal.SIGINT)                                        # to this process alone, as a scheduler does
+    run.send_signal(signal.SIGINT)  # to this process alone, as a scheduler does
     _, err = run.communicate(timeout=60)
     assert run.returncode == 130 and "interrupted; finished before it: nothing. Go on with --resume." in err
     assert not list(tmp_path.glob("*.json"))
@@ -115,7 +127,8 @@ def test_resume_skips_a_finished_run_with_the_same_settings_alone(toy, tmp_path,
 
 
 def test_an_interruption_keeps_what_is_finished(toy, tmp_path, capsys):
-    (tmp_path / "toy" / "zebra.py").write_text('"""Is stopped"""\ndef run(settings):\n    raise KeyboardInterrupt\n')
+    (tmp_path / "toy" / "zebra.py").write_text(
+        '"""Is stopped"""\ndef run(settings):\n    raise KeyboardInterrupt\n')
     assert main(["run", toy, "zebra", "--device", "cpu", "--out", str(tmp_path)]) == 130
     assert "interrupted in zebra; finished before it: toy. Go on with --resume." in capsys.readouterr().err
     assert framework.read(tmp_path / "toy.json") and not (tmp_path / "zebra.json").exists()
@@ -126,14 +139,17 @@ def test_report_prints_the_page_and_what_misses(toy, tmp_path, capsys):
     capsys.readouterr()
     assert main(["report", "--out", str(tmp_path)]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert lines == ["✗ toy: impossible = 0.5 (target ≥ 0.9)", "✗ toy: undefined = nan (target ≤ 1)", f"2 missed: {tmp_path}/report.html"]
+    assert lines == ["✗ toy: impossible = 0.5 (target ≥ 0.9)", "✗ toy: undefined = nan (target ≤ 1)",
+                     f"2 missed: {tmp_path}/report.html"]
 
 
 def test_the_module_runs_as_a_program_and_lists_without_matplotlib():
-    code = "import sys; from experiments.__main__ import main; main(['list']); print('matplotlib' in sys.modules, 'sklearn' in sys.modules)"
+    code = ("import sys; from experiments.__main__ import main; main(['list']); print('matplotlib' in "
+            "sys.modules, 'sklearn' in sys.modules)")
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
     assert done.returncode == 0 and done.stdout.splitlines()[-1] == "False False", done.stderr
-    done = subprocess.run([sys.executable, "-m", "experiments", "run", "nothing"], capture_output=True, text=True, timeout=120)
+    done = subprocess.run([sys.executable, "-m", "experiments", "run", "nothing"], capture_output=True,
+                          text=True, timeout=120)
     assert done.returncode == 2 and done.stderr.startswith("experiments: no experiment is named nothing")
 
 

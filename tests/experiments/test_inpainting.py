@@ -1,11 +1,13 @@
-"""What the inpainting experiment measures with: its two parts of a digit, and its Gaussian, on numbers that are known."""
+"""What the inpainting experiment measures with: its two parts of a digit, and its Gaussian, on numbers that
+are known."""
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 import accel
-from experiments import framework, inpainting
+from experiments import inpainting
+from experiments.harness import framework
 
 
 def test_centre_and_rest_are_a_square_and_what_is_left():
@@ -34,7 +36,8 @@ def test_a_completed_digit_keeps_what_was_given():
 
 
 def test_zeros_are_counted_among_the_completions_of_zeros_alone():
-    """A reader that calls bright digits zeros: of the two held-out zeros, three of six completions are bright."""
+    """A reader that calls bright digits zeros: of the two held-out zeros, three of six completions are
+    bright."""
     x, labels, draws = np.zeros((3, 64)), np.array([0, 7, 0]), np.zeros((3, 3, 48))
     draws[0, :2], draws[1], draws[2, 0] = 9, 9, 9
     assert inpainting.as_zeros(lambda digits: np.where(digits.sum(axis=1) > 0, 0, 1), x, labels, draws) == 0.5
@@ -48,12 +51,14 @@ def normal_levels(rng, n):
 
 
 def test_the_gaussian_finds_a_conditional_that_is_normal():
-    """Its mean and width within what rounding to 17 levels leaves; the bound is close to the entropy of the levels, by counting."""
+    """Its mean and width within what rounding to 17 levels leaves; the bound is close to the entropy of the
+    levels, by counting."""
     x, g, _ = normal_levels(np.random.default_rng(0), 20_000)
     gaussian = inpainting.Gaussian(np.random.default_rng(1), x, g)
     assert np.abs(gaussian.predicted(np.array([[0.0], [4.0]]))[:, 0] - [-1.0, 1.0]).max() < 0.05
     assert abs(np.sqrt(gaussian.covariance[0, 0]) - 0.6) < 0.05
-    tables = np.stack([np.bincount(x[g[:, 0] == level, 0].astype(int), minlength=inpainting.LEVELS) for level in range(5)])
+    tables = np.stack([np.bincount(x[g[:, 0] == level, 0].astype(int), minlength=inpainting.LEVELS)
+                       for level in range(5)])
     share = tables / tables.sum(axis=1, keepdims=True)
     entropy = -np.sum(tables * np.log(np.where(share > 0, share, 1))) / len(x)
     fresh, given, _ = normal_levels(np.random.default_rng(2), 20_000)
@@ -67,4 +72,5 @@ def test_a_quick_run_reports_every_number(tmp_path):
     settings = framework.settings(where="cpu", quick=True, out=tmp_path)
     record = framework.execute("inpainting", settings)
     values = [metric["value"] for metric in record["metrics"].values()]
-    assert len(values) == 15 and np.isfinite(values).all() and (tmp_path / "inpainting.png").stat().st_size > 10_000
+    assert len(values) == 15 and np.isfinite(values).all()
+    assert (tmp_path / "inpainting.png").stat().st_size > 10_000

@@ -1,8 +1,10 @@
-"""What the experiment across a gap counts with: the share on the left, told from points and in closed form."""
+"""What the experiment across a gap counts with: the share on the left, told from points and in closed
+form."""
 import numpy as np
 import pytest
 
-from experiments import framework, langevin_mixture
+from experiments import langevin_mixture
+from experiments.harness import framework
 
 
 def test_share_on_the_left():
@@ -13,8 +15,10 @@ def test_share_on_the_left():
 def test_share_of_the_density_is_that_of_its_samples(sigma):
     rng, n, mix = np.random.default_rng(0), 200_000, langevin_mixture
     which = rng.random(n) < mix.WEIGHTS[0]
-    x = np.where(which[:, None], *(rng.multivariate_normal(m, c, n) for m, c in zip(mix.MEANS, mix.COVARIANCES)))
-    found, expected = mix.on_the_left(x + sigma * rng.standard_normal((n, 2))), mix.share_of_the_density(sigma)
+    x = np.where(which[:, None],
+                 *(rng.multivariate_normal(m, c, n) for m, c in zip(mix.MEANS, mix.COVARIANCES)))
+    found = mix.on_the_left(x + sigma * rng.standard_normal((n, 2)))
+    expected = mix.share_of_the_density(sigma)
     error = np.sqrt(expected * (1 - expected) / n)
     assert abs(found - expected) < 4 * error < 0.01
 
@@ -22,5 +26,6 @@ def test_share_of_the_density_is_that_of_its_samples(sigma):
 def test_quick_run_tells_annealed_from_plain(tmp_path):
     record = framework.execute("langevin_mixture", framework.settings(where="cpu", quick=True, out=tmp_path))
     error = {name: metric["value"] for name, metric in record["metrics"].items()}
-    assert error["annealed, exact score: error of the weight"] < 0.15 < error["plain, wide start: error of the weight"]
+    assert (error["annealed, exact score: error of the weight"] < 0.15
+            < error["plain, wide start: error of the weight"])
     assert (tmp_path / "langevin_mixture.png").stat().st_size > 10_000

@@ -4,7 +4,8 @@ import pytest
 
 import accel
 import reference
-from experiments import framework, latent_clusters
+from experiments import latent_clusters
+from experiments.harness import framework
 
 BOTH = pytest.mark.parametrize("package", [reference, accel], ids=["reference", "accel"])
 
@@ -14,15 +15,18 @@ def settings(package):
 
 
 def clouds(n=60):
-    """Three clouds, one long, far from the origin and in large units; the last is of two classes, half and half."""
+    """Three clouds, one long, far from the origin and in large units; the last is of two classes, half and
+    half."""
     rng, labels = np.random.default_rng(0), np.repeat([0, 1, 2], n)
-    z = np.array([[0.0, 0.0], [40.0, 0.0], [0.0, 40.0]])[labels] + rng.standard_normal((3 * n, 2)) * (3.0, 1.0)
+    z = np.array([[0.0, 0.0], [40.0, 0.0], [0.0, 40.0]])[labels] + rng.standard_normal((3 * n, 2)) * (3.0,
+                                                                                                      1.0)
     return 1e3 + 10 * z, labels + (np.arange(3 * n) % 2) * (labels == 2)
 
 
 def test_codes_are_shifted_and_scaled_by_one_number():
     z, other = latent_clusters.standardised(np.array([[0.0, 1.0], [4.0, 3.0]]), np.array([[2.0, 12.0]]))
-    assert np.allclose(z.mean(axis=0), 0) and np.isclose((z**2).mean(), 1) and np.isclose(np.ptp(z[:, 0]) / np.ptp(z[:, 1]), 2)
+    assert np.allclose(z.mean(axis=0), 0) and np.isclose((z**2).mean(), 1)
+    assert np.isclose(np.ptp(z[:, 0]) / np.ptp(z[:, 1]), 2)
     assert np.allclose(other, [[0, 10 / np.sqrt(2.5)]])
 
 
@@ -47,5 +51,6 @@ def test_the_order_of_reading():
 
 
 def test_there_is_a_letter_for_each_cluster_and_what_is_shown_is_run():
-    assert len(latent_clusters.LETTERS) == latent_clusters.SHOWN and latent_clusters.SHOWN in latent_clusters.COMPONENTS
+    assert len(latent_clusters.LETTERS) == latent_clusters.SHOWN
+    assert latent_clusters.SHOWN in latent_clusters.COMPONENTS
     assert latent_clusters.SHOWN in latent_clusters.QUICK["components"] and latent_clusters.LATENTS[0] == 2

@@ -1,9 +1,11 @@
-"""What the ratio experiment judges with: a classifier's best accuracy in closed form, odds counted by hand, and its figure."""
+"""What the ratio experiment judges with: a classifier's best accuracy in closed form, odds counted by hand,
+and its figure."""
 import numpy as np
 import pytest
 from scipy import stats
 
-from experiments import framework, nre_global_signal
+from experiments import nre_global_signal
+from experiments.harness import framework
 
 
 def test_best_accuracy_is_that_of_shifted_normals():
@@ -15,7 +17,8 @@ def test_best_accuracy_is_that_of_shifted_normals():
 
 
 def test_odds_are_counted_by_hand():
-    matched, mismatched = np.repeat([0.7, 0.6, 3.0, -2.0], [50, 50, 4, 9]), np.repeat([0.6, 3.0, 2.9], [20, 30, 60])
+    matched = np.repeat([0.7, 0.6, 3.0, -2.0], [50, 50, 4, 9])
+    mismatched = np.repeat([0.6, 3.0, 2.9], [20, 30, 60])
     claimed, found, error = nre_global_signal._odds(matched, mismatched)         # too few at 3 and at −2
     share = (50 / (1 + np.exp(-0.7)) + 70 / (1 + np.exp(-0.6))) / 120
     assert claimed == pytest.approx([np.log(share / (1 - share))])
@@ -38,4 +41,5 @@ def test_honest_odds_hold_and_doubled_ones_do_not():
 
 def test_quick_run(tmp_path):
     record = framework.execute("nre_global_signal", framework.settings(where="cpu", quick=True, out=tmp_path))
-    assert record["metrics"]["samples outside the prior"]["value"] == 0 and (tmp_path / "nre_global_signal.png").exists()
+    assert record["metrics"]["samples outside the prior"]["value"] == 0
+    assert (tmp_path / "nre_global_signal.png").exists()

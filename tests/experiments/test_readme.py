@@ -8,7 +8,7 @@ import pytest
 
 import accel
 import reference
-from experiments import framework, readme
+from experiments.harness import framework, readme
 from tests.agreement.public import modules
 
 TEXT = (readme.ROOT / "README.md").read_text("utf-8")
@@ -25,21 +25,22 @@ def test_an_example_prints_what_the_readme_says(code, expected):
     with contextlib.redirect_stdout(printed):
         exec(compile(code, "README.md", "exec"), {})
     for line, wanted in zip(printed.getvalue().splitlines(), expected.splitlines(), strict=True):
-        if "gap" not in wanted:                                # a gap at the level of rounding differs from machine to machine
+        if "gap" not in wanted:  # a gap at the level of rounding differs from machine to machine
             assert line == wanted
         assert all(float(gap) < 1e-12 for gap in re.findall(r"\d+e[-+]\d+", line)), line
 
 
 def test_the_tables_are_what_the_command_writes():
-    assert readme.filled(TEXT) == TEXT, "run: python -m experiments.readme"
+    assert readme.filled(TEXT) == TEXT, "run: python -m experiments.harness.readme"
 
 
-def test_the_table_has_one_row_for_each_module_and_its_twin():
-    table = TEXT.partition(readme.BEGIN.format(name="modules"))[2].partition(readme.END.format(name="modules"))[0]
+def test_the_tables_have_one_row_for_each_page_and_its_twin():
+    tables = [TEXT.partition(readme.BEGIN.format(name=name))[2].partition(readme.END.format(name=name))[0]
+              for name in ("algorithms", "pieces")]
     for package in (reference, accel):
-        pages = {re.sub(r"[.]", "/", name) + ".py" for name in modules(package)}
+        pages = {name.replace(".", "/") + ".py" for name in modules(package)}
         pages = {page for page in pages if (Path(package.__path__[0]) / page).is_file()}
-        rows = re.findall(rf"\({package.__name__}/([^)]*)\)", table)
+        rows = re.findall(rf"\({package.__name__}/([^)]*)\)", "".join(tables))
         assert sorted(rows) == sorted(pages)
 
 
@@ -65,16 +66,42 @@ def test_every_target_that_is_named_is_in_the_makefile():
 def test_the_worst_of_a_module_is_found(tmp_path):
     page = tmp_path / "reference" / "density" / "maf.py"
     page.parent.mkdir(parents=True)
-    page.write_text('"""A flow: words.\n\nSource        "On flows, 2017", Doe and Roe, 2016, eq. 3; others, 1999.\n"""\n')
+    page.write_text(
+        '"""A flow: words.\n\nSource        "On flows, 2017", Doe and Roe, 2016, eq. 3; others, 1999.\n"""\n')
     audit = tmp_path / "audit.json"
-    audit.write_text('{"rows": [{"function": "density.maf.loss", "backend": "numpy", "dtype": "float64", "value": 1e-16, "gradient": null},'
-                     '{"function": "density.maf.loss_and_grad", "backend": "numpy", "dtype": "float64", "value": 0.0, "gradient": 3e-15},'
-                     '{"function": "density.maf.loss", "backend": "numpy", "dtype": "float32", "value": 1e-3, "gradient": null},'
-                     '{"function": "density.mafia.loss", "backend": "numpy", "dtype": "float64", "value": 1.0, "gradient": 1.0}]}')
+    audit.write_text(
+        '{"rows": [{"function": "density.maf.loss", "backend": "numpy", "dtype": "float64", "value": 1e-16, '
+        '"gradient": null},{"function": "density.maf.loss_and_grad", "backend": "numpy", "dtype": "float64", '
+        '"value": 0.0, "gradient": 3e-15},{"function": "density.maf.loss", "backend": "numpy", "dtype": '
+        '"float32", "value": 1e-3, "gradient": null},{"function": "density.mafia.loss", "backend": "numpy", '
+        '"dtype": "float64", "value": 1.0, "gradient": 1.0}]}')
     speed = tmp_path / "speed.json"
-    assert readme.table(tmp_path, audit, speed).splitlines()[2].endswith("| value 1e-16, gradient 3e-15 | – |")
+    assert readme.table([page], tmp_path, audit, speed).splitlines()[2].endswith(
+        "| value 1e-16, gradient 3e-15 | – |")
     speed.write_text('{"rows": [{"page": "density.mafia", "reference / accel float32": 2.0}, '
                      '{"page": "density.maf", "reference / accel float32": 9.13}]}')
-    row = readme.table(tmp_path, audit, speed).splitlines()[2]
-    assert row == ("| A flow | [maf.py](reference/density/maf.py) | [maf.py](accel/density/maf.py) | Doe and Roe, 2016 "
-                   "| value 1e-16, gradient 3e-15 | × 9.1 |")
+    row = readme.table([page], tmp_path, audit, speed).splitlines()[2]
+    assert row == (
+        "| A flow | [maf.py](reference/density/maf.py) | [maf.py](accel/density/maf.py) | Doe and Roe, 2016 "
+        "| value 1e-16, gradient 3e-15 | × 9.1 |")
+
+
+@pytest.mark.parametrize(("text", "source"), [
+    ('"On flows, 2017", Doe and Roe, 2016, eq. 3; others, 1999.', "Doe and Roe, 2016"),
+    ('lecture S3, slides "Flows"; "On flows", Doe, 1999.', "Doe, 1999"),
+    ('the manual of Stan, "Transforms".', "–"), ("the product rule, standard.", "–")])
+def test_only_a_work_with_authors_and_year_is_a_source(tmp_path, text, source):
+    page = tmp_path / "reference" / "density" / "maf.py"
+    page.parent.mkdir(parents=True)
+    page.write_text(f'"""A flow: words.\n\nSource        {text}\n"""\n', "utf-8")
+    row = readme.table([page], tmp_path, tmp_path / "no", tmp_path / "no").splitlines()[2]
+    assert row.split(" | ")[3] == source
+
+
+def test_a_page_without_formulas_is_a_piece(tmp_path):
+    folder = tmp_path / "reference" / "density"
+    folder.mkdir(parents=True)
+    (folder / "maf.py").write_text('"""A flow.\n\n    (1)  z = x\n"""\n', "utf-8")
+    (folder / "maf_model.py").write_text('"""A fitted flow."""\n', "utf-8")
+    assert [page.stem for page in readme.algorithms(tmp_path)] == ["maf"]
+    assert [page.stem for page in readme.pieces(tmp_path)] == ["maf_model"]

@@ -65,13 +65,13 @@ def test_the_search_finds_the_nearest_point_of_a_line(package):
     anomaly, params, identity = by_hand(package)
     rng = np.random.default_rng(0)
     x, start = rng.standard_normal((5, 3)), rng.standard_normal((5, 3, 1))
-    found = anomaly.search(params, x, start, balance=1.0, n_steps=300, activation=identity)
+    found = anomaly.invert(params, x, start, balance=1.0, n_steps=300, activation=identity)
     z = (x[:, 0] + 2 * x[:, 1]) / 5
     left = x - z[:, None] * [1.0, 2.0, 0.0]
     assert np.abs(found.z[:, 0] - z).max() < 1e-3
     np.testing.assert_allclose(found.score, np.sqrt(np.mean(left**2, axis=1)), rtol=1e-5)
     np.testing.assert_allclose(found.x, found.z * [1.0, 2.0, 0.0], atol=1e-14)
-    unsearched = anomaly.search(params, x, start, balance=1.0, n_steps=0, activation=identity)
+    unsearched = anomaly.invert(params, x, start, balance=1.0, n_steps=0, activation=identity)
     assert (unsearched.score > 1.01 * found.score).any(), "the control: without a search"
 
 
@@ -80,8 +80,8 @@ def test_each_object_keeps_its_best_start_and_is_searched_alone(package):
     """One after another, and start by start, the scores are those of all at once; the least of each object's is its own."""
     anomaly, params, x, _ = small(package)
     start = painted(np.random.default_rng(1), (6, 4, 2))
-    together = anomaly.search(params, x, start, n_steps=20)
-    alone = np.array([[anomaly.search(params, x[i:i + 1], start[i:i + 1, s:s + 1], n_steps=20).score[0] for s in range(4)]
+    together = anomaly.invert(params, x, start, n_steps=20)
+    alone = np.array([[anomaly.invert(params, x[i:i + 1], start[i:i + 1, s:s + 1], n_steps=20).score[0] for s in range(4)]
                       for i in range(6)])
     np.testing.assert_allclose(together.score, alone.min(axis=1), rtol=1e-10)
     assert (np.ptp(alone, axis=1) > 1e-3).any()
@@ -96,16 +96,16 @@ def test_what_the_generator_cannot_make_scores_higher(package):
     rng = np.random.default_rng(2)
     made = package.nets.dense.mlp(params["generator"], rng.standard_normal((20, 2)), activation=package.nets.dense.LEAKY_RELU)
     moved, start = made + 0.5 * rng.standard_normal(made.shape), rng.standard_normal((20, 4, 2))
-    ordinary, strange = (anomaly.search(params, x, start, n_steps=150).score for x in (made, moved))
+    ordinary, strange = (anomaly.invert(params, x, start, n_steps=150).score for x in (made, moved))
     assert np.mean(ordinary[:, None] < strange) > 0.95
     assert np.median(ordinary) < 0.05 * np.median(strange)
 
 
 @BOTH
-def test_scores_in_sigma(package):
+def test_scores_standardise(package):
     """Training scores 1, 3: mean 2, standard deviation 1."""
     anomaly = package.generative.anomaly
-    assert np.array_equal(anomaly.in_sigma(np.array([2.0, 5.0, 1.5]), np.array([1.0, 3.0])), [0.0, 3.0, -0.5])
+    assert np.array_equal(anomaly.standardise(np.array([2.0, 5.0, 1.5]), np.array([1.0, 3.0])), [0.0, 3.0, -0.5])
 
 
 @BOTH
@@ -117,13 +117,13 @@ def test_bad_input_is_refused(package):
                            ((x, start[:, :0]), "start: number of starts"),
                            ((hole, start), "x: expected finite numbers, got NaN or inf in 1 of 6")):
         with pytest.raises(ValueError, match=message):
-            anomaly.search(params, *wrong)
+            anomaly.invert(params, *wrong)
     for setting, message in (({"balance": -0.1}, r"balance: expected a number in \[0, 1\]"), ({"n_steps": 1.5}, "n_steps"),
                              ({"learning_rate": 0.0}, "learning_rate")):
         with pytest.raises(ValueError, match=message):
-            anomaly.search(params, x, start, **setting)
+            anomaly.invert(params, x, start, **setting)
     with pytest.raises(ValueError, match="training_score: standard deviation"):
-        anomaly.in_sigma(np.ones(2), np.ones(5))
+        anomaly.standardise(np.ones(2), np.ones(5))
 
 
 @BOTH
@@ -132,5 +132,5 @@ def test_arguments_are_not_changed(package):
     start = np.ones((6, 2, 2))
     before = [a.copy() for a in (x, z, start)]
     anomaly.anomaly_score_and_grad(params, x, z)
-    anomaly.search(params, x, start, n_steps=3)
+    anomaly.invert(params, x, start, n_steps=3)
     assert all(np.array_equal(a, b) for a, b in zip(before, (x, z, start), strict=True))

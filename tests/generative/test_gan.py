@@ -7,7 +7,7 @@ import accel
 import reference
 from tests.agreement.comparator import assert_close
 from tests.agreement.registry import painted, random_tree
-from tests.generative.ring import covered, ring
+from tests.support.ring import covered, ring
 
 BOTH = pytest.mark.parametrize("package", [reference, accel], ids=["reference", "accel"])
 

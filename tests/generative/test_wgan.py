@@ -6,7 +6,7 @@ import accel
 import reference
 from tests.agreement.comparator import assert_close
 from tests.agreement.registry import painted, random_tree
-from tests.generative.ring import covered, ring
+from tests.support.ring import covered, ring
 
 BOTH = pytest.mark.parametrize("package", [reference, accel], ids=["reference", "accel"])
 
@@ -91,7 +91,7 @@ def test_the_best_critic_measures_the_wasserstein_distance(penalty):
     wgan, optim, rng = accel.generative.wgan, accel.training.optim, np.random.default_rng(0)
     params = wgan.init_params(rng, dim=2, n_latent=2, hidden=(16,))
     params["generator"] = [np.vstack((np.zeros(2), np.eye(2)))]
-    own, losses = accel.runtime.tree.packed({"critic": params["critic"]}), []
+    own, losses = {"critic": params["critic"]}, []
     adam = optim.init_adam(own)
     for step in range(500):
         x, noise = rng.standard_normal((128, 2)) + [3.0, 4.0], wgan.draw_noise(params, rng, 128)

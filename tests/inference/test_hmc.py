@@ -6,7 +6,7 @@ from scipy import stats
 import accel
 import reference
 from reference.inference import hmc
-from tests.inference import posteriors
+from tests.support import posteriors
 
 BOTH = pytest.mark.parametrize("package", [reference, accel])
 

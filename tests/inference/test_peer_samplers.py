@@ -9,7 +9,7 @@ from scipy.special import gammaln
 import accel
 import reference
 from reference.inference import emcee_sampler, run_chains, nested_sampler
-from tests.inference import posteriors
+from tests.support import posteriors
 
 BOTH = pytest.mark.parametrize("package", [reference, accel])
 

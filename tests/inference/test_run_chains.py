@@ -8,7 +8,7 @@ from scipy import stats
 import accel
 import reference
 from tests.agreement.backends import accel_backends, uses_cuda
-from tests.inference import posteriors
+from tests.support import posteriors
 
 BOTH = pytest.mark.parametrize("package", [reference, accel])
 
@@ -179,6 +179,7 @@ def test_a_likelihood_that_is_never_finite_is_named_at_once(package):
 
 # on a device
 
+@pytest.mark.kernels
 @pytest.mark.skipif(uses_cuda(), reason="the stand-in and CuPy share a name")
 @pytest.mark.parametrize(("module", "settings", "syncs"), [("hmc", (0.8, 3.0), 1.0), ("slice_sampler", (1.0,), 60.0)])
 def test_chains_stay_on_the_device(module, settings, syncs):

@@ -13,7 +13,11 @@ from tests.agreement.backends import uses_cuda
 from tests.agreement.comparator import assert_close, flatten
 
 cp = device.module("cuda") if uses_cuda() else strict_cupy.install()
-pytestmark = pytest.mark.gpu if uses_cuda() else pytest.mark.skipif(strict_cupy.COMPILER is None, reason="kernels run through g++")
+pytestmark = [
+    pytest.mark.kernels,
+    pytest.mark.gpu if uses_cuda() else
+    pytest.mark.skipif(strict_cupy.COMPILER is None, reason="kernels run on the CPU through g++"),
+]
 COUNTS = pytest.mark.skipif(uses_cuda(), reason="it is the stand-in that counts")
 
 SETTINGS = {"n_transforms": 2, "hidden": (6, 5), "batch_size": 20, "max_epochs": 6, "learning_rate": 0.02, "patience": 2}

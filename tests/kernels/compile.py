@@ -1,10 +1,10 @@
-"""Compile every kernel of accel for GPUs that this machine need not have, and say what each takes.
+"""Compile every kernel of accel for GPUs that this machine need not have, and report what each needs.
 
     python -m tests.kernels.compile [--out FILE]
 
-compiles with nvcc for sm_80 and sm_90 in both dtypes, prints a table of registers, shared memory and spills, and writes it as
-Markdown where a file is named. The exit code is 1 if a kernel does not compile. A file says with which constants, those of the
-benchmarks, in a line "// Compiled in the tests with DIM=3 CONTEXT=10".
+compiles with nvcc for sm_80 and sm_90 in both dtypes, prints a table of registers, shared memory and spills,
+and writes it as Markdown if a file is named. The exit code is 1 if a kernel does not compile. Each file names its
+constants, those of the benchmarks, in lines "// Compiled in the tests with DIM=3 CONTEXT=10".
 """
 import argparse
 import pathlib
@@ -29,21 +29,25 @@ def sources():
 
 def constants(path):
     """The constants that the file is compiled with here, ["DIM=3", …]."""
-    line = re.search(r"^// Compiled in the tests with(.*)$", (cuda.ROOT / path).read_text(), re.MULTILINE)
-    if line is None:
+    lines = re.findall(r"^// Compiled in the tests with(.*)$", (cuda.ROOT / path).read_text(), re.MULTILINE)
+    if not lines:
         raise ValueError(f'{path}: expected a line "// Compiled in the tests with NAME=value …", got none')
-    return line[1].split()
+    return " ".join(lines).split()
 
 
 def compiled(path, architecture, dtype):
-    """[(kernel, registers, bytes of static shared memory, bytes spilled)] of one file, or a RuntimeError with the compiler's words."""
-    # nvcc would cut a list of numbers in pieces
-    defines = [f"-D{constant}".replace(",", r"\,") for constant in (f"REAL={cuda.NAMES[dtype]}", *constants(path))]
+    """[(kernel, registers, bytes of static shared memory, bytes spilled)] of one file.
+
+    A RuntimeError holds the compiler's message. nvcc splits an option at commas, which are escaped.
+    """
+    named = f"REAL={cuda.NAMES[dtype]}", *constants(path)
+    defines = [f"-D{constant}".replace(",", r"\,") for constant in named]
     with tempfile.TemporaryDirectory() as folder:
         file = pathlib.Path(folder) / "kernel.cu"
         file.write_text(cuda.source(path))
-        finished = subprocess.run([NVCC, f"-arch=sm_{architecture}", "-std=c++17", "-cubin", "-Xptxas", "-v", *defines,
-                                   "-o", file.with_suffix(".cubin"), file], capture_output=True, text=True)
+        command = [NVCC, f"-arch=sm_{architecture}", "-std=c++17", "-cubin", "-Xptxas", "-v", *defines,
+                   "-o", file.with_suffix(".cubin"), file]
+        finished = subprocess.run(command, capture_output=True, text=True)
     if finished.returncode:
         raise RuntimeError(f"{path}, sm_{architecture}, {dtype}:\n{finished.stderr}")
     found, name, spilled = [], "", 0
@@ -61,16 +65,19 @@ def compiled(path, architecture, dtype):
 def markdown():
     """The table of all kernels, and what failed."""
     heads = [f"sm_{a}: registers, static shared [B], spilled [B]" for a in ARCHITECTURES]
-    lines, failures = [f"| file | kernel | dtype | {' | '.join(heads)} |", "|---|---|---|" + "---|" * len(heads)], []
+    lines = [f"| file | kernel | dtype | {' | '.join(heads)} |", "|---|---|---|" + "---|" * len(heads)]
+    failures = []
     for path in sources():
         for dtype in cuda.NAMES:
             try:
-                tables = [dict((name, numbers) for name, *numbers in compiled(path, a, dtype)) for a in ARCHITECTURES]
+                tables = [{name: numbers for name, *numbers in compiled(path, architecture, dtype)}
+                          for architecture in ARCHITECTURES]
             except (RuntimeError, ValueError) as error:
                 failures.append(str(error))
                 continue
-            lines += [f"| {path} | {name} | {dtype} | " + " | ".join(", ".join(map(str, table[name])) for table in tables) + " |"
-                      for name in tables[0]]
+            for name in tables[0]:
+                columns = (", ".join(map(str, table[name])) for table in tables)
+                lines.append(f"| {path} | {name} | {dtype} | {' | '.join(columns)} |")
     return "\n".join(lines) + "\n", failures
 
 
@@ -91,9 +98,10 @@ def main():
     print(table, *failures, sep="\n")
     if arguments.out:
         arguments.out.parent.mkdir(parents=True, exist_ok=True)
-        arguments.out.write_text("# What the kernels take, as the compiler says\n\n"
-                                 f"{release()}, with the constants that each file names, float32 and float64. Dynamic shared memory, which "
-                                 "is asked for at launch, stands in [GPU.md](../../bench/GPU.md).\n\n" + table, "utf-8")
+        heading = ("# What the kernels need, from the compiler\n\n"
+                   f"{release()}, with the constants that each file names, float32 and float64. Dynamic shared "
+                   "memory is chosen at launch: see [GPU.md](../../bench/GPU.md).\n\n")
+        arguments.out.write_text(heading + table, "utf-8")
     return 1 if failures else 0
 
 

@@ -3,6 +3,8 @@ import pytest
 
 from tests.kernels.compile import ARCHITECTURES, NVCC, compiled, sources
 
+pytestmark = pytest.mark.kernels
+
 
 @pytest.mark.skipif(NVCC is None, reason="nvcc compiles for a GPU that need not be there, but it must be installed")
 @pytest.mark.parametrize("path", sources())

@@ -9,7 +9,7 @@ from accel import device
 from accel.kernels import cuda
 from accel.kernels.mlp import launch as mlp_kernel
 from accel.nets import dense
-from accel.runtime.tree import packed, ravel
+from accel.runtime.tree import frozen, ravel
 from accel.representation import autoencoder
 from tests.agreement.backends import accel_backends
 from tests.agreement.comparator import assert_close
@@ -17,7 +17,10 @@ from tests.agreement.registry import painted, random_tree
 
 BACKENDS = [backend for backend in accel_backends().values() if backend.kernels]
 DIM, LATENT, HIDDEN = 5, 2, (6, 4)
-pytestmark = pytest.mark.skipif(not BACKENDS, reason="kernels run on the CPU through g++")
+pytestmark = [
+    pytest.mark.kernels,
+    pytest.mark.skipif(not BACKENDS, reason="kernels run on the CPU through g++"),
+]
 
 
 @pytest.fixture(params=BACKENDS, ids=lambda backend: backend.name)
@@ -55,7 +58,7 @@ def minibatch(on, step, params, rows, at=0):
 
 def test_a_step_takes_the_rows_of_its_model_and_place(on):
     trees, x = [host_parameters(seed) for seed in (3, 4)], host_rows(50)
-    params = [packed(on.put(tree)) for tree in trees]
+    params = [frozen(on.put(tree)) for tree in trees]
     step, rows = autoencoder.fused(params[0], (on.put(x),), 21), np.random.default_rng(5).integers(0, 50, (2, 3, 21))
     grads, losses = minibatch(on, step, params, rows, at=1)
     for model, tree in enumerate(trees):
@@ -65,7 +68,7 @@ def test_a_step_takes_the_rows_of_its_model_and_place(on):
 
 
 def test_models_side_by_side_have_the_bits_of_single_ones_and_a_run_repeats(on):
-    params, x = [packed(on.put(host_parameters(seed))) for seed in (3, 4)], on.put(host_rows(50))
+    params, x = [frozen(on.put(host_parameters(seed))) for seed in (3, 4)], on.put(host_rows(50))
     step, rows = autoencoder.fused(params[0], (x,), 40), np.random.default_rng(5).integers(0, 50, (2, 1, 40))
     together, again = minibatch(on, step, params, rows), minibatch(on, step, params, rows)
     for model in range(2):
@@ -91,14 +94,14 @@ def test_tiles_of_every_size_and_blocks_of_several_tiles(on, monkeypatch, tile):
 
 
 def test_rows_beyond_the_last_are_not_written(on):
-    params, x = packed(on.put(host_parameters())), on.put(host_rows(16))
+    params, x = frozen(on.put(host_parameters())), on.put(host_rows(16))
     network, out = mlp_kernel.network_of(params, autoencoder.BOTH, x, dense.TANH), on.xp.full((16, DIM), 7, x.dtype)
-    network.launch("forward", 10, 2, 1, params.flat, x, out, np.int64(10))
+    network.architecture.launch(on.xp, "forward", 10, 1, network.flat, x, out, np.int64(10), n_blocks=2)
     assert np.array_equal(out[:10].get(), network.forward(x)[:10].get()) and (out[10:].get() == 7).all()
 
 
 def test_what_is_not_a_number_stays_in_its_row(on):
-    params, x = packed(on.put(host_parameters())), on.put(host_rows(20))
+    params, x = frozen(on.put(host_parameters())), on.put(host_rows(20))
     for activation in (dense.TANH, dense.RELU):
         value = autoencoder.reconstruct(params, x, activation=activation).get()
         spoilt = x.copy()
@@ -124,12 +127,12 @@ def test_what_is_beyond_the_kernels_runs_in_array_code_and_says_so_once(on, laye
         assert np.array_equal(out.get(), dense.mlp(layers, x, activation=activation).get())
 
 
-def test_networks_the_other_way_round_run_in_array_code(on):
+def test_networks_in_the_other_order_run_in_array_code(on):
     """The decoder's parameters before the encoder's: the kernel would need them after."""
     tree, x = host_parameters(), on.put(host_rows(9))
-    turned = packed(on.put({"decoder": tree["decoder"], "encoder": tree["encoder"]}))
+    turned = frozen(on.put({"decoder": tree["decoder"], "encoder": tree["encoder"]}))
     value, grads = autoencoder.loss_and_grad(turned, x)
-    wanted, expected = autoencoder.loss_and_grad(packed(on.put(tree)), x)
+    wanted, expected = autoencoder.loss_and_grad(frozen(on.put(tree)), x)
     close(value, wanted, on, 100)
     close(ravel(grads["encoder"]), ravel(expected["encoder"]), on, 100)
     close(autoencoder.encode(turned, x), autoencoder.encode(on.put(tree), x), on, 100)
@@ -148,7 +151,7 @@ def test_fifty_steps_are_those_of_the_reference(on):
 
 
 def test_one_launch_does_it(on, monkeypatch):
-    params, x = packed(on.put(host_parameters())), on.put(host_rows(20))
+    params, x = frozen(on.put(host_parameters())), on.put(host_rows(20))
     launched = []
     monkeypatch.setattr(cuda.Kernels, "__call__", lambda self, name, *args, **kwargs: launched.append(name))
     autoencoder.reconstruct(params, x)

@@ -45,7 +45,10 @@ def log_of(source, options):
         library.nvrtcDestroyProgram(ctypes.byref(program))
 
 
-pytestmark = pytest.mark.skipif(nvrtc() is None, reason="NVRTC was not found: pip install nvidia-cuda-nvrtc")
+pytestmark = [
+    pytest.mark.kernels,
+    pytest.mark.skipif(nvrtc() is None, reason="NVRTC was not found: pip install nvidia-cuda-nvrtc"),
+]
 
 
 @pytest.mark.parametrize("path", sources())

@@ -8,7 +8,10 @@ from accel import priors
 from accel.kernels.posterior import launch as posterior_kernel
 from tests import strict_cupy
 
-pytestmark = pytest.mark.skipif(not strict_cupy.COMPILER, reason="kernels run on the CPU through g++, which is not installed")
+pytestmark = [
+    pytest.mark.kernels,
+    pytest.mark.skipif(not strict_cupy.COMPILER, reason="kernels run on the CPU through g++, which is not installed"),
+]
 LOW, HIGH = np.array([-1.0, 2.0, 1e-3]), np.array([1.0, 5.0, 0.1])
 
 

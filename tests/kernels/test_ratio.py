@@ -13,7 +13,10 @@ from tests.agreement.registry import painted, random_tree
 
 BACKENDS = [backend for backend in accel_backends().values() if backend.kernels]
 DIM, CONTEXT, HIDDEN, SETTINGS = 2, 3, (6, 5), {"n_contrastive": 4, "balance": 0.0}
-pytestmark = pytest.mark.skipif(not BACKENDS, reason="kernels run on the CPU through g++")
+pytestmark = [
+    pytest.mark.kernels,
+    pytest.mark.skipif(not BACKENDS, reason="kernels run on the CPU through g++"),
+]
 
 
 @pytest.fixture(params=BACKENDS, ids=lambda backend: backend.name)

@@ -6,7 +6,8 @@ import pytest
 
 from accel import device
 from accel.kernels import cuda
-from accel.runtime.tree import packed, ravel
+from accel.runtime._vector import bound, empty_like
+from accel.runtime.tree import ravel
 from accel.density import realnvp
 from accel.kernels.realnvp import launch as realnvp_kernel
 from tests.agreement.backends import accel_backends
@@ -15,7 +16,10 @@ from tests.agreement.registry import painted, random_tree
 
 BACKENDS = [backend for backend in accel_backends().values() if backend.kernels]
 DIM, CONTEXT, SETTINGS = 3, 2, {"n_transforms": 3, "hidden": (7, 5)}
-pytestmark = pytest.mark.skipif(not BACKENDS, reason="kernels run on the CPU through g++")
+pytestmark = [
+    pytest.mark.kernels,
+    pytest.mark.skipif(not BACKENDS, reason="kernels run on the CPU through g++"),
+]
 
 
 @pytest.fixture(params=BACKENDS, ids=lambda backend: backend.name)
@@ -26,7 +30,7 @@ def on(request):
 
 def parameters(on, seed=0, dim=DIM, context_dim=CONTEXT, **settings):
     tree = realnvp.init_params(np.random.default_rng(0), dim=dim, context_dim=context_dim, **SETTINGS | settings)
-    return packed(on.put(random_tree(np.random.default_rng(seed), tree, 0.4)))
+    return bound(on.put(random_tree(np.random.default_rng(seed), tree, 0.4)))
 
 
 def inputs(on, n):
@@ -60,7 +64,7 @@ def gradient(on, step, params, rows, at=0):
 
 def test_a_step_takes_the_rows_of_its_model_and_place(on):
     params, (x, context) = [parameters(on, seed) for seed in (3, 4)], inputs(on, 50)
-    step, rows = realnvp_kernel.step(params[0], (x, context)), np.random.default_rng(5).integers(0, 50, (2, 3, 21))
+    step, rows = realnvp.fused(params[0], (x, context), 50), np.random.default_rng(5).integers(0, 50, (2, 3, 21))
     grads, losses = gradient(on, step, params, rows, at=1)
     for model, tree in enumerate(params):
         chosen = on.xp.asarray(rows[model, 1])
@@ -71,7 +75,7 @@ def test_a_step_takes_the_rows_of_its_model_and_place(on):
 
 def test_models_side_by_side_have_the_bits_of_single_ones_and_a_run_repeats(on):
     params, data = [parameters(on, seed) for seed in (3, 4)], inputs(on, 50)
-    step, rows = realnvp_kernel.step(params[0], data), np.random.default_rng(5).integers(0, 50, (2, 1, 40))
+    step, rows = realnvp.fused(params[0], data, 50), np.random.default_rng(5).integers(0, 50, (2, 1, 40))
     together, again = gradient(on, step, params, rows), gradient(on, step, params, rows)
     for model in range(2):
         alone = gradient(on, step, params[model:model + 1], rows[model:model + 1])
@@ -97,9 +101,9 @@ def test_tiles_of_every_size_and_blocks_of_several_tiles(on, monkeypatch, tile):
 
 def test_tapes_that_do_not_fit_are_computed_anew(on, monkeypatch):
     params, (x, context) = parameters(on, n_transforms=4), inputs(on, 20)
-    flow, limit = realnvp_kernel.flow_of(params), 8 * 80 * params.flat.dtype.itemsize
+    flow, limit = realnvp.flow_of(params)[0].kernel, 8 * 80 * params.flat.dtype.itemsize
     monkeypatch.setattr(cuda, "shared_limit", lambda xp: limit)
-    assert flow.layout(on.xp, params.flat.dtype, 20, training=True)[1] == 0
+    assert flow.plan(20, training=True).n_tapes == 1
     for function in (realnvp.loss_and_grad, realnvp.log_prob_and_grad):
         for actual, expected in zip(function(params, x, context), with_array_code(function, params, x, context)):
             close(ravel(actual), ravel(expected), on, 500)
@@ -108,7 +112,7 @@ def test_tapes_that_do_not_fit_are_computed_anew(on, monkeypatch):
 def test_the_gradient_of_the_context_comes_with_that_of_the_parameters(on):
     params, (x, context) = parameters(on), inputs(on, 20)
     dcontext = [on.xp.empty((CONTEXT, 20), x.dtype) for _ in range(2)]
-    grads = [realnvp.empty_like(params) for _ in range(2)]
+    grads = [empty_like(params) for _ in range(2)]
     realnvp.write_grads(params, grads[0], x, context, dcontext[0])
     with_array_code(realnvp.write_grads, params, grads[1], x, context, dcontext[1])
     close(dcontext[0], dcontext[1], on, 500)
@@ -122,7 +126,7 @@ def test_networks_beyond_shared_memory_run_in_array_code_and_say_so_once(on):
         value = realnvp.log_prob(params, x, context)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert realnvp_kernel.step(parameters(on, hidden=(9000, 2)), (x, context)) is None
+        assert realnvp.fused(parameters(on, hidden=(9000, 2)), (x, context), 2) is None
     assert np.array_equal(device.to_host(value), device.to_host(with_array_code(realnvp.log_prob, params, x, context)))
 
 

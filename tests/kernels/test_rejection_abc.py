@@ -15,7 +15,10 @@ from accel.simulators import power_law, two_moons
 from tests.agreement.backends import accel_backends, uses_cuda
 
 PLACES = [backend for backend in accel_backends().values() if backend.kernels]
-pytestmark = pytest.mark.skipif(not PLACES, reason="kernels run on the CPU through g++, or on a GPU")
+pytestmark = [
+    pytest.mark.kernels,
+    pytest.mark.skipif(not PLACES, reason="kernels run on the CPU through g++, or on a GPU"),
+]
 ON = pytest.mark.parametrize("on", PLACES, ids=lambda backend: backend.name)
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from accel import device
 from accel.kernels import cuda
-from accel.runtime.philox import CounterGenerator
+from accel.runtime.philox import PhiloxGenerator
 from accel.runtime.tree import ravel
 from accel.density import gmm, mixture_score
 from accel.generative import langevin, score_matching, score_network
@@ -131,7 +131,7 @@ class TestWalks:
         """Three levels and the step that takes the noise away; more where a level has more steps than lie between two looks."""
         x, model = points(on, 50), network(on)
         for n_steps, launches in ((7, 4), (101, 7)):
-            launched = launches_of(langevin.annealed, CounterGenerator(3, like=x), model, x, **self.settings(n_steps))
+            launched = launches_of(langevin.annealed, PhiloxGenerator(3, like=x), model, x, **self.settings(n_steps))
             assert launched == ["walk"] * launches
 
     def test_the_chains_do_not_depend_on_tiles_nor_on_the_others(self, on, monkeypatch):
@@ -139,7 +139,7 @@ class TestWalks:
         x, model, found = points(on, 300), network(on), []
         for n_processors in (132, 3, 1):
             monkeypatch.setattr(cuda, "multiprocessors", lambda xp, n=n_processors: n)
-            found.append(langevin.annealed(CounterGenerator(3, like=x), model, x, **self.settings()).x.get())
+            found.append(langevin.annealed(PhiloxGenerator(3, like=x), model, x, **self.settings()).x.get())
         tiles = {layout.plan(on.xp, DIM, HIDDEN, DIM, on.dtype, 300).tile}
         monkeypatch.undo()
         tiles.add(layout.plan(on.xp, DIM, HIDDEN, DIM, on.dtype, 300).tile)
@@ -150,14 +150,14 @@ class TestWalks:
     def test_weights_that_are_not_staged(self, on, monkeypatch):
         """As for networks that are wider than shared memory."""
         x, model = points(on, 40), network(on)
-        expected = langevin.annealed(CounterGenerator(3, like=x), model, x, **self.settings()), model(x, 0.5)
+        expected = langevin.annealed(PhiloxGenerator(3, like=x), model, x, **self.settings()), model(x, 0.5)
         whole = layout.plan(on.xp, DIM, HIDDEN, DIM, on.dtype, 40)
         assert whole.resident
 
         def unstaged(xp, dim, widths, inputs, dtype, n):
             return layout.geometry(dim, widths, inputs, dtype, n, tile=whole.tile, resident=False)
         monkeypatch.setattr(layout, "plan", unstaged)
-        found = langevin.annealed(CounterGenerator(3, like=x), model, x, **self.settings()), model(x, 0.5)
+        found = langevin.annealed(PhiloxGenerator(3, like=x), model, x, **self.settings()), model(x, 0.5)
         np.testing.assert_array_equal(found[0].x.get(), expected[0].x.get())
         np.testing.assert_array_equal(found[1].get(), expected[1].get())
 
@@ -194,7 +194,7 @@ class TestWalks:
         axes = pca.PCA(*wide.put((mean, np.eye(3), variances - 0.01)), False)
         model = score_matching.ScoreModel(silent, axes, 1.3, np.array([0.1]), {})
         start = wide.put(mean) + points(wide, n)
-        x = langevin.unadjusted(CounterGenerator(11, like=start), model.score, start, step_size=epsilon, n_steps=60, sigma=0.1).x.get()
+        x = langevin.unadjusted(PhiloxGenerator(11, like=start), model.score, start, step_size=epsilon, n_steps=60, sigma=0.1).x.get()
         phi = 1 - epsilon / (2 * variances)
 
         def off(expected):
@@ -209,17 +209,17 @@ class TestWalks:
         x, score = points(on, 300), mixture(on, kind)
         settings = {"step_size": 0.1, "n_steps": 5}
         with np.errstate(divide="ignore"):
-            assert launches_of(langevin.unadjusted, CounterGenerator(1, like=x), score, x, **settings) == ["walk"]
-            found = langevin.unadjusted(CounterGenerator(1, like=x), score, x, **settings).x.get()
+            assert launches_of(langevin.unadjusted, PhiloxGenerator(1, like=x), score, x, **settings) == ["walk"]
+            found = langevin.unadjusted(PhiloxGenerator(1, like=x), score, x, **settings).x.get()
             with device.kernels(False):
-                expected = langevin.unadjusted(CounterGenerator(1, like=x), score, x, **settings).x.get()
+                expected = langevin.unadjusted(PhiloxGenerator(1, like=x), score, x, **settings).x.get()
         np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5 if on.dtype == "float32" else 1e-13)
 
     def test_any_other_score_is_walked_in_array_code(self, wide):
         x, model, rng = points(wide, 5), network(wide), np.random.default_rng(0)
         settings = {"step_size": 0.1, "n_steps": 3, "sigma": 0.5}
         assert not launches_of(langevin.unadjusted, rng, lambda x, sigma: -x, x, **settings)
-        wrapped = launches_of(langevin.unadjusted, CounterGenerator(1, like=x), lambda x, sigma: model(x, sigma), x, **settings)
+        wrapped = launches_of(langevin.unadjusted, PhiloxGenerator(1, like=x), lambda x, sigma: model(x, sigma), x, **settings)
         assert wrapped == ["pack", "score"] * 3, "a network behind a lambda is evaluated in its own kernel, step by step"
         with pytest.raises(ValueError, match="x: expected shape"):
             langevin.unadjusted(rng, model, x[:, :2], step_size=0.1, n_steps=3, sigma=0.5)
@@ -239,10 +239,10 @@ class TestForms:
     def agrees(self, on, score, array_code):
         """The run along the score in one kernel is that along another callable, step by step in array code."""
         x = points(on, 40)
-        assert set(launches_of(langevin.annealed, CounterGenerator(3, like=x), score, x, **self.settings)) == {"walk"}
-        found = langevin.annealed(CounterGenerator(3, like=x), score, x, **self.settings).x
+        assert set(launches_of(langevin.annealed, PhiloxGenerator(3, like=x), score, x, **self.settings)) == {"walk"}
+        found = langevin.annealed(PhiloxGenerator(3, like=x), score, x, **self.settings).x
         with device.kernels(False):
-            expected = langevin.annealed(CounterGenerator(3, like=x), array_code, x, **self.settings).x
+            expected = langevin.annealed(PhiloxGenerator(3, like=x), array_code, x, **self.settings).x
         np.testing.assert_allclose(found.get(), expected.get(), rtol=0, atol=1e-4 if on.dtype == "float32" else 1e-11)
 
     def test_of_a_fitted_model(self, on):

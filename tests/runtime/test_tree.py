@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 import accel
 import reference
+from accel.runtime import _vector
 from tests.agreement.comparator import flatten
 
 PACKAGES = [pytest.param(reference, id="reference"), pytest.param(accel, id="accel")]
@@ -69,21 +70,6 @@ def test_leaves_and_tree_map_visit_the_same_places(package, shapes):
     assert np.array_equal(module.ravel(doubled), 2 * module.ravel(tree))
 
 
-@given(shapes=TREES.filter(has_leaves))
-def test_packed_leaves_and_every_packed_subtree_alias_the_buffer(shapes):
-    module, (tree, total) = accel.runtime.tree, filled(shapes, 0)
-    packed = module.packed(tree)
-    assert packed.flat.shape == (total,) and module.ravel(packed) is packed.flat and module.packed(packed) is packed
-    packed.flat[:] = 7
-    assert all((leaf == 7).all() for _, leaf in module.leaves(packed))
-    for _, leaf in module.leaves(packed):
-        leaf[...] = 8
-    assert (packed.flat == 8).all()
-    for sub in (value for value in packed.values() if isinstance(value, module.Packed)):
-        sub.flat[:] = 9
-        assert all((leaf == 9).all() for _, leaf in module.leaves(sub))
-
-
 @both
 def test_paths_by_hand(package):
     tree = {"mades": [(np.zeros(1), np.ones(2)), {"b": np.zeros(())}], "a": np.zeros(3)}
@@ -121,32 +107,43 @@ def test_ravel_of_a_plain_tree_is_a_copy(package):
     assert (tree["a"] == 0).all()
 
 
+@pytest.mark.parametrize("package", PACKAGES)
 @pytest.mark.parametrize("again", [copy.copy, copy.deepcopy, lambda tree: pickle.loads(pickle.dumps(tree))])
-def test_a_copied_or_pickled_tree_views_its_own_buffer(again):
-    """NumPy copies a view to an array of its own: the leaves would no longer follow the vector that Adam updates."""
-    module = accel.runtime.tree
-    original = module.packed({"a": np.arange(4.0).reshape(2, 2), "b": [{"c": np.arange(3.0)}]})
-    original.scratch("work", lambda: np.zeros(3))
+def test_a_copied_or_pickled_frozen_tree_is_frozen_over_its_own_vector(package, again):
+    module = package.runtime.tree
+    original = module.frozen({"a": np.arange(4.0).reshape(2, 2), "b": [{"c": np.arange(3.0)}]})
     twin = again(original)
-    assert isinstance(twin, module.Packed) and same(twin, original) and not np.shares_memory(twin.flat, original.flat)
-    twin.flat[:] = 5
-    assert (twin["a"] == 5).all() and (twin["b"][0]["c"] == 5).all() and (twin["b"][0].flat == 5).all()
-    assert np.array_equal(original["a"], [[0, 1], [2, 3]])
+    assert isinstance(twin, module.Tree) and same(twin, original) and not np.shares_memory(twin.flat, original.flat)
+    assert np.shares_memory(twin["a"], twin.flat) and np.shares_memory(twin["b"][0].flat, twin.flat)
 
 
-def test_work_arrays_are_kept_until_the_size_changes():
-    tree, made = accel.runtime.tree.packed({"a": np.zeros(3)}), []
-
-    def make():
-        made.append(np.zeros(2))
-        return made[-1]
-
-    first = tree.scratch("pass", make, size=10)
-    assert tree.scratch("pass", make, size=10) is first
-    assert tree.scratch("pass", make, size=11) is not first and len(made) == 2
-    assert tree.scratch("other", make) is made[2]
+@pytest.mark.parametrize("package", PACKAGES)
+def test_a_frozen_tree_refuses_every_change_and_leaves_its_source_alone(package):
+    module, source = package.runtime.tree, {"a": np.arange(4.0), "b": [{"c": np.arange(3.0)}, np.ones((2, 2))]}
+    tree = module.frozen(source)
+    for change in (lambda: tree.update(a=1), lambda: tree.pop("a"), tree.clear, tree.popitem, lambda: tree.setdefault("z", 1),
+                   lambda: tree.__setitem__("a", 1), lambda: tree.__delitem__("a"), lambda: tree.__ior__({"a": 1}),
+                   lambda: tree["b"][0].__setitem__("c", 1), lambda: tree["b"].__setitem__(0, 1)):
+        with pytest.raises((TypeError, AttributeError)):
+            change()
+    for _, leaf in [*module.leaves(tree), ("flat", tree.flat)]:
+        with pytest.raises(ValueError, match="read-only"):
+            leaf += 1
+    source["a"] += 1
+    assert np.array_equal(tree["a"], np.arange(4.0)) and np.array_equal(module.ravel(tree), tree.flat)
+    module.ravel(tree)[:] = 7                                         # a copy
+    assert np.array_equal(tree["a"], np.arange(4.0))
 
 
 def test_an_empty_copy_has_the_shapes_and_the_type():
-    tree = accel.runtime.tree.empty_like({"a": np.zeros((2, 3), np.float32), "b": [np.zeros(1, np.float32)]})
+    tree = _vector.empty_like({"a": np.zeros((2, 3), np.float32), "b": [np.zeros(1, np.float32)]})
     assert tree["a"].shape == (2, 3) and tree.flat.dtype == np.float32 and tree.flat.shape == (7,)
+
+
+@given(shapes=TREES.filter(has_leaves))
+def test_owned_leaves_and_subtrees_are_views_of_the_vector(shapes):
+    tree, total = filled(shapes, 0)
+    owned = _vector.bound(tree)
+    assert owned.flat.shape == (total,) and _vector.bound(owned) is owned
+    owned.flat[:] = 7
+    assert all((leaf == 7).all() for _, leaf in accel.runtime.tree.leaves(owned))

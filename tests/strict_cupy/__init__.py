@@ -1,13 +1,13 @@
-"""A strict stand-in for CuPy that runs on a laptop: same names, same types, same refusals, CUDA-graph semantics.
+"""A strict stand-in for CuPy that runs on a laptop: same names, types and refusals, CUDA-graph semantics.
 
     xp = strict_cupy.install()          in sys.modules as cupy and cupyx from here on; xp is the module cupy
     with strict_cupy.counted() as spent:
-        …                               spent: {"launch": …, "sync": …, "upload": …, "kernel": …, "bytes": …} of the block
+        …                               then {"launch": …, "sync": …, "upload": …, "kernel": …, "bytes": …}
 
-Its names and signatures are frozen from the real wheel (manifest.json, written by make_manifest.py). What CuPy does differently
-from NumPy without a word, or leaves undefined, is refused (StrictError) rather than imitated. It says nothing about races,
-memory that outlives its graph, the order of sums, or speed. Kernels of our own run through g++ (kernels.py); there is no
-ElementwiseKernel and no ReductionKernel.
+Its names and signatures are frozen from the real wheel (manifest.json, written by make_manifest.py). What
+CuPy does differently from NumPy without a word, or leaves undefined, is refused (StrictError) rather than
+imitated. It says nothing about races, memory that outlives its graph, the order of sums, or speed. Kernels of
+our own run through g++ (kernels.py); there is no ElementwiseKernel and no ReductionKernel.
 """
 import contextlib
 import sys
@@ -28,7 +28,8 @@ HOST_CLASSES = (np.generic, np.dtype, np.finfo, np.iinfo, Exception)
 
 
 class Namespace(types.ModuleType):
-    """A module of CuPy: the names of one section of the manifest, computed by a host module; and what is its own."""
+    """A module of CuPy: the names of one section of the manifest, computed by a host module; and what is its
+    own."""
 
     def __init__(self, name, section, host, **own):
         super().__init__(name, "Strict stand-in.")
@@ -73,7 +74,8 @@ def install():
 
 def _cupy():
     own = {name: getattr(np, name) for name in CONSTANTS}
-    own.update({f.__name__: f for f in (array, asarray, asanyarray, asarray_chkfinite, asnumpy, get_array_module, fuse, ndarray)})
+    own.update({f.__name__: f for f in (array, asarray, asanyarray, asarray_chkfinite, asnumpy,
+                                        get_array_module, fuse, ndarray)})
     own["RawModule"] = kernels.RawModule
     own["get_default_memory_pool"] = own["get_default_pinned_memory_pool"] = streams.MemoryPool
     cuda = types.ModuleType("cupy.cuda")
@@ -91,7 +93,8 @@ def _cupyx():
     import scipy.special
     scatters = {f"scatter_{name}": _method(f"scatter_{name}") for name in ("add", "max", "min")}
     rsqrt = functions.Ufunc("rsqrt", manifest.entry("cupyx", "rsqrt"), lambda x: 1 / np.sqrt(x))
-    return {"cupyx": Namespace("cupyx", "cupyx", None, rsqrt=rsqrt, errstate=errstate, empty_pinned=empty_pinned, **scatters),
+    return {"cupyx": Namespace("cupyx", "cupyx", None, rsqrt=rsqrt, errstate=errstate,
+                               empty_pinned=empty_pinned, **scatters),
             "cupyx.scipy": types.ModuleType("cupyx.scipy"),
             "cupyx.scipy.special": Namespace("cupyx.scipy.special", "special", scipy.special),
             "cupyx.scipy.linalg": Namespace("cupyx.scipy.linalg", "scipy_linalg", scipy.linalg)}
@@ -102,7 +105,8 @@ def _method(name):
 
 
 def array(obj, dtype=None, copy=True, order="K", subok=False, ndmin=0, *, blocking=False):
-    """cupy.array: a copy on the device of a device array, of a sequence of device arrays, or, uploaded, of anything on the host."""
+    """cupy.array: a copy on the device of a device array, of a sequence of device arrays, or, uploaded, of
+    anything on the host."""
     if subok:
         raise NotImplementedError("subok")
     if isinstance(obj, ndarray):
@@ -114,7 +118,8 @@ def array(obj, dtype=None, copy=True, order="K", subok=False, ndmin=0, *, blocki
     pieces = functions.flat(obj)
     if any(isinstance(piece, ndarray) for piece in pieces):
         if not all(isinstance(piece, ndarray) for piece in pieces):
-            raise TypeError("device and host values in one sequence: implicit conversion to a NumPy array is not allowed")
+            raise TypeError(
+                "device and host values in one sequence: implicit conversion to a NumPy array is not allowed")
         return on_device(device.launch(lambda: np.array(on_host(obj), dtype, order=order, ndmin=ndmin)))
     uploaded = np.array(obj, dtype, order=order, ndmin=ndmin)      # an upload never aliases host memory
     check_dtype(uploaded.dtype)
@@ -151,7 +156,8 @@ def fuse(*args, **kwargs):
 
 
 def empty_pinned(shape, dtype=float, order="C"):
-    """cupyx.empty_pinned: a host array, of whatever numbers, that a device can copy from and to on its own."""
+    """cupyx.empty_pinned: a host array, of whatever numbers, that a device can copy from and to on its
+    own."""
     pinned = np.empty(shape, check_dtype(dtype), order)
     poison(pinned)
     return pinned
@@ -160,7 +166,9 @@ def empty_pinned(shape, dtype=float, order="C"):
 @contextlib.contextmanager
 def errstate(*, divide=None, over=None, under=None, invalid=None, linalg=None):
     """cupyx.errstate: linalg="raise" makes failing solvers say so, at the cost of a synchronisation each."""
-    if any(setting is not None for setting in (divide, over, under, invalid)) or linalg not in (None, "ignore", "raise"):
+    if any(setting is not None for setting in (divide, over, under, invalid)) or linalg not in (None,
+                                                                                                "ignore",
+                                                                                                "raise"):
         raise NotImplementedError("CuPy has errstate for linalg alone")
     before = device.solver_errors
     device.solver_errors = linalg or before

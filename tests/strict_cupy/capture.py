@@ -1,9 +1,10 @@
 """The state of the stand-in's one device: what it was made to do, and what a capturing stream has recorded.
 
-A kernel launched while a stream captures is recorded and not executed. The stand-in must run it to learn the shapes of its
-results; nobody can look at the numbers, because a synchronisation or a transfer is refused meanwhile, and when the capture ends
-everything is undone: what was written into is as before, new buffers hold garbage. Each launch of the graph replays the kernels
-on the same buffers. A launch on another stream, which CuPy would execute at once and leave out of the graph, is refused.
+A kernel launched while a stream captures is recorded and not executed. The stand-in must run it to learn the
+shapes of its results; nobody can look at the numbers, because a synchronisation or a transfer is refused
+meanwhile, and when the capture ends everything is undone: what was written into is as before, new buffers
+hold garbage. Each launch of the graph replays the kernels on the same buffers. A launch on another stream,
+which CuPy would execute at once and leave out of the graph, is refused.
 """
 import contextlib
 import functools
@@ -16,13 +17,14 @@ __all__ = ["Device", "device", "counted", "host_arrays", "leaves", "poison"]
 
 
 class Device:
-    """Counts of what costs time on a GPU (kernel launches, synchronisations, uploads, float32 that became float64; of the launches
-    those of kernels of our own, and the bytes of the arrays these were given), and the capturing stream with its tape."""
+    """Counts of what costs time on a GPU (kernel launches, synchronisations, uploads, float32 that became
+    float64; of the launches those of kernels of our own, and the bytes of the arrays these were given), and
+    the capturing stream with its tape."""
 
     def __init__(self):
         self.counts = {"launch": 0, "sync": 0, "upload": 0, "upcast": 0, "kernel": 0, "bytes": 0}
-        self.streams, self.capturing = [], None                # entered with `with`, innermost last; the one that captures
-        self.tape, self.undo = [], []                          # what a launch of the graph does; what the end of the capture does
+        self.streams, self.capturing = [], None  # entered with `with`, innermost last; the one that captures
+        self.tape, self.undo = [], []  # what a launch of the graph does; what the end of the capture does
         self.solver_errors = "ignore"                          # cupyx.errstate(linalg=...)
 
     def sync(self):
@@ -34,29 +36,35 @@ class Device:
     def _touch_host(self, kind):
         self.counts[kind] += 1
         if self.capturing is not None:
-            raise RuntimeError("the current stream is capturing, so synchronous API calls and transfers are disallowed")
+            raise RuntimeError(
+                "the current stream is capturing, so synchronous API calls and transfers are disallowed")
 
     def library_call(self, name):
         """cuBLAS, cuSOLVER and cuRAND are refused while capturing."""
         if self.capturing is not None:
-            raise NotImplementedError(f"{name}: calling a CUDA library during stream capture is currently unsupported")
+            raise NotImplementedError(
+                f"{name}: calling a CUDA library during stream capture is currently unsupported")
 
     def launch(self, compute, inputs=(), targets=()):
         """The host arrays that compute() returns, run now or recorded.
 
-        A result that shares memory with an input is a view and costs nothing. `targets` are the arrays that compute writes
-        into; every other result is a fresh buffer, which a recorded kernel fills again at each replay.
+        A result that shares memory with an input is a view and costs nothing. `targets` are the arrays that
+        compute writes into; every other result is a fresh buffer, which a recorded kernel fills again at each
+        replay.
         """
         if self.capturing:
             self._keep(targets)
         result = _run(compute)
-        fresh = [not any(np.may_share_memory(leaf, known) for known in (*inputs, *targets)) for leaf in leaves(result)]
+        fresh = [not any(np.may_share_memory(leaf, known) for known in (*inputs, *targets))
+                 for leaf in leaves(result)]
         if not (targets or any(fresh)):
             return result
         self.counts["launch"] += 1
         if self.capturing:
             if self.capturing not in self.streams[-1:]:
-                raise StrictError("a kernel launched on another stream than the capturing one runs at once and is not in the graph")
+                raise StrictError(
+                    "a kernel launched on another stream than the capturing one runs at once and is not in "
+                    "the graph")
             outputs = [leaf for leaf, is_fresh in zip(leaves(result), fresh) if is_fresh]
             self.undo.extend(functools.partial(poison, output) for output in outputs)
             self.tape.append(lambda: _refill(result, fresh, _run(compute)))

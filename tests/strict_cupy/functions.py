@@ -1,7 +1,8 @@
 """CuPy's functions, ufuncs and methods, computed by NumPy or SciPy behind CuPy's refusals.
 
-Refused are host arrays and lists where CuPy takes device arrays, arguments that CuPy's signature lacks, dtypes that it cannot
-store, writes that a GPU leaves undefined, and failures of a solver that CuPy does not report.
+Refused are host arrays and lists where CuPy takes device arrays, arguments that CuPy's signature lacks,
+dtypes that it cannot store, writes that a GPU leaves undefined, and failures of a solver that CuPy does not
+report.
 """
 import re
 
@@ -15,22 +16,25 @@ from tests.strict_cupy.manifest import StrictError
 __all__ = ["Ufunc", "call_method", "flat", "function"]
 
 # Parameters that must be device arrays, and functions that take a number in the first of them
-ARRAYS = frozenset("A a a1 a2 ar ar1 ar2 arr arr1 arr2 array arrays ary b c condition dst element m p prototype tup v val x x1 x2 y z"
-                   .split())
+ARRAYS = frozenset(
+    "A a a1 a2 ar ar1 ar2 arr arr1 arr2 array arrays ary b c condition dst element m p prototype tup v val x "
+    "x1 x2 y z".split())
 TAKE_NUMBERS = {"where", "isclose", "allclose", "searchsorted"}
 # Parameters that CuPy uploads in silence, and those that it needs on the host
 UPLOADED = {"indices", "ind", "repeats", "q", "operands"}
 ON_HOST = {"N", "M", "axes", "axis", "axis1", "axis2", "indices_or_sections", "k", "newshape", "num", "shape"}
 VARARGS = {"einsum": "operands", "reshape": "shape", "transpose": "axes"}
 # Functions that answer about arrays without touching a number
-METADATA = {"shape", "ndim", "size", "result_type", "can_cast", "promote_types", "issubdtype", "isdtype", "isscalar", "isfortran",
-            "iscomplexobj", "isrealobj", "broadcast_shapes", "may_share_memory", "shares_memory", "min_scalar_type", "common_type"}
+METADATA = {"shape", "ndim", "size", "result_type", "can_cast", "promote_types", "issubdtype", "isdtype",
+            "isscalar", "isfortran", "iscomplexobj", "isrealobj", "broadcast_shapes", "may_share_memory",
+            "shares_memory", "min_scalar_type", "common_type"}
 IN_PLACE = {"copyto", "put", "place", "putmask", "put_along_axis", "fill_diagonal"}
 IN_PLACE_METHODS = {"sort", "partition", "put"}
 ONE_VALUE_PER_PLACE = {"put", "put_along_axis"}
 # What makes the host wait, besides what the documentation of CuPy says
-SYNC = {"argwhere", "trim_zeros", "union1d", "intersect1d", "setdiff1d", "setxor1d", "roots", "save", "savez", "savez_compressed",
-        "savetxt", "array_repr", "array_str", "array2string", "tobytes", "tofile", "dump", "dumps"}
+SYNC = {"argwhere", "trim_zeros", "union1d", "intersect1d", "setdiff1d", "setxor1d", "roots", "save", "savez",
+        "savez_compressed", "savetxt", "array_repr", "array_str", "array2string", "tobytes", "tofile", "dump",
+        "dumps"}
 NUMBERS_ON_HOST = {"arange", "linspace", "logspace"}
 # What runs in cuBLAS or cuSOLVER
 LIBRARY = {"matmul", "dot", "tensordot", "inner", "vdot", "einsum"}
@@ -68,7 +72,8 @@ def call_method(array, name, entry, args, kwargs):
     refuse_host_data(name, [("self", array), *manifest.bind(entry, args, kwargs)])
     if name == "dot":
         device.library_call(name)
-    return launch(name, entry, getattr(np.ndarray, name), (array, *args), kwargs, in_place=name in IN_PLACE_METHODS)
+    return launch(name, entry, getattr(np.ndarray, name), (array, *args), kwargs,
+                  in_place=name in IN_PLACE_METHODS)
 
 
 def launch(name, entry, host, args, kwargs, in_place=None):
@@ -76,7 +81,8 @@ def launch(name, entry, host, args, kwargs, in_place=None):
     known = _arrays([*args, *kwargs.values()])
     if _synchronises(name, entry, args, kwargs, known):
         device.sync()
-    raw_args, raw_kwargs = [on_host(a) for a in args], {key: on_host(v) for key, v in kwargs.items() if key != "blocking"}
+    raw_args = [on_host(a) for a in args]
+    raw_kwargs = {key: on_host(v) for key, v in kwargs.items() if key != "blocking"}
     if in_place is None:
         in_place = name in IN_PLACE
     if name in ONE_VALUE_PER_PLACE:
@@ -98,7 +104,8 @@ def _synchronises(name, entry, args, kwargs, known):
 
 
 def refuse_host_data(name, bound):
-    """TypeError for a host array, a list of numbers in place of an array, a number in place of the first array, a host out."""
+    """TypeError for a host array, a list of numbers in place of an array, a number in place of the first
+    array, a host out."""
     for place, (parameter, value) in enumerate(bound):
         parameter = VARARGS.get(name, parameter) if parameter == "*" else parameter
         if parameter in ON_HOST:
@@ -109,12 +116,16 @@ def refuse_host_data(name, bound):
             raise TypeError(f"{name}(): out must be a cupy.ndarray, got {type(value)}")
         if any(isinstance(x, np.ndarray) for x in flat(value)):
             if parameter not in UPLOADED:
-                raise TypeError(f"Unsupported type {np.ndarray} (cupy.{name}: no implicit host-to-device copy)")
+                raise TypeError(
+                    f"Unsupported type {np.ndarray} (cupy.{name}: no implicit host-to-device copy)")
             device.upload()
-        if parameter in ARRAYS and isinstance(value, (list, tuple)) and not all(isinstance(x, ndarray) for x in flat(value)):
-            raise TypeError(f"Unsupported type {type(value)} of numbers (cupy.{name}: {parameter} must be on the device)")
+        if parameter in ARRAYS and isinstance(value, (list, tuple)) and not all(isinstance(x, ndarray)
+                                                                                for x in flat(value)):
+            raise TypeError(
+                f"Unsupported type {type(value)} of numbers (cupy.{name}: {parameter} must be on the device)")
         if parameter in ARRAYS and place == 0 and isinstance(value, SCALARS) and name not in TAKE_NUMBERS:
-            raise TypeError(f"Unsupported type {type(value)} (cupy.{name}: {parameter} must be a cupy.ndarray)")
+            raise TypeError(
+                f"Unsupported type {type(value)} (cupy.{name}: {parameter} must be a cupy.ndarray)")
 
 
 def refuse_duplicates(name, host, args, kwargs):
@@ -122,20 +133,24 @@ def refuse_duplicates(name, host, args, kwargs):
     array, indices, *rest = args
     if np.size(rest[0] if rest else kwargs.get("v", kwargs.get("values"))) > 1:
         written, marks = np.full(array.shape, -1), np.arange(np.size(indices)).reshape(np.shape(indices))
-        host(written, indices, marks, *rest[1:], **{key: value for key, value in kwargs.items() if key not in ("v", "values")})
+        host(written, indices, marks, *rest[1:],
+             **{key: value for key, value in kwargs.items() if key not in ("v", "values")})
         if np.count_nonzero(written >= 0) < marks.size:
             raise StrictError(f"{name}(): duplicate indices: which value is kept is undefined on a GPU")
 
 
 def reported(host):
-    """The solver, except that a failure which CuPy keeps silent about is a StrictError; cupyx.errstate(linalg="raise") reports it."""
+    """The solver, except that a failure which CuPy keeps silent about is a StrictError;
+    cupyx.errstate(linalg="raise") reports it."""
     def solve(*args, **kwargs):
         try:
             return host(*args, **kwargs)
         except np.linalg.LinAlgError as error:
-            if device.solver_errors == "raise" or not re.search("singular|positive definite|converge", str(error), re.I):
+            if device.solver_errors == "raise" or not re.search("singular|positive definite|converge",
+                                                                str(error), re.I):
                 raise
-            raise StrictError(f"{error}: CuPy reports nothing here and returns numbers that mean nothing") from error
+            raise StrictError(
+                f"{error}: CuPy reports nothing here and returns numbers that mean nothing") from error
     return solve
 
 
@@ -146,7 +161,8 @@ def count_upcast(inputs, result):
 
 
 class Ufunc:
-    """A ufunc with CuPy's loops: the first whose input types the arguments cast to; Python numbers adapt to the arrays."""
+    """A ufunc with CuPy's loops: the first whose input types the arguments cast to; Python numbers adapt to
+    the arrays."""
 
     def __init__(self, name, entry, host):
         self.__name__, self._host, self._scatter = name, host, entry.get("scatter")
@@ -157,9 +173,10 @@ class Ufunc:
         if wrong:
             raise TypeError(f"Wrong arguments {wrong}")
         if not self.nin <= len(args) <= self.nin + self.nout:
-            raise TypeError(f"Wrong number of arguments for {self.__name__!r}: between {self.nin} and {self.nin + self.nout}, "
-                            f"got {len(args)}")
-        inputs, outs = args[:self.nin], args[self.nin:] or (out if isinstance(out, tuple) else (out,) if out is not None else ())
+            raise TypeError(f"Wrong number of arguments for {self.__name__!r}: between {self.nin} and "
+                            f"{self.nin + self.nout}, got {len(args)}")
+        inputs = args[:self.nin]
+        outs = args[self.nin:] or (out if isinstance(out, tuple) else (out,) if out is not None else ())
         for x in inputs:
             if not isinstance(x, (ndarray, *SCALARS)):
                 raise TypeError(f"Unsupported type {type(x)}")
@@ -171,10 +188,13 @@ class Ufunc:
 
         def compute():
             results = self._host(*(np.asarray(on_host(x), dtype=t) for x, t in zip(inputs, in_types)))
-            results = [np.asarray(r).astype(t, copy=False) for r, t in zip(results if self.nout > 1 else (results,), out_types)]
+            results = [np.asarray(r).astype(t, copy=False)
+                       for r, t in zip(results if self.nout > 1 else (results,), out_types)]
             for target, r in zip(targets, results):
                 if target.shape != np.broadcast_shapes(target.shape, r.shape):
-                    raise ValueError(f"non-broadcastable output operand with shape {target.shape}, result of shape {r.shape}")
+                    raise ValueError(
+                        f"non-broadcastable output operand with shape {target.shape}, result of shape "
+                        f"{r.shape}")
                 np.copyto(target, r, casting=casting)
             return tuple(targets or results)
 
@@ -191,9 +211,12 @@ class Ufunc:
         else:
             strong = [x.dtype for x in inputs if isinstance(x, (ndarray, np.generic))]
             weak = _adapts(inputs, strong)
-            fitting = [loop for loop in loops if all(_fits(x, np.dtype(t), weak) for x, t in zip(inputs, loop[0]))]
+            fitting = [loop
+                       for loop in loops if all(_fits(x, np.dtype(t), weak) for x, t in zip(inputs, loop[0]))]
         if not fitting:
-            raise TypeError(f"Wrong type ({dtype or [getattr(x, 'dtype', type(x)) for x in inputs]}) of arguments for {self.__name__}")
+            raise TypeError(
+                f"Wrong type ({dtype or [getattr(x, 'dtype', type(x)) for x in inputs]}) of arguments for "
+                f"{self.__name__}")
         return fitting[0]
 
     def outer(self, a, b, **kwargs):
@@ -220,7 +243,8 @@ class Ufunc:
 
 
 def _adapts(inputs, strong):
-    """Whether Python numbers take the type of the arrays: only when no number is of a higher kind than every array."""
+    """Whether Python numbers take the type of the arrays: only when no number is of a higher kind than every
+    array."""
     order = {bool: 0, int: 1, float: 2, complex: 2}
     kinds = {"b": 0, "i": 1, "u": 1, "f": 2, "c": 2}
     numbers = [order[type(x)] for x in inputs if type(x) in order]
@@ -231,7 +255,8 @@ def _fits(x, loop_type, weak):
     """Whether an argument casts safely to a loop's type, or is a Python number that adapts to it."""
     if hasattr(x, "dtype"):
         return np.can_cast(x.dtype, loop_type)
-    return np.can_cast(np.dtype(type(x)), loop_type) or (weak and np.result_type(type(x)(0), loop_type) == loop_type)
+    return np.can_cast(np.dtype(type(x)), loop_type) or (weak and np.result_type(type(x)(0), loop_type)
+                                                         == loop_type)
 
 
 def flat(value):

@@ -1,7 +1,7 @@
 """cupy.random as far as this library may use it: default_rng and the methods that CuPy's Generator has.
 
-Draws come from another stream than NumPy's for the same seed, as on a GPU. The legacy functions, which draw from a hidden
-state and cannot be captured, are refused.
+Draws come from another stream than NumPy's for the same seed, as on a GPU. The legacy functions, which draw
+from a hidden state and cannot be captured, are refused.
 """
 import numpy as np
 
@@ -12,7 +12,8 @@ from tests.strict_cupy.manifest import StrictError
 
 __all__ = ["Generator", "default_rng", "legacy"]
 
-TAKE_DTYPE = {"random", "standard_normal", "standard_exponential", "standard_gamma", "integers"}     # by NumPy's methods too
+# by NumPy's methods too
+TAKE_DTYPE = {"random", "standard_normal", "standard_exponential", "standard_gamma", "integers"}
 
 
 def default_rng(seed=None):
@@ -21,7 +22,8 @@ def default_rng(seed=None):
 
 
 class Generator:
-    """cupy.random.Generator: no normal, choice, permutation, shuffle, standard_t, multivariate_normal, laplace, bytes, spawn."""
+    """cupy.random.Generator: no normal, choice, permutation, shuffle, standard_t, multivariate_normal,
+    laplace, bytes, spawn."""
     __module__ = "cupy.random"
 
     def __init__(self, bit_generator):
@@ -51,7 +53,7 @@ class Generator:
             settings["dtype"] = np.dtype(dtype)
         settings = {key: on_host(value) for key, value in settings.items()}
 
-        if device.capturing:                                   # the state lives on the device: only replays advance it
+        if device.capturing:  # the state lives on the device: only replays advance it
             state = self._host.bit_generator.state
             device.undo.append(lambda: setattr(self._host.bit_generator, "state", state))
 
@@ -67,7 +69,8 @@ class Generator:
         if out is not None:
             settings.setdefault("size", out.shape)
             settings.setdefault("dtype", out.dtype)
-        return on_device(device.launch(compute, targets=[] if out is None else [on_host(out)]), [] if out is None else [out])
+        return on_device(device.launch(compute, targets=[] if out is None else [on_host(out)]),
+                         [] if out is None else [out])
 
 
 def legacy(name):

@@ -10,8 +10,8 @@ __all__ = ["raw_index", "refuse_duplicates", "is_same_memory", "scatter"]
 def raw_index(index):
     """(the index for a host buffer, whether it holds arrays, so that the result is a copy).
 
-    A host array or a list is uploaded, silently but at a cost; a boolean mask makes the host wait for its number of true
-    entries. A trailing … turns the single number x[0] into the 0-d view that a device returns.
+    A host array or a list is uploaded, silently but at a cost; a boolean mask makes the host wait for its
+    number of true entries. A trailing … turns the single number x[0] into the 0-d view that a device returns.
     """
     parts = index if isinstance(index, tuple) else (index,)
     raw = tuple(getattr(part, "_buffer", part) for part in parts)
@@ -24,7 +24,8 @@ def raw_index(index):
 
 
 def refuse_duplicates(shape, raw):
-    """StrictError if the index names one place twice: which of two values is kept there is undefined on a GPU."""
+    """StrictError if the index names one place twice: which of two values is kept there is undefined on a
+    GPU."""
     places = np.arange(np.prod(shape, dtype=int)).reshape(shape)[raw]
     if len(np.unique(places)) < places.size:
         raise StrictError("duplicate indices in a[i] = v: which value is kept is undefined on a GPU")

@@ -1,4 +1,5 @@
-"""What the real CuPy has: names and signatures frozen from its wheel by make_manifest.py, and the refusal of everything else."""
+"""What the real CuPy has: names and signatures frozen from its wheel by make_manifest.py, and the refusal of
+everything else."""
 import json
 import pathlib
 
@@ -6,7 +7,9 @@ __all__ = ["StrictError", "VERSION", "entry", "check_call", "bind"]
 
 _SECTIONS = json.loads(pathlib.Path(__file__).with_name("manifest.json").read_text())
 VERSION = _SECTIONS["version"]
-KEYWORDS = {"einsum": {"dtype", "optimize"}, "meshgrid": {"indexing", "sparse", "copy"}, "pad": {"constant_values"}}     # of **kwargs
+# of **kwargs
+KEYWORDS = {"einsum": {"dtype", "optimize"}, "meshgrid": {"indexing", "sparse", "copy"},
+            "pad": {"constant_values"}}
 
 
 class StrictError(Exception):
@@ -22,7 +25,8 @@ def entry(section, name):
 
 
 def check_call(name, entry, args, kwargs):
-    """TypeError unless CuPy's signature takes these arguments, StrictError where a position means something else in NumPy."""
+    """TypeError unless CuPy's signature takes these arguments, StrictError where a position means something
+    else in NumPy."""
     params = entry["params"]
     if params is None:
         return
@@ -34,7 +38,9 @@ def check_call(name, entry, args, kwargs):
             raise TypeError(f"{name}() takes at most {len(params)} positional arguments, got {len(args)}")
         if len(args) > entry["positional"]:
             place = entry["positional"]
-            raise StrictError(f"{name}(): argument {place + 1} is {params[place]!r} in CuPy and another in NumPy; pass it by name")
+            raise StrictError(
+                f"{name}(): argument {place + 1} is {params[place]!r} in CuPy and another in NumPy; pass "
+                "it by name")
     missing = set(entry["required"]) - set(params[:len(args)]) - set(kwargs)
     if missing:
         raise TypeError(f"{name}() missing a required argument: {sorted(missing)[0]!r}")
@@ -43,5 +49,6 @@ def check_call(name, entry, args, kwargs):
 def bind(entry, args, kwargs):
     """(parameter name, value) of every argument; those of a *args go by the name "*"."""
     params = entry["params"] or []
-    names = ["*"] * len(args) if entry.get("varargs") else params[:len(args)] + ["*"] * (len(args) - len(params))
+    names = ["*"] * len(args) if entry.get("varargs") else params[:len(args)] + ["*"] * (len(args)
+                                                                                         - len(params))
     return [*zip(names, args), *kwargs.items()]

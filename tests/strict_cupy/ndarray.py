@@ -1,8 +1,9 @@
 """The stand-in's device array: a host buffer behind CuPy's refusals.
 
-What a laptop would let pass and a GPU would not raises here: implicit conversion to NumPy, a host array as operand, an index out
-of range (CuPy wraps it around), two values for one place (CuPy keeps either), an attribute that CuPy lacks. `float(x)`,
-`if x > 0`, `x.get()` and a boolean mask are counted as synchronisations.
+What a laptop would let pass and a GPU would not raises here: implicit conversion to NumPy, a host array as
+operand, an index out of range (CuPy wraps it around), two values for one place (CuPy keeps either), an
+attribute that CuPy lacks. `float(x)`, `if x > 0`, `x.get()` and a boolean mask are counted as
+synchronisations.
 """
 import sys
 
@@ -30,7 +31,8 @@ def on_host(value):
 
 
 def on_device(result, known=()):
-    """The result with every buffer in it as a device array; a buffer of one of the `known` arrays is that array again."""
+    """The result with every buffer in it as a device array; a buffer of one of the `known` arrays is that
+    array again."""
     if isinstance(result, np.ndarray):
         for array in known:
             if array._buffer is result:
@@ -188,7 +190,9 @@ class ndarray:
         return self.copy()
 
     def view(self, dtype=None, type=None):
-        if isinstance(dtype, sys.modules["builtins"].type) and issubclass(dtype, (np.ndarray, ndarray)) or type is not None:
+        if isinstance(dtype, sys.modules["builtins"].type) and issubclass(dtype,
+                                                                          (np.ndarray,
+                                                                           ndarray)) or type is not None:
             raise StrictError("x.view(numpy.ndarray): CuPy reinterprets the bytes as dtype object")
         return self._over(self._buffer.view() if dtype is None else self._buffer.view(check_dtype(dtype)))
 
@@ -196,17 +200,20 @@ class ndarray:
         raw, copies = indexing.raw_index(index)
         if not copies:
             return self._over(self._buffer[raw])
-        return on_device(device.launch(lambda: np.array(self._buffer[raw])))     # IndexError where CuPy would wrap around
+        # IndexError where CuPy would wrap around
+        return on_device(device.launch(lambda: np.array(self._buffer[raw])))
 
     def __setitem__(self, index, value):
         raw, copies = indexing.raw_index(index)
         if not isinstance(value, ndarray) and np.ndim(value) > 0:
-            raise ValueError(f"non-scalar {type(value).__module__}.{type(value).__name__} cannot be used for fill")
+            raise ValueError(
+                f"non-scalar {type(value).__module__}.{type(value).__name__} cannot be used for fill")
         raw_value = on_host(value)
         if copies and np.size(raw_value) > 1:
             indexing.refuse_duplicates(self._buffer.shape, raw)
-        if not copies and isinstance(value, ndarray) and indexing.is_same_memory(self._buffer[raw], raw_value):
-            return                                             # what x[…] += v ends with: the view is already written
+        if not copies and isinstance(value, ndarray) and indexing.is_same_memory(self._buffer[raw],
+                                                                                 raw_value):
+            return  # what x[…] += v ends with: the view is already written
         device.launch(lambda: self._buffer.__setitem__(raw, raw_value), targets=[self._buffer])
 
     def scatter_add(self, slices, value):
@@ -224,7 +231,7 @@ class ndarray:
         ours = getattr(sys.modules["cupy"], ufunc.__name__, None)
         if "out" in kwargs and len(kwargs["out"]) == 1:
             kwargs["out"], = kwargs["out"]
-        operands = inputs[:1] + inputs[2:] if method == "at" else inputs             # `at` takes an index between them
+        operands = inputs[:1] + inputs[2:] if method == "at" else inputs  # `at` takes an index between them
         if ours is None or not all(isinstance(x, (ndarray, np.ndarray, *SCALARS)) for x in operands):
             return NotImplemented
         return (ours if method == "__call__" else getattr(ours, method))(*inputs, **kwargs)
@@ -236,14 +243,16 @@ class ndarray:
                 ours = getattr(ours, name)
         except AttributeError:
             return NotImplemented
-        return ours(*args, **kwargs) if all(kind in (ndarray, np.ndarray) for kind in kinds) else NotImplemented
+        return (ours(*args, **kwargs) if all(kind in (ndarray, np.ndarray) for kind in kinds)
+                else NotImplemented)
 
     def __getattr__(self, name):
         entry = manifest.entry("ndarray", name)
         if entry.get("attribute"):
             raise AttributeError(f"the stand-in does not imitate cupy.ndarray.{name}")
         if not hasattr(np.ndarray, name):
-            raise AttributeError(f"numpy.ndarray has no attribute {name!r}, which code for both devices must not use")
+            raise AttributeError(
+                f"numpy.ndarray has no attribute {name!r}, which code for both devices must not use")
         from tests.strict_cupy.functions import call_method
         return lambda *args, **kwargs: call_method(self, name, entry, args, kwargs)
 

@@ -1,4 +1,5 @@
-"""Python's operators for the device array, by CuPy's rules: each is NumPy's ufunc, which comes back through __array_ufunc__."""
+"""Python's operators for the device array, by CuPy's rules: each is NumPy's ufunc, which comes back through
+__array_ufunc__."""
 import sys
 
 import numpy as np
@@ -7,11 +8,12 @@ from tests.strict_cupy.manifest import StrictError
 
 __all__ = ["give_operators"]
 
-ARITHMETIC = {"add": np.add, "sub": np.subtract, "mul": np.multiply, "truediv": np.true_divide, "floordiv": np.floor_divide,
-              "mod": np.remainder, "pow": np.power, "and": np.bitwise_and, "or": np.bitwise_or, "xor": np.bitwise_xor,
-              "lshift": np.left_shift, "rshift": np.right_shift}
+ARITHMETIC = {"add": np.add, "sub": np.subtract, "mul": np.multiply, "truediv": np.true_divide,
+              "floordiv": np.floor_divide, "mod": np.remainder, "pow": np.power, "and": np.bitwise_and,
+              "or": np.bitwise_or, "xor": np.bitwise_xor, "lshift": np.left_shift, "rshift": np.right_shift}
 NOT_IN_PLACE = {"matmul": np.matmul, "divmod": np.divmod}
-COMPARISONS = {"lt": np.less, "le": np.less_equal, "gt": np.greater, "ge": np.greater_equal, "eq": np.equal, "ne": np.not_equal}
+COMPARISONS = {"lt": np.less, "le": np.less_equal, "gt": np.greater, "ge": np.greater_equal, "eq": np.equal,
+               "ne": np.not_equal}
 UNARY = {"neg": np.negative, "abs": np.absolute, "invert": np.invert}
 
 
@@ -30,7 +32,8 @@ def give_operators(cls):
 
 
 def _defers(array, other):
-    """Whether the other operand decides: one that opts out of ufuncs, or that knows none and outranks the array."""
+    """Whether the other operand decides: one that opts out of ufuncs, or that knows none and outranks the
+    array."""
     if hasattr(other, "__array_ufunc__"):
         return other.__array_ufunc__ is None
     return getattr(other, "__array_priority__", -1) > array.__array_priority__
@@ -53,4 +56,5 @@ def _unary(ufunc):
 
 
 def _refuse_in_place_product(self, other):
-    raise StrictError("x @= y: CuPy has no in-place product, so that Python rebinds x and leaves the buffer as it was")
+    raise StrictError(
+        "x @= y: CuPy has no in-place product, so that Python rebinds x and leaves the buffer as it was")

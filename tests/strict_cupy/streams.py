@@ -1,12 +1,13 @@
-"""cupy.cuda as far as a captured graph needs it: streams, events, graphs, memory pools that do nothing, and one device."""
+"""cupy.cuda as far as a captured graph needs it: streams, events, graphs, memory pools that do nothing, and
+one device."""
 import contextlib
 import time
 import types
 
 from tests.strict_cupy.capture import device
 
-__all__ = ["Device", "Event", "Graph", "MemoryPool", "Stream", "get_current_stream", "get_elapsed_time", "is_available", "nvrtc", "runtime",
-           "using_allocator"]
+__all__ = ["Device", "Event", "Graph", "MemoryPool", "Stream", "get_current_stream", "get_elapsed_time",
+           "is_available", "nvrtc", "runtime", "using_allocator"]
 
 
 MEMORY = 141 * 10**9
@@ -30,7 +31,8 @@ class Graph:
 
 
 class Stream:
-    """A CUDA stream. The stand-in executes at once, so that order never matters; it only tells who is capturing."""
+    """A CUDA stream. The stand-in executes at once, so that order never matters; it only tells who is
+    capturing."""
 
     def __init__(self, null=False, non_blocking=False, ptds=False, priority=None):
         self.is_null, self.is_non_blocking, self.priority = null, non_blocking, priority
@@ -94,8 +96,8 @@ def get_elapsed_time(start_event, end_event):
 
 class Device:
     """The one device, with the limits of an H200."""
-    attributes = {"MaxSharedMemoryPerBlockOptin": 227 << 10, "MaxSharedMemoryPerMultiprocessor": 228 << 10, "MultiProcessorCount": 132,
-                  "ComputeCapabilityMajor": 9, "ComputeCapabilityMinor": 0}
+    attributes = {"MaxSharedMemoryPerBlockOptin": 227 << 10, "MaxSharedMemoryPerMultiprocessor": 228 << 10,
+                  "MultiProcessorCount": 132, "ComputeCapabilityMajor": 9, "ComputeCapabilityMinor": 0}
 
     mem_info = property(lambda self: (MEMORY, MEMORY))
 
@@ -136,12 +138,16 @@ def get_current_stream(device_id=None):
 
 
 def is_available():
-    """False: a program that looks for a GPU must not find the stand-in; only who installed it computes on it."""
+    """False: a program that looks for a GPU must not find the stand-in; only who installed it computes on
+    it."""
     return False
 
 
-PROPERTIES = {"name": b"strict stand-in", "multiProcessorCount": 132, "totalGlobalMem": MEMORY, "major": 9, "minor": 0}
-runtime = types.SimpleNamespace(getDeviceCount=lambda: 0, driverGetVersion=lambda: 0, runtimeGetVersion=lambda: 13000,
-                                getDevice=lambda: 0, getDeviceProperties=lambda device: PROPERTIES, memGetInfo=lambda: (MEMORY, MEMORY),
+PROPERTIES = {"name": b"strict stand-in", "multiProcessorCount": 132, "totalGlobalMem": MEMORY, "major": 9,
+              "minor": 0}
+runtime = types.SimpleNamespace(getDeviceCount=lambda: 0, driverGetVersion=lambda: 0,
+                                runtimeGetVersion=lambda: 13000, getDevice=lambda: 0,
+                                getDeviceProperties=lambda device: PROPERTIES,
+                                memGetInfo=lambda: (MEMORY, MEMORY),
                                 CUDARuntimeError=type("CUDARuntimeError", (RuntimeError,), {}))
 nvrtc = types.SimpleNamespace(getVersion=lambda: (13, 0))

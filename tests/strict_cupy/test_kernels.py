@@ -1,4 +1,5 @@
-"""The stand-in for RawModule: kernels do on the CPU what CUDA says they do, and what a GPU would misread is refused."""
+"""The stand-in for RawModule: kernels do on the CPU what CUDA says they do, and what a GPU would misread is
+refused."""
 import subprocess
 import sys
 
@@ -8,7 +9,10 @@ import pytest
 from tests import strict_cupy
 
 cp = strict_cupy.install()
-pytestmark = pytest.mark.skipif(strict_cupy.COMPILER is None, reason="kernels run on the CPU through g++")
+pytestmark = [
+    pytest.mark.kernels,
+    pytest.mark.skipif(strict_cupy.COMPILER is None, reason="kernels run on the CPU through g++"),
+]
 
 SOURCE = r'''
 typedef REAL real;
@@ -33,7 +37,9 @@ extern "C" __global__ void reversed(const int* x, int* y) {
   __syncthreads();
   y[blockIdx.x * 64 + threadIdx.x] = tile[63 - threadIdx.x];
 }
-extern "C" __global__ void votes(unsigned* out) { out[threadIdx.x] = __ballot_sync(0xffffffffu, threadIdx.x % 3 == 0); }
+extern "C" __global__ void votes(unsigned* out) {
+  out[threadIdx.x] = __ballot_sync(0xffffffffu, threadIdx.x % 3 == 0);
+}
 extern "C" __global__ void poisoned(real* out) { DYN_SHARED(real, s); out[threadIdx.x] = s[threadIdx.x]; }
 extern "C" __global__ void racing(const int* x, int* y) {
   __shared__ int tile[64];
@@ -100,11 +106,12 @@ def test_what_a_gpu_would_misread_is_refused(change, message):
         kernel("axpy")((1,), (8,), tuple(args.values()))
 
 
-@pytest.mark.parametrize(("name", "args"), [
-    ("racing", lambda: (cp.arange(64, dtype=np.int32), cp.zeros(64, np.int32))),
-    ("passing_on", lambda: (cp.zeros(9, np.int32),)),
-    ("as_they_come", lambda: (cp.asarray(np.random.default_rng(0).random(64, np.float32)), cp.zeros(1, np.float32))),
-])
+@pytest.mark.parametrize(("name", "args"),
+                         [("racing", lambda: (cp.arange(64, dtype=np.int32), cp.zeros(64, np.int32))),
+                          ("passing_on", lambda: (cp.zeros(9, np.int32),)),
+                          ("as_they_come",
+                           lambda: (cp.asarray(np.random.default_rng(0).random(64, np.float32)),
+                                    cp.zeros(1, np.float32)))])
 def test_a_result_that_depends_on_who_comes_first_is_refused(name, args):
     grid = 8 if name == "passing_on" else 1
     with pytest.raises(strict_cupy.StrictError, match="depends on the order"):
@@ -149,12 +156,17 @@ def test_launches_and_bytes_are_counted():
     assert spent == {"launch": 1, "sync": 0, "upload": 0, "upcast": 0, "kernel": 1, "bytes": 128}
 
 
-@pytest.mark.parametrize(("launch", "message"), [
-    ("t.kernel('divergent')((1,), (32,), (t.cp.zeros(1, np.float32),))", "a thread ended before a __syncthreads"),
-    ("t.kernel('one_too_far')((1,), (32,), (t.cp.zeros(32, np.float32), t.cp.zeros(32, np.float32)))", "Segmentation fault"),
-    ("t.kernel('beyond_shared')((1,), (32,), (t.cp.zeros(32, np.float32),), shared_mem=64)", "Segmentation fault"),
-])
+@pytest.mark.parametrize(
+    ("launch", "message"),
+    [("t.kernel('divergent')((1,), (32,), (t.cp.zeros(1, np.float32),))",
+      "a thread ended before a __syncthreads"),
+     ("t.kernel('one_too_far')((1,), (32,), (t.cp.zeros(32, np.float32), t.cp.zeros(32, np.float32)))",
+      "Segmentation fault"),
+     ("t.kernel('beyond_shared')((1,), (32,), (t.cp.zeros(32, np.float32),), shared_mem=64)",
+      "Segmentation fault")])
 def test_a_missed_barrier_and_a_step_too_far_end_the_process(launch, message):
-    code = f"import faulthandler; faulthandler.enable(); from tests.strict_cupy import test_kernels as t; import numpy as np\n{launch}"
+    code = (
+        "import faulthandler; faulthandler.enable(); from tests.strict_cupy import test_kernels as t; import "
+        f"numpy as np\n{launch}")
     finished = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     assert finished.returncode and message in finished.stderr

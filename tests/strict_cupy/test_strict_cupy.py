@@ -69,60 +69,72 @@ def test_custom_kernels_but_raw_modules_are_not_imitated(cp):
 # Host and device do not mix
 
 
-@pytest.mark.parametrize("convert", [np.asarray, np.array, lambda x: np.array([x[0], x[1]]), lambda x: HOST[x[:, 0] > 0],
-                                     lambda x: np.copyto(HOST.copy(), x), lambda x: HOST.copy().__setitem__(0, x[0]), memoryview,
-                                     lambda x: np.linalg.norm([x])])
+@pytest.mark.parametrize("convert",
+                         [np.asarray, np.array, lambda x: np.array([x[0], x[1]]), lambda x: HOST[x[:, 0] > 0],
+                          lambda x: np.copyto(HOST.copy(), x), lambda x: HOST.copy().__setitem__(0, x[0]),
+                          memoryview, lambda x: np.linalg.norm([x])])
 def test_implicit_conversion_is_refused(x, convert):
     with pytest.raises(TypeError):
         convert(x)
 
 
-@pytest.mark.parametrize("mix", [
-    lambda cp, x, h: x + h, lambda cp, x, h: h + x, lambda cp, x, h: x * h[0], lambda cp, x, h: h[0] / x, lambda cp, x, h: x > h,
-    lambda cp, x, h: h == x, lambda cp, x, h: x @ h.T, lambda cp, x, h: h.T @ x, lambda cp, x, h: x + [1.0, 2.0],
-    lambda cp, x, h: [1.0, 2.0] * x, lambda cp, x, h: x.__iadd__(h), lambda cp, x, h: x + np.ones(())],
-    ids=lambda _: "operator")
+@pytest.mark.parametrize("mix",
+                         [lambda cp, x, h: x + h, lambda cp, x, h: h + x, lambda cp, x, h: x * h[0],
+                          lambda cp, x, h: h[0] / x, lambda cp, x, h: x > h, lambda cp, x, h: h == x,
+                          lambda cp, x, h: x @ h.T, lambda cp, x, h: h.T @ x, lambda cp, x, h: x + [1.0, 2.0],
+                          lambda cp, x, h: [1.0, 2.0] * x, lambda cp, x, h: x.__iadd__(h),
+                          lambda cp, x, h: x + np.ones(())], ids=lambda _: "operator")
 def test_host_arrays_and_lists_are_refused_by_operators(cp, x, mix):
     with pytest.raises(TypeError):
         mix(cp, x, HOST)
 
 
-@pytest.mark.parametrize("mix", [
-    lambda cp, x, h: cp.add(x, h), lambda cp, x, h: cp.add([1.0], x), lambda cp, x, h: np.add(h, x), lambda cp, x, h: cp.exp(h),
-    lambda cp, x, h: cp.maximum(x, [1.0, 2.0]), lambda cp, x, h: np.add.outer(h[0], x[0]), lambda cp, x, h: cp.matmul(x, h.T)],
-    ids=lambda _: "ufunc")
+@pytest.mark.parametrize("mix",
+                         [lambda cp, x, h: cp.add(x, h), lambda cp, x, h: cp.add([1.0], x),
+                          lambda cp, x, h: np.add(h, x), lambda cp, x, h: cp.exp(h),
+                          lambda cp, x, h: cp.maximum(x, [1.0, 2.0]),
+                          lambda cp, x, h: np.add.outer(h[0], x[0]), lambda cp, x, h: cp.matmul(x, h.T)],
+                         ids=lambda _: "ufunc")
 def test_host_arrays_and_lists_are_refused_by_ufuncs(cp, x, mix):
     with pytest.raises(TypeError):
         mix(cp, x, HOST)
 
 
-@pytest.mark.parametrize("mix", [
-    lambda cp, x, h: cp.sum(h), lambda cp, x, h: cp.sum([1.0, 2.0]), lambda cp, x, h: cp.mean(1.0), lambda cp, x, h: cp.concatenate([x, h]),
-    lambda cp, x, h: cp.stack([x, h]), lambda cp, x, h: cp.stack([1.0, 2.0]), lambda cp, x, h: np.concatenate([x, h]),
-    lambda cp, x, h: cp.where(x > 0, x, h), lambda cp, x, h: cp.where(x > 0, x, [1.0, 2.0]), lambda cp, x, h: cp.dot(x, h.T),
-    lambda cp, x, h: x.dot(h.T), lambda cp, x, h: cp.linalg.norm(h), lambda cp, x, h: cp.linalg.solve(x[:2], h[:2]),
-    lambda cp, x, h: cp.squeeze(h), lambda cp, x, h: cp.broadcast_to(h[0], (3, 2)), lambda cp, x, h: cp.searchsorted(x[:, 0], h[:, 0]),
-    lambda cp, x, h: cp.ascontiguousarray(h), lambda cp, x, h: cp.zeros_like(h), lambda cp, x, h: cp.full((3, 2), h),
-    lambda cp, x, h: cp.copyto(x, h), lambda cp, x, h: cp.meshgrid(h[0], h[0]), lambda cp, x, h: cp.clip(x, h, None),
-    lambda cp, x, h: cp.array([x[0], h[0]]), lambda cp, x, h: cp.array([x[0, 0], 1.0])],
+@pytest.mark.parametrize(
+    "mix",
+    [lambda cp, x, h: cp.sum(h), lambda cp, x, h: cp.sum([1.0, 2.0]), lambda cp, x, h: cp.mean(1.0),
+     lambda cp, x, h: cp.concatenate([x, h]), lambda cp, x, h: cp.stack([x, h]),
+     lambda cp, x, h: cp.stack([1.0, 2.0]), lambda cp, x, h: np.concatenate([x, h]),
+     lambda cp, x, h: cp.where(x > 0, x, h), lambda cp, x, h: cp.where(x > 0, x, [1.0, 2.0]),
+     lambda cp, x, h: cp.dot(x, h.T), lambda cp, x, h: x.dot(h.T), lambda cp, x, h: cp.linalg.norm(h),
+     lambda cp, x, h: cp.linalg.solve(x[:2], h[:2]), lambda cp, x, h: cp.squeeze(h),
+     lambda cp, x, h: cp.broadcast_to(h[0], (3, 2)), lambda cp, x, h: cp.searchsorted(x[:, 0], h[:, 0]),
+     lambda cp, x, h: cp.ascontiguousarray(h), lambda cp, x, h: cp.zeros_like(h),
+     lambda cp, x, h: cp.full((3, 2), h), lambda cp, x, h: cp.copyto(x, h),
+     lambda cp, x, h: cp.meshgrid(h[0], h[0]), lambda cp, x, h: cp.clip(x, h, None),
+     lambda cp, x, h: cp.array([x[0], h[0]]), lambda cp, x, h: cp.array([x[0, 0], 1.0])],
     ids=lambda _: "function")
 def test_host_arrays_and_lists_are_refused_by_functions(cp, x, mix):
     with pytest.raises(TypeError):
         mix(cp, x, HOST)
 
 
-@pytest.mark.parametrize("write", [
-    lambda cp, x, h: cp.exp(x, out=h), lambda cp, x, h: np.exp(x, out=h), lambda cp, x, h: cp.sum(x, axis=0, out=h[0]),
-    lambda cp, x, h: x.sum(axis=0, out=h[0]), lambda cp, x, h: cp.matmul(x, x.T, out=np.ones((3, 3), np.float32)),
-    lambda cp, x, h: np.exp(h, out=x), lambda cp, x, h: cp.random.default_rng(0).random(out=h)])
+@pytest.mark.parametrize(
+    "write",
+    [lambda cp, x, h: cp.exp(x, out=h), lambda cp, x, h: np.exp(x, out=h),
+     lambda cp, x, h: cp.sum(x, axis=0, out=h[0]), lambda cp, x, h: x.sum(axis=0, out=h[0]),
+     lambda cp, x, h: cp.matmul(x, x.T, out=np.ones((3, 3), np.float32)), lambda cp, x, h: np.exp(h, out=x),
+     lambda cp, x, h: cp.random.default_rng(0).random(out=h)])
 def test_out_must_be_a_device_array(cp, x, write):
     with pytest.raises(TypeError):
         write(cp, x, HOST.copy())
 
 
-@pytest.mark.parametrize("need", [lambda cp, n: cp.zeros(n), lambda cp, n: cp.zeros((3, n)), lambda cp, n: cp.ones(6).reshape(n, -1),
-                                  lambda cp, n: cp.eye(n), lambda cp, n: cp.sum(cp.ones(3), axis=n), lambda cp, n: range(n),
-                                  lambda cp, n: [1, 2, 3][n], lambda cp, n: np.arange(4)[n]])
+@pytest.mark.parametrize("need",
+                         [lambda cp, n: cp.zeros(n), lambda cp, n: cp.zeros((3, n)),
+                          lambda cp, n: cp.ones(6).reshape(n, -1), lambda cp, n: cp.eye(n),
+                          lambda cp, n: cp.sum(cp.ones(3), axis=n), lambda cp, n: range(n),
+                          lambda cp, n: [1, 2, 3][n], lambda cp, n: np.arange(4)[n]])
 def test_a_device_number_is_no_shape_axis_or_host_index(cp, need):
     with pytest.raises(TypeError):
         need(cp, cp.asarray(2))
@@ -156,15 +168,18 @@ def test_uploads_never_alias_and_downloads_are_copies(cp):
 # Names and signatures are CuPy's
 
 
-@pytest.mark.parametrize("name", ["block", "vecdot", "matvec", "vecmat", "unstack", "geomspace", "insert", "einsum_path", "nanpercentile",
-                                  "nanquantile", "errstate", "frompyfunc", "histogram_bin_edges", "spacing", "nditer", "longdouble",
-                                  "float128", "nosuch"])
+@pytest.mark.parametrize("name",
+                         ["block", "vecdot", "matvec", "vecmat", "unstack", "geomspace", "insert",
+                          "einsum_path", "nanpercentile", "nanquantile", "errstate", "frompyfunc",
+                          "histogram_bin_edges", "spacing", "nditer", "longdouble", "float128", "nosuch"])
 def test_names_that_cupy_lacks(cp, name):
     with pytest.raises(AttributeError):
         getattr(cp, name)
 
 
-@pytest.mark.parametrize("name", ["vector_norm", "matrix_norm", "multi_dot", "svdvals", "vecdot", "diagonal", "outer", "trace"])
+@pytest.mark.parametrize("name",
+                         ["vector_norm", "matrix_norm", "multi_dot", "svdvals", "vecdot", "diagonal", "outer",
+                          "trace"])
 def test_names_that_its_linalg_lacks(cp, name):
     with pytest.raises(AttributeError):
         getattr(cp.linalg, name)
@@ -188,13 +203,16 @@ def test_other_names_that_cupy_lacks(cp, x):
         np.nanquantile(x, 0.5)
 
 
-@pytest.mark.parametrize("call", [
-    lambda cp, x: cp.sum(x, where=x > 0), lambda cp, x: cp.sum(x, initial=0), lambda cp, x: x.max(initial=0),
-    lambda cp, x: x.mean(where=x > 0), lambda cp, x: cp.exp(x, where=x > 0), lambda cp, x: np.exp(x, where=HOST > 0),
-    lambda cp, x: cp.einsum("ij->i", x, out=x[:, 0]), lambda cp, x: cp.sort(x, order=None), lambda cp, x: cp.sort(x, stable=True),
-    lambda cp, x: cp.argsort(x, stable=True), lambda cp, x: cp.var(x, correction=1), lambda cp, x: cp.clip(x, min=0),
-    lambda cp, x: cp.take(x, cp.asarray([0]), mode="clip"), lambda cp, x: x.astype("f8", casting="safe"), lambda cp, x: x.item(0),
-    lambda cp, x: cp.meshgrid(x[0], order="C")])
+@pytest.mark.parametrize(
+    "call",
+    [lambda cp, x: cp.sum(x, where=x > 0), lambda cp, x: cp.sum(x, initial=0), lambda cp, x: x.max(initial=0),
+     lambda cp, x: x.mean(where=x > 0), lambda cp, x: cp.exp(x, where=x > 0),
+     lambda cp, x: np.exp(x, where=HOST > 0), lambda cp, x: cp.einsum("ij->i", x, out=x[:, 0]),
+     lambda cp, x: cp.sort(x, order=None), lambda cp, x: cp.sort(x, stable=True),
+     lambda cp, x: cp.argsort(x, stable=True), lambda cp, x: cp.var(x, correction=1),
+     lambda cp, x: cp.clip(x, min=0), lambda cp, x: cp.take(x, cp.asarray([0]), mode="clip"),
+     lambda cp, x: x.astype("f8", casting="safe"), lambda cp, x: x.item(0),
+     lambda cp, x: cp.meshgrid(x[0], order="C")])
 def test_keywords_that_cupy_lacks(cp, x, call):
     with pytest.raises(TypeError):
         call(cp, x)
@@ -213,7 +231,8 @@ def test_a_position_that_means_something_else_is_refused(cp, x):
 
 
 def test_ufuncs_reduce_only_where_cupy_does(cp, x):
-    assert np.array_equal(np.add.reduce(x).get(), [6, 9]) and np.array_equal(np.multiply.accumulate(x)[-1].get(), [0, 15])
+    assert np.array_equal(np.add.reduce(x).get(), [6, 9])
+    assert np.array_equal(np.multiply.accumulate(x)[-1].get(), [0, 15])
     for refused in (np.maximum.reduce, np.logaddexp.accumulate):
         with pytest.raises(NotImplementedError):
             refused(x)
@@ -223,11 +242,12 @@ def test_ufuncs_reduce_only_where_cupy_does(cp, x):
 
 def test_the_generator_has_the_methods_that_cupys_has(cp):
     rng = cp.random.default_rng(0)
-    for name in ("beta", "binomial", "chisquare", "dirichlet", "exponential", "f", "gamma", "geometric", "hypergeometric", "integers",
-                 "logseries", "poisson", "power", "random", "standard_exponential", "standard_gamma", "standard_normal", "uniform"):
+    for name in ("beta", "binomial", "chisquare", "dirichlet", "exponential", "f", "gamma", "geometric",
+                 "hypergeometric", "integers", "logseries", "poisson", "power", "random",
+                 "standard_exponential", "standard_gamma", "standard_normal", "uniform"):
         assert callable(getattr(rng, name))
-    for name in ("normal", "choice", "permutation", "permuted", "shuffle", "standard_t", "multivariate_normal", "laplace", "bytes", "spawn",
-                 "bit_generator"):
+    for name in ("normal", "choice", "permutation", "permuted", "shuffle", "standard_t",
+                 "multivariate_normal", "laplace", "bytes", "spawn", "bit_generator"):
         with pytest.raises(AttributeError):
             getattr(rng, name)
     with pytest.raises(TypeError):
@@ -245,8 +265,10 @@ def test_draws_are_device_arrays_in_the_type_asked_for(cp):
     assert whole.dtype == np.int64 and set(whole.tolist()) == {2, 3, 4}
     out = cp.zeros(4, "float32")
     assert rng.random(dtype="float32", out=out) is out and (out > 0).all()
-    assert np.array_equal(cp.random.default_rng(5).standard_normal((3, 2), dtype="float32").get(), drawn.get())
-    assert not np.array_equal(rng.random(3).get(), np.random.default_rng(5).random(3)), "a device draws from another stream"
+    assert np.array_equal(cp.random.default_rng(5).standard_normal((3, 2), dtype="float32").get(),
+                          drawn.get())
+    assert not np.array_equal(rng.random(3).get(),
+                              np.random.default_rng(5).random(3)), "a device draws from another stream"
 
 
 def test_draws_from_a_hidden_state_are_refused(cp):
@@ -259,35 +281,41 @@ def test_draws_from_a_hidden_state_are_refused(cp):
 # Types
 
 
-@pytest.mark.parametrize("make", [lambda cp: cp.asarray(np.array(["a"])), lambda cp: cp.zeros(3, object), lambda cp: cp.zeros(3, "g"),
-                                  lambda cp: cp.zeros(3, "M8[s]"), lambda cp: cp.ones(3).astype(object), lambda cp: cp.empty(3, "U1"),
-                                  lambda cp: cp.ones(3).astype(np.longdouble), lambda cp: cp.asarray([None])])
+@pytest.mark.parametrize("make",
+                         [lambda cp: cp.asarray(np.array(["a"])), lambda cp: cp.zeros(3, object),
+                          lambda cp: cp.zeros(3, "g"), lambda cp: cp.zeros(3, "M8[s]"),
+                          lambda cp: cp.ones(3).astype(object), lambda cp: cp.empty(3, "U1"),
+                          lambda cp: cp.ones(3).astype(np.longdouble), lambda cp: cp.asarray([None])])
 def test_types_that_a_gpu_cannot_store(cp, make):
     with pytest.raises(ValueError, match="Unsupported dtype"):
         make(cp)
 
 
 def test_reductions_and_single_numbers_stay_on_the_device(cp, x):
-    for number in (x.sum(), x[0, 0], cp.max(x), cp.linalg.norm(x), np.mean(x), cp.allclose(x, x), cp.array_equal(x, x), x.argmax(),
-                   cp.count_nonzero(x), cp.vdot(x, x), cp.sqrt(2.0), cp.trace(x[:2])):
+    for number in (x.sum(), x[0, 0], cp.max(x), cp.linalg.norm(x), np.mean(x), cp.allclose(x, x),
+                   cp.array_equal(x, x), x.argmax(), cp.count_nonzero(x), cp.vdot(x, x), cp.sqrt(2.0),
+                   cp.trace(x[:2])):
         assert isinstance(number, cp.ndarray) and number.shape == ()
 
 
 def test_numpys_functions_return_device_arrays(cp, x):
-    for result in (np.tanh(x), np.sum(x, axis=0), np.concatenate([x, x]), np.linalg.norm(x), np.linalg.inv(x[:2]), np.where(x > 1, x, 0.0)):
+    for result in (np.tanh(x), np.sum(x, axis=0), np.concatenate([x, x]), np.linalg.norm(x),
+                   np.linalg.inv(x[:2]), np.where(x > 1, x, 0.0)):
         assert isinstance(result, cp.ndarray)
     assert cp.get_array_module(x, HOST) is cp and cp.get_array_module(HOST) is np
 
 
-@pytest.mark.parametrize(("operand", "expected"), [(2, "f4"), (2.0, "f4"), (True, "f4"), (np.float32(2), "f4"), (np.float64(2), "f8"),
-                                                   (np.int64(2), "f8"), (2j, "c8")])
+@pytest.mark.parametrize(("operand", "expected"),
+                         [(2, "f4"), (2.0, "f4"), (True, "f4"), (np.float32(2), "f4"), (np.float64(2), "f8"),
+                          (np.int64(2), "f8"), (2j, "c8")])
 def test_python_numbers_adapt_and_numpy_numbers_do_not(x, operand, expected):
     assert (x * operand).dtype == (operand * x).dtype == np.add(x, operand).dtype == np.dtype(expected)
 
 
 def test_integers_become_floats_as_in_cupy(cp):
     whole = cp.arange(4)
-    assert (whole / 2).dtype == np.float64 and cp.sqrt(whole).dtype == np.float64 and (whole + 0.5).dtype == np.float64
+    assert (whole / 2).dtype == np.float64 and cp.sqrt(whole).dtype == np.float64
+    assert (whole + 0.5).dtype == np.float64
     assert (whole**2).dtype == np.int64 and cp.floor(whole).dtype == np.int64
     with pytest.raises(TypeError):
         whole += 0.5
@@ -304,7 +332,8 @@ def test_a_leak_to_float64_is_counted(cp, x):
 
 def test_special_functions_keep_the_type(cp, x):
     from cupyx.scipy import special
-    for name in ("erf", "erfinv", "ndtr", "log_ndtr", "ndtri", "expit", "log_expit", "logit", "gammaln", "digamma"):
+    for name in ("erf", "erfinv", "ndtr", "log_ndtr", "ndtri", "expit", "log_expit", "logit", "gammaln",
+                 "digamma"):
         assert getattr(special, name)(x / 10).dtype == np.float32, name
     assert isinstance(special.logsumexp(x, axis=1), cp.ndarray)
 
@@ -312,12 +341,14 @@ def test_special_functions_keep_the_type(cp, x):
 # Synchronisation and transfers are counted
 
 
-@pytest.mark.parametrize("wait", [lambda cp, x: float(x[0, 0]), lambda cp, x: bool(x[0, 0] > 0), lambda cp, x: int(x[0, 0]),
-                                  lambda cp, x: x.get(), lambda cp, x: x[0, 0].item(), lambda cp, x: x.tolist(),
-                                  lambda cp, x: f"{x[0, 0]:.1f}",
-                                  lambda cp, x: cp.asnumpy(x), lambda cp, x: x[x > 0], lambda cp, x: cp.nonzero(x),
-                                  lambda cp, x: cp.where(x > 0), lambda cp, x: cp.unique(x), lambda cp, x: repr(x),
-                                  lambda cp, x: cp.cuda.Stream.null.synchronize(), lambda cp, x: cp.linspace(x[0, 0], 1, 3)])
+@pytest.mark.parametrize("wait",
+                         [lambda cp, x: float(x[0, 0]), lambda cp, x: bool(x[0, 0] > 0),
+                          lambda cp, x: int(x[0, 0]), lambda cp, x: x.get(), lambda cp, x: x[0, 0].item(),
+                          lambda cp, x: x.tolist(), lambda cp, x: f"{x[0, 0]:.1f}",
+                          lambda cp, x: cp.asnumpy(x), lambda cp, x: x[x > 0], lambda cp, x: cp.nonzero(x),
+                          lambda cp, x: cp.where(x > 0), lambda cp, x: cp.unique(x), lambda cp, x: repr(x),
+                          lambda cp, x: cp.cuda.Stream.null.synchronize(),
+                          lambda cp, x: cp.linspace(x[0, 0], 1, 3)])
 def test_waiting_for_the_device_counts_as_sync(cp, x, wait):
     with counted() as spent:
         wait(cp, x)
@@ -334,13 +365,16 @@ def test_arithmetic_does_not_wait(cp, x):
     with counted() as spent:
         y = cp.where(x > 1, cp.exp(-x), 0.0) @ x.T
         y[0] += y.sum(axis=0)
-        cp.linalg.eigh(y @ y.T), cp.take_along_axis(x, x.argmax(axis=1)[:, None], axis=1), cp.array_equal(x, x)
+        cp.linalg.eigh(y @ y.T), cp.take_along_axis(x, x.argmax(axis=1)[:, None], axis=1), cp.array_equal(x,
+                                                                                                          x)
     assert spent["sync"] == spent["upload"] == 0 and spent["launch"] > 10
 
 
-@pytest.mark.parametrize("upload", [lambda cp, x: cp.asarray(HOST), lambda cp, x: cp.array([1.0, 2.0]), lambda cp, x: x.set(HOST),
-                                    lambda cp, x: x[[0, 1]], lambda cp, x: x[np.array([0, 1])], lambda cp, x: cp.take(x, np.array([0])),
-                                    lambda cp, x: cp.einsum("i,ji->j", HOST[0], x)])
+@pytest.mark.parametrize("upload",
+                         [lambda cp, x: cp.asarray(HOST), lambda cp, x: cp.array([1.0, 2.0]),
+                          lambda cp, x: x.set(HOST), lambda cp, x: x[[0, 1]],
+                          lambda cp, x: x[np.array([0, 1])], lambda cp, x: cp.take(x, np.array([0])),
+                          lambda cp, x: cp.einsum("i,ji->j", HOST[0], x)])
 def test_uploads_are_counted(cp, x, upload):
     with counted() as spent:
         upload(cp, x)
@@ -351,7 +385,8 @@ def test_metadata_is_free(cp, x):
     with counted() as spent:
         assert (x.shape, x.ndim, x.size, x.dtype, len(x), x.nbytes) == ((3, 2), 2, 6, np.float32, 3, 24)
         assert (cp.shape(x), cp.ndim(x), cp.size(x)) == ((3, 2), 2, 6) and not cp.isscalar(x[0, 0])
-        assert cp.result_type(x, np.float64) == np.float64 and x.flags.c_contiguous and x.T.flags["F_CONTIGUOUS"]
+        assert cp.result_type(x, np.float64) == np.float64
+        assert x.flags.c_contiguous and x.T.flags["F_CONTIGUOUS"]
         assert x.T.shape == x.reshape(2, 3).shape == (2, 3) and x[:2].base is not None
     assert not any(spent.values())
 
@@ -386,8 +421,9 @@ def test_index_arrays_make_copies(cp, x):
 
 def test_operators_in_place_write_the_buffer(cp, x):
     same = x
-    for change, number in ((operator.iadd, 1), (operator.isub, 0.5), (operator.imul, 4), (operator.itruediv, 2), (operator.ifloordiv, 1),
-                           (operator.ipow, 2), (operator.imod, 7)):
+    for change, number in ((operator.iadd, 1), (operator.isub, 0.5), (operator.imul, 4),
+                           (operator.itruediv, 2), (operator.ifloordiv, 1), (operator.ipow, 2),
+                           (operator.imod, 7)):
         x = change(x, number)
     expected = np.arange(6, dtype=np.float32).reshape(3, 2)
     assert same is x and np.array_equal(x.get(), (((expected + 0.5) * 2) // 1) ** 2 % 7)
@@ -404,7 +440,8 @@ def test_out_is_written_and_returned(cp, x):
         out = cp.empty_like(x)
         assert call(out) is out and np.array_equal(out.get(), np.exp(x.get()))
     total = cp.empty(2, "f4")
-    assert cp.sum(x, axis=0, out=total) is total and x.sum(0, None, total) is total and np.array_equal(total.get(), [6, 9])
+    assert cp.sum(x, axis=0, out=total) is total
+    assert x.sum(0, None, total) is total and np.array_equal(total.get(), [6, 9])
     product = cp.empty((4, 4), "f4")
     view = product[1:, 1:]
     assert cp.matmul(x, x.T, out=view) is view and np.array_equal(product[1:, 1:].get(), x.get() @ x.get().T)
@@ -420,15 +457,18 @@ def test_an_in_place_product_is_refused(x):
 
 
 def test_memory_that_nobody_wrote_is_garbage(cp, x):
-    assert np.isnan(cp.empty(3).get()).all() and np.isnan(cp.empty_like(x).get()).all() and np.isnan(cp.ndarray((2,)).get()).all()
+    assert np.isnan(cp.empty(3).get()).all() and np.isnan(cp.empty_like(x).get()).all()
+    assert np.isnan(cp.ndarray((2,)).get()).all()
     assert (cp.empty(3, int).get() == 77).all()
 
 
 def test_copying_and_pickling(cp, x):
-    for again in (x.copy(), copy.copy(x), copy.deepcopy({"x": x})["x"], pickle.loads(pickle.dumps(x)), cp.array(x)):
+    for again in (x.copy(), copy.copy(x), copy.deepcopy({"x": x})["x"], pickle.loads(pickle.dumps(x)),
+                  cp.array(x)):
         again += 1
         assert isinstance(again, cp.ndarray)
-    assert x[0, 0].get() == 0 and cp.asarray(x) is x and x.astype("f4", copy=False) is x and cp.asarray(x, "f8") is not x
+    assert x[0, 0].get() == 0 and cp.asarray(x) is x
+    assert x.astype("f4", copy=False) is x and cp.asarray(x, "f8") is not x
 
 
 def test_methods_that_sort_in_place(cp):
@@ -445,7 +485,8 @@ def test_an_index_out_of_range_is_refused(cp, x):
             x[index]
     with pytest.raises(IndexError):
         x[cp.asarray([7])] = 1.0
-    for gather in (lambda: cp.take(x, cp.asarray([9]), axis=0), lambda: cp.take_along_axis(x, cp.asarray([[2]] * 3), axis=1),
+    for gather in (lambda: cp.take(x, cp.asarray([9]), axis=0),
+                   lambda: cp.take_along_axis(x, cp.asarray([[2]] * 3), axis=1),
                    lambda: cp.put(x, cp.asarray([6]), 1.0)):
         with pytest.raises(IndexError):
             gather()
@@ -454,8 +495,9 @@ def test_an_index_out_of_range_is_refused(cp, x):
 def test_two_values_for_one_place_are_refused(cp, x):
     twice, values = cp.asarray([0, 0]), cp.ones((2, 2), "f4")
     for write in (lambda: x.__setitem__(twice, values), lambda: x.__setitem__(cp.asarray([0, -3]), values),
-                  lambda: x.__setitem__((twice, cp.asarray([1, 1])), values[0]), lambda: cp.put(x, twice, values[0]),
-                  lambda: x.put(twice, values[0]), lambda: cp.put_along_axis(x, cp.asarray([[1, 1]] * 3), cp.ones((3, 2), "f4"), axis=1)):
+                  lambda: x.__setitem__((twice, cp.asarray([1, 1])), values[0]),
+                  lambda: cp.put(x, twice, values[0]), lambda: x.put(twice, values[0]),
+                  lambda: cp.put_along_axis(x, cp.asarray([[1, 1]] * 3), cp.ones((3, 2), "f4"), axis=1)):
         with pytest.raises(StrictError, match="duplicate"):
             write()
     x[twice] = 7.0
@@ -506,7 +548,8 @@ def test_a_capture_records_and_a_launch_replays(cp):
         total += y.sum()
         w -= 0.1 * y
         graph = stream.end_capture()
-    assert float(total) == 0 and np.isnan(y.get()).all() and (w.get() == 2).all(), "nothing runs while capturing"
+    assert float(total) == 0 and np.isnan(y.get()).all() and (w.get() == 2).all(), (
+        "nothing runs while capturing")
     graph.launch()
     x[...] = cp.full(4, 3, "f4")
     graph.launch(stream)
@@ -546,18 +589,24 @@ def test_draws_on_the_device_are_captured(cp):
     graph.launch()
     first = drawn.get()
     graph.launch()
-    assert np.isfinite(first).all() and not np.array_equal(first, drawn.get()), "the state lives on the device and advances"
+    assert np.isfinite(first).all() and not np.array_equal(first, drawn.get()), (
+        "the state lives on the device and advances")
 
 
-@pytest.mark.parametrize(("forbidden", "error"), [
-    (lambda cp, x: x @ x.T, NotImplementedError), (lambda cp, x: cp.dot(x, x.T), NotImplementedError),
-    (lambda cp, x: cp.einsum("ij,ij", x, x), NotImplementedError), (lambda cp, x: cp.linalg.inv(x[:2]), NotImplementedError),
-    (lambda cp, x: x.dot(x.T), NotImplementedError), (lambda cp, x: cp.random.rand(3), NotImplementedError),
-    (lambda cp, x: float(x[0, 0]), RuntimeError), (lambda cp, x: x.get(), RuntimeError), (lambda cp, x: bool(x[0, 0] > 0), RuntimeError),
-    (lambda cp, x: x[x > 0], RuntimeError), (lambda cp, x: cp.where(x > 0), RuntimeError), (lambda cp, x: cp.asarray(HOST), RuntimeError),
-    (lambda cp, x: x.set(HOST), RuntimeError), (lambda cp, x: x[[0, 1]], RuntimeError), (lambda cp, x: cp.asarray(1.0), RuntimeError),
-    (lambda cp, x: cp.random.default_rng(0).uniform(0, 1, 3), RuntimeError), (lambda cp, x: cp.cuda.Stream().synchronize(), RuntimeError),
-    (lambda cp, x: cp.cuda.Stream().begin_capture(), RuntimeError)])
+@pytest.mark.parametrize(
+    ("forbidden", "error"),
+    [(lambda cp, x: x @ x.T, NotImplementedError), (lambda cp, x: cp.dot(x, x.T), NotImplementedError),
+     (lambda cp, x: cp.einsum("ij,ij", x, x), NotImplementedError),
+     (lambda cp, x: cp.linalg.inv(x[:2]), NotImplementedError),
+     (lambda cp, x: x.dot(x.T), NotImplementedError), (lambda cp, x: cp.random.rand(3), NotImplementedError),
+     (lambda cp, x: float(x[0, 0]), RuntimeError), (lambda cp, x: x.get(), RuntimeError),
+     (lambda cp, x: bool(x[0, 0] > 0), RuntimeError), (lambda cp, x: x[x > 0], RuntimeError),
+     (lambda cp, x: cp.where(x > 0), RuntimeError), (lambda cp, x: cp.asarray(HOST), RuntimeError),
+     (lambda cp, x: x.set(HOST), RuntimeError), (lambda cp, x: x[[0, 1]], RuntimeError),
+     (lambda cp, x: cp.asarray(1.0), RuntimeError),
+     (lambda cp, x: cp.random.default_rng(0).uniform(0, 1, 3), RuntimeError),
+     (lambda cp, x: cp.cuda.Stream().synchronize(), RuntimeError),
+     (lambda cp, x: cp.cuda.Stream().begin_capture(), RuntimeError)])
 def test_what_a_capture_forbids(cp, x, forbidden, error):
     stream = cp.cuda.Stream()
     with stream:
@@ -573,7 +622,8 @@ def test_elementwise_work_and_reductions_may_be_captured(cp, x):
     stream = cp.cuda.Stream()
     with stream:
         stream.begin_capture()
-        cp.exp(x).sum(axis=0), cp.linalg.norm(x), x[1:].T, cp.take(x, cp.arange(2), axis=0), cp.fft.rfft(x[:, 0])
+        cp.exp(x).sum(axis=0), cp.linalg.norm(x), x[1:].T, cp.take(x, cp.arange(2), axis=0), cp.fft.rfft(x[:,
+                                                                                                           0])
         assert cp.exp(x).shape == (3, 2)
         stream.end_capture()
 

@@ -1,4 +1,5 @@
-"""The adversarial loop: who learns when and against what, what is returned, and that a resumed run is the run that was not stopped."""
+"""The adversarial loop: who learns when and against what, what is returned, and that a resumed run is the run
+that was not stopped."""
 import warnings
 from types import SimpleNamespace
 
@@ -13,10 +14,11 @@ BOTH = pytest.mark.parametrize("package", [reference, accel], ids=["reference", 
 
 
 def duel(*, poison_at=None, interrupt_at=None):
-    """The generator is one number g that follows the critic's c, and c follows the data; both losses are half a squared distance.
+    """The generator is one number g that follows the critic's c, and c follows the data; both losses are half
+    a squared distance.
 
-    Records every call: who learns, a copy of both numbers, and the noise. At a given step of the critic its loss is NaN, or the user
-    presses ^C.
+    Records every call: who learns, a copy of both numbers, and the noise. At a given step of the critic its
+    loss is NaN, or the user presses ^C.
     """
     calls = []
 
@@ -37,8 +39,8 @@ def duel(*, poison_at=None, interrupt_at=None):
 
     def noise(rng, n):
         return (rng.standard_normal((n, 1)),)
-    return SimpleNamespace(critic_loss_and_grad=critic, generator_loss_and_grad=generator, critic_noise=noise, generator_noise=noise,
-                           calls=calls)
+    return SimpleNamespace(critic_loss_and_grad=critic, generator_loss_and_grad=generator, critic_noise=noise,
+                           generator_noise=noise, calls=calls)
 
 
 def start():
@@ -50,7 +52,8 @@ def data(n=40):
 
 
 def train(package, model, **settings):
-    settings = {"rng": np.random.default_rng(1), "batch_size": 10, "learning_rate": 0.05, "n_epochs": 6} | settings
+    settings = ({"rng": np.random.default_rng(1), "batch_size": 10, "learning_rate": 0.05, "n_epochs": 6}
+                | settings)
     return package.training.adversarial.train(model, start(), data(), **settings)
 
 
@@ -78,17 +81,21 @@ def test_the_opponent_stands_still(package):
 @BOTH
 def test_both_arrive(package):
     trained = train(package, duel(), n_epochs=100, schedule=package.training.optim.cosine)
-    assert abs(trained.params["critic"][0].item() - 3) < 0.1 and abs(trained.params["generator"][0].item() - 3) < 0.1
+    assert abs(trained.params["critic"][0].item() - 3) < 0.1
+    assert abs(trained.params["generator"][0].item() - 3) < 0.1
     assert trained.stopped == "n_epochs" and list(trained.history) == ["generator_loss", "critic_loss"]
-    assert len(trained.history["critic_loss"]) == 100 and trained.history["critic_loss"][-1] < 1e-2 < trained.history["critic_loss"][0]
+    assert len(trained.history["critic_loss"]) == 100
+    assert trained.history["critic_loss"][-1] < 1e-2 < trained.history["critic_loss"][0]
 
 
 @BOTH
 def test_the_generator_is_averaged(package):
-    """By the definition, from the numbers that the calls saw: ∑ₜ (1 − d) d^(T−t) wₜ, over the sum of these weights."""
+    """By the definition, from the numbers that the calls saw: ∑ₜ (1 − d) d^(T−t) wₜ, over the sum of these
+    weights."""
     averaging, model = 0.7, duel()
     trained = train(package, model, averaging=averaging)
-    seen = [call[1] for call in model.calls if call[0] == "critic"][1:]               # after each of its steps but the last
+    # after each of its steps but the last
+    seen = [call[1] for call in model.calls if call[0] == "critic"][1:]
     last = train(package, duel()).params["generator"][0].item()
     path = np.array([*seen, last])
     weights = averaging ** np.arange(len(path))[::-1]
@@ -130,19 +137,23 @@ def test_an_interruption_returns_the_last_finished_epoch(package):
 @BOTH
 @pytest.mark.parametrize("interrupt_at", [1, 4, 11, 24])
 def test_a_resumed_run_is_the_run_that_was_not_stopped(package, interrupt_at, tmp_path):
-    path, settings = tmp_path / "run.npz", {"averaging": 0.8, "n_critic": 3, "schedule": package.training.optim.cosine}
+    path = tmp_path / "run.npz"
+    settings = {"averaging": 0.8, "n_critic": 3, "schedule": package.training.optim.cosine}
     whole = train(package, duel(), **settings)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         train(package, duel(interrupt_at=interrupt_at), checkpoint=path, **settings)
-    resumed = train(package, duel(), checkpoint=path, rng=np.random.default_rng(1 if interrupt_at < 5 else 999), **settings)
+    resumed = train(package, duel(), checkpoint=path,
+                    rng=np.random.default_rng(1 if interrupt_at < 5 else 999), **settings)
     assert same(flatten(resumed), flatten(whole))
     again = duel()
-    assert same(flatten(train(package, again, checkpoint=path, **settings)), flatten(whole)) and not again.calls
+    assert same(flatten(train(package, again, checkpoint=path, **settings)), flatten(whole))
+    assert not again.calls
 
 
 def same(left, right):
-    return left.keys() == right.keys() and all(left[key] == right[key] or np.isnan(left[key]) and np.isnan(right[key]) for key in left)
+    return left.keys() == right.keys() and all(left[key] == right[key] or np.isnan(left[key])
+                                               and np.isnan(right[key]) for key in left)
 
 
 @BOTH
@@ -154,10 +165,11 @@ def test_a_checkpoint_of_another_run_is_refused(package, tmp_path):
         with pytest.raises(ValueError, match=f"checkpoint: expected {next(iter(settings))}"):
             train(package, duel(), checkpoint=path, **settings)
     with pytest.raises(ValueError, match="checkpoint: expected data"):
-        package.training.adversarial.train(duel(), start(), data() + 1, rng=np.random.default_rng(1), batch_size=10, learning_rate=0.05,
-                                       n_epochs=6, checkpoint=path)
+        package.training.adversarial.train(duel(), start(), data() + 1, rng=np.random.default_rng(1),
+                                           batch_size=10, learning_rate=0.05, n_epochs=6, checkpoint=path)
     with pytest.raises(ValueError, match="expected a saved 'training'"):
-        package.training.minibatch.train(duel(), start(), (data(),), rng=np.random.default_rng(1), checkpoint=path)
+        package.training.minibatch.train(duel(), start(), (data(),), rng=np.random.default_rng(1),
+                                         checkpoint=path)
     with pytest.raises(ValueError, match="rng: expected a NumPy Generator"):
         train(package, duel(), checkpoint=tmp_path / "new.npz", rng=SimpleNamespace(random=None))
 
@@ -171,8 +183,9 @@ def test_fewer_samples_than_a_batch_make_one_batch(package):
 
 @BOTH
 def test_bad_settings_are_refused(package):
-    for settings, message in (({"averaging": 1.0}, r"averaging: expected a number in \[0, 1\)"), ({"n_critic": 0}, "n_critic"),
-                              ({"batch_size": 0}, "batch_size"), ({"n_epochs": 1.5}, "n_epochs"), ({"beta1": 1.0}, "beta1"),
+    for settings, message in (({"averaging": 1.0}, r"averaging: expected a number in \[0, 1\)"),
+                              ({"n_critic": 0}, "n_critic"), ({"batch_size": 0}, "batch_size"),
+                              ({"n_epochs": 1.5}, "n_epochs"), ({"beta1": 1.0}, "beta1"),
                               ({"learning_rate": np.inf}, "learning_rate")):
         with pytest.raises(ValueError, match=message):
             train(package, duel(), **settings)

@@ -5,7 +5,7 @@ from scipy import stats
 import accel
 import reference
 from reference.validation import coverage
-from tests.validation.gaussian_posterior import observe
+from tests.support.gaussian_posterior import observe
 
 
 def test_credibility_tends_to_the_probability_of_the_gaussian_ellipse(seed):

@@ -8,7 +8,7 @@ import accel
 import reference
 from reference.validation import mean_log_prob
 from tests.agreement.comparator import assert_close
-from tests.validation.gaussian_posterior import observe
+from tests.support.gaussian_posterior import observe
 
 
 def test_mean_and_standard_error_are_scipys():

@@ -6,7 +6,7 @@ import accel
 import reference
 from reference.validation import pit
 from tests.agreement.comparator import assert_close
-from tests.validation.gaussian_posterior import DEFECTS, false_alarm_band, observe
+from tests.support.gaussian_posterior import DEFECTS, false_alarm_band, observe
 
 
 def test_a_truth_among_known_samples_falls_into_its_gap():

@@ -20,7 +20,7 @@ import numpy as np
 import pytest
 
 from reference.validation import coverage, pit, sbc
-from tests.validation.gaussian_posterior import false_alarm_band, observe
+from tests.support.gaussian_posterior import false_alarm_band, observe
 
 N_SAMPLES, LEVEL = 99, 0.05
 

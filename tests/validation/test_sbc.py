@@ -6,7 +6,7 @@ import accel
 import reference
 from reference.validation import sbc
 from tests.agreement.comparator import assert_close
-from tests.validation.gaussian_posterior import false_alarm_band, observe
+from tests.support.gaussian_posterior import false_alarm_band, observe
 
 
 def test_rank_is_the_place_of_the_truth_in_the_sorted_samples():

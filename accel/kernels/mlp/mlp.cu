@@ -16,10 +16,10 @@
 //   layer_gradient   a thread has a column of a layer: its cotangents stay in registers while it walks down some of the rows
 //   back             a lane has a row, far from the next lane's: each warp turns 32 rows of COLUMNS numbers in shared memory
 //
-// In `gradient` and `loss` blockIdx.y is the model, and `rows` the rows of each of its n_steps minibatches, of which cursor[0] is
-// meant; n_steps = 0 stands for all rows in their order. A block writes the sums over its tiles to its own slice of `partial` and
-// `losses`, without atomics: the caller adds the slices in their order, so that a run repeated gives the same bits. Samples beyond the
-// batch enter as zeros, and their cotangents are zero.
+// In `gradient` and `loss` blockIdx.y is the model, and `rows` the rows of each of its n_steps minibatches, of which number
+// cursor[0] is taken. A block writes the sums over its tiles to its own slice of `partial` and `losses`, without atomics: the caller
+// adds the slices in their order, so that a repeated run gives the same bits. Samples beyond the batch enter as zeros, and their
+// cotangents are zero.
 //
 // Work for each sample and weight: one multiply-add forward, two more for a gradient (one for the first layer, unless dx is asked for);
 // a tanh for each hidden unit. 64-128-64-2-64-128-64 has 33,024 weights in 33,474 parameters: 66,000 operations forward and 182,000
@@ -29,13 +29,12 @@
 // alike: with 32 samples to a tile dense and layer_gradient load once, a cycle, for four multiply-adds of a warp, a cycle; back for two.
 // Limits: one tile of 4 samples must fit in shared memory, `Network` of launch.py.
 //
-// Compiled in the tests with WIDTHS=64,128,64,2,64,128,64 LINEAR=3 ACTIVATION=TANH TILE=8 THREADS=256 LEAK=0.2
+// Compiled in the tests with WIDTHS=64,128,64,2,64,128,64 LINEAR=3 ACTIVATION=TANH TILE=8 PITCH=12 THREADS=256 COLUMNS=16 LEAK=0.2
 #include "kernels/common/real.cuh"
 
 enum Activation { IDENTITY, TANH, RELU, LEAKY_RELU };
 
-constexpr int VECTOR = 16 / sizeof(real), PITCH = TILE + VECTOR;      // rows start in different banks
-constexpr int WARPS = THREADS / 32, COLUMNS = 16;
+constexpr int VECTOR = 16 / sizeof(real), WARPS = THREADS / 32;
 
 __host__ __device__ constexpr int width(int k) { const int w[] = {WIDTHS}; return w[k]; }
 __host__ __device__ constexpr int n_layers() { const int w[] = {WIDTHS}; return sizeof(w) / sizeof(w[0]) - 1; }
@@ -220,13 +219,12 @@ __device__ __forceinline__ void backward_from(const real* __restrict__ flat, rea
   if constexpr (K > 0) backward_from<WANTED, K - 1>(flat, values, room, dflat, add);
 }
 
-// Which rows of the data a minibatch has: n of them, those of step cursor[0] of model blockIdx.y, or the first n
+// Which rows of the data a minibatch has: n of them, those of step cursor[0] of model blockIdx.y
 struct Batch {
   const int* chosen;
-  int n;
   __device__ Batch(const int* rows, const int* cursor, int n_steps, int n)
-    : chosen(n_steps ? rows + ((long long)blockIdx.y * n_steps + cursor[0]) * n : nullptr), n(n) {}
-  __device__ long long operator()(long long i) const { return chosen ? chosen[i] : i; }
+    : chosen(rows + ((long long)blockIdx.y * n_steps + cursor[0]) * n) {}
+  __device__ long long operator()(long long i) const { return chosen[i]; }
 };
 
 // WIDTH numbers of each sample of a tile, from memory

@@ -1,7 +1,7 @@
-"""The counter-based generator on a device: what fills an array, and what kernels that draw for themselves are told.
+"""The Philox kernels, which fill an array with a generator's draws, and where other kernels draw their own.
 
-    if _counter.inside(rng, xp):                           the numbers are born on this device by counting
-        seed, block = _counter.place(rng, n)               of n numbers that the kernel draws; rng goes on behind them
+    if launch.inside(rng, xp):                  rng is a `runtime.philox.PhiloxGenerator` of this device
+        seed, block = launch.place(rng, n)      of n numbers that the kernel draws; rng goes on behind them
 """
 import numpy as np
 
@@ -10,12 +10,12 @@ from accel.kernels import cuda
 __all__ = ["fill", "integers", "inside", "place"]
 
 THREADS = 256
+SOURCE = "kernels/philox/philox.cu"
 
 
 def inside(rng, xp):
-    """Whether a kernel for arrays of xp can draw what rng would: rng counts, and delivers there."""
-    from accel.runtime.philox import CounterGenerator
-    return isinstance(rng, CounterGenerator) and rng.xp is xp
+    """Whether a kernel for arrays of xp can draw what rng would: rng counts blocks, on that device."""
+    return hasattr(rng, "block") and getattr(rng, "xp", None) is xp
 
 
 def place(rng, n):
@@ -30,7 +30,8 @@ def fill(rng, name, n):
     out = rng.xp.empty(n, dtype=rng.dtype)
     seed, block = place(rng, n)
     if n:
-        cuda.load("kernels/philox/philox.cu", rng.dtype)(f"fill_{name}", -(-n // (4 * THREADS)), THREADS, out, seed, block, np.int64(n))
+        n_blocks = -(-n // (4 * THREADS))
+        cuda.load(SOURCE, rng.dtype)(f"fill_{name}", n_blocks, THREADS, out, seed, block, np.int64(n))
     return out
 
 
@@ -39,6 +40,6 @@ def integers(rng, n, low, span):
     out = rng.xp.empty(n, dtype=np.int64)
     seed, block = place(rng, 2 * n)
     if n:
-        kernels = cuda.load("kernels/philox/philox.cu", rng.dtype)
-        kernels("fill_integers", -(-n // (2 * THREADS)), THREADS, out, seed, block, np.int64(n), np.int64(low), np.uint64(span))
+        n_blocks, numbers = -(-n // (2 * THREADS)), (np.int64(n), np.int64(low), np.uint64(span))
+        cuda.load(SOURCE, rng.dtype)("fill_integers", n_blocks, THREADS, out, seed, block, *numbers)
     return out

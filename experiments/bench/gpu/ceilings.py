@@ -1,8 +1,9 @@
 """What the device can do at best: copies, products, launches, transfers
 
-Copies of a large array within the device, bytes read and written counted; products of two square matrices in CuPy, which is cuBLAS, float32
-without TF32 and float64; a launch of a kernel that does nothing but add one, from Python one after another and in a captured graph;
-and copies to and from the host. All by CUDA events, the best of five.
+Copies of a large array within the device, bytes read and written counted; products of two square matrices in
+CuPy, which is cuBLAS, float32 without TF32 and float64; a launch of a kernel that does nothing but add one,
+from Python one after another and in a captured graph; and copies to and from the host. All by CUDA events,
+the best of five.
 """
 import time
 
@@ -28,7 +29,8 @@ def run(xp, quick):
 
 
 def measure(xp, quick):
-    """The two ceilings that a kernel is held against: {"copy": bytes per second, "product": float32 operations per second}."""
+    """The two ceilings that a kernel is held against: {"copy": bytes per second, "product": float32
+    operations per second}."""
     n, size = (1 << 12, 32) if quick else (COPY, SIZE)
     source, target = xp.zeros(n // 4, "float32"), xp.empty(n // 4, "float32")
     return {"copy": 2 * n / seconds_on_device(xp, lambda: xp.copyto(target, source)),
@@ -36,7 +38,8 @@ def measure(xp, quick):
 
 
 def product(xp, size, dtype):
-    a, b = (xp.asarray(np.random.default_rng(seed).standard_normal((size, size)).astype(dtype)) for seed in (0, 1))
+    a, b = (xp.asarray(np.random.default_rng(seed).standard_normal((size, size)).astype(dtype))
+            for seed in (0, 1))
     out = xp.empty_like(a)
     return lambda: xp.matmul(a, b, out=out)
 
@@ -71,7 +74,8 @@ def transfers(xp, n):
     """Bytes per second to and from the host, from ordinary memory."""
     host = np.zeros(n // 4, np.float32)
     there = xp.asarray(host)
-    return [row("copy from the host, ordinary memory", n / seconds_on_device(xp, lambda: there.set(host)) / 1e9, "GB/s"),
+    return [row("copy from the host, ordinary memory",
+                n / seconds_on_device(xp, lambda: there.set(host)) / 1e9, "GB/s"),
             row("copy to the host, ordinary memory", n / seconds_on_device(xp, there.get) / 1e9, "GB/s")]
 
 

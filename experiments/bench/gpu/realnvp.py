@@ -1,6 +1,7 @@
 """A RealNVP's training step and samples on the device: against torch and JAX
 
-Two dimensions, six couplings, hidden 64-64, tanh, float32: the flow of the benchmark on the CPU, with the same weights for every side.
+Two dimensions, six couplings, hidden 64-64, tanh, float32: the flow of the benchmark on the CPU, with the
+same weights for every side.
 """
 import numpy as np
 
@@ -30,8 +31,8 @@ def run(xp, quick):
             if name == "torch" and library.on_gpu:
                 sides["torch graph"] = library.steps(loss_of(library), weights, None, (x,), graph=True)
         taken = clock.measured(xp, sides, quick=quick, pieces=n_steps, on_stream=(ours.ARRAYS, ours.KERNELS))
-        rows += clock.rows("RealNVP training step", taken, unit="µs", along="batch", at=batch, compared=compared, counted=counted(batch),
-                           ceilings=limit)
+        rows += clock.rows("RealNVP training step", taken, unit="µs", along="batch", at=batch,
+                           compared=compared, counted=counted(batch), ceilings=limit)
     for n in (50,) if quick else DRAWS:
         rows += draws(xp, params, libraries, n, limit, quick)
     return rows
@@ -39,25 +40,31 @@ def run(xp, quick):
 
 def draws(xp, params, libraries, n, limit, quick):
     few, sides = min(n, MOST_ON_CPU), {}
-    for side, where, kernels, count in ((ours.CPU, np, False, few), (ours.ARRAYS, xp, False, n), (ours.KERNELS, xp, True, n)):
+    for side, where, kernels, count in ((ours.CPU, np, False, few), (ours.ARRAYS, xp, False, n),
+                                        (ours.KERNELS, xp, True, n)):
         there, rng = device.put(params, where), device.generator(1, where, "float32")
-        sides[side] = ours.with_kernels(kernels, lambda there=there, rng=rng, count=count: realnvp.sample(there, rng, count))
+        sides[side] = ours.with_kernels(kernels,
+                                        lambda there=there, rng=rng, count=count: realnvp.sample(there, rng,
+                                                                                                 count))
     for name, library in libraries.items():
         sides[name] = draw_of(library, params, n)
     pieces = {side: few if side == ours.CPU else n for side in sides}
     taken = clock.measured(xp, sides, quick=quick, pieces=pieces, on_stream=(ours.ARRAYS, ours.KERNELS))
-    return clock.rows("RealNVP sample", taken, unit="ns", along="samples", at=n, counted=(counted(1, training=False)[0], 8 * DIM),
-                      ceilings=limit, notes={ours.CPU: f"{few:,} samples a call"} if few < n else None)
+    return clock.rows("RealNVP sample", taken, unit="ns", along="samples", at=n,
+                      counted=(counted(1, training=False)[0], 8 * DIM), ceilings=limit,
+                      notes={ours.CPU: f"{few:,} samples a call"} if few < n else None)
 
 
 def draw_of(library, params, n):
     weights, seeds = [library.array(w) for w in frameworks.weights_of(params)], iter(range(10**9))
-    run = library.compiled(lambda weights, key: frameworks.realnvp_inverse(library, nets(weights), library.normal(key, (n, DIM))))
+    run = library.compiled(lambda weights, key: frameworks.realnvp_inverse(library, nets(weights),
+                                                                           library.normal(key, (n, DIM))))
     return lambda: run(weights, library.seeded(next(seeds)))
 
 
 def parameters():
-    return ours.painted(realnvp.init_params(np.random.default_rng(0), dim=DIM, n_transforms=TRANSFORMS, hidden=HIDDEN))
+    return ours.painted(realnvp.init_params(np.random.default_rng(0), dim=DIM, n_transforms=TRANSFORMS,
+                                            hidden=HIDDEN))
 
 
 def batches(n, n_steps):
@@ -77,7 +84,8 @@ def compare(xp, params, libraries, x):
     truth, said = ours.gradient(realnvp, params, np, (x,), "float64"), {}
     for side, where, kernels in ((ours.CPU, np, False), (ours.ARRAYS, xp, False), (ours.KERNELS, xp, True)):
         with device.kernels(kernels):
-            said[side] = near(side, "gradient in float64", ours.gap(ours.gradient(realnvp, params, where, (x,)), truth), 1e-4)
+            said[side] = near(side, "gradient in float64",
+                              ours.gap(ours.gradient(realnvp, params, where, (x,)), truth), 1e-4)
     apart = ours.engine_gap(realnvp, realnvp.fused, params, xp, [np.concatenate((x, x[::-1]))], len(x))
     said[ours.ENGINE] = near(ours.ENGINE, "losses of two steps, from array code's", apart, 1e-4)
     exact = realnvp.inverse(device.put(params, np, "float64"), x.astype(np.float64))[0]
@@ -94,5 +102,6 @@ def counted(batch, training=True):
     """Operations of the products, and the least bytes of a training step, as for the MAF."""
     sizes = (DIM // 2, *HIDDEN, 2 * (DIM - DIM // 2))
     n_parameters = TRANSFORMS * sum((below + 1) * above for below, above in zip(sizes, sizes[1:]))
-    operations = sum(ours.network_operations(sizes, batch, (DIM // 2 if k else 0) if training else None) for k in range(TRANSFORMS))
+    operations = sum(ours.network_operations(sizes, batch, (DIM // 2 if k else 0) if training else None)
+                     for k in range(TRANSFORMS))
     return operations, 4 * (batch * DIM + 8 * n_parameters)

@@ -1,8 +1,9 @@
 """Rejection ABC of the power law on the device: simulations per second, against torch and JAX
 
-One parameter, one number: draw θ from the prior, x = θ^(−3/2) + 5 ε, keep what falls within EPSILON of the observation. All sides accept
-the same fraction, within four standard errors. torch and JAX are the few lines that a user would write, a chunk of CHUNK at a time; our
-array code goes in the same chunks; the CPU is given fewer simulations. What is kept stays on the device.
+One parameter, one number: draw θ from the prior, x = θ^(−3/2) + 5 ε, keep what falls within EPSILON of the
+observation. All sides accept the same fraction, within four standard errors. torch and JAX are the few lines
+that a user would write, a chunk of CHUNK at a time; our array code goes in the same chunks; the CPU is given
+fewer simulations. What is kept stays on the device.
 """
 import numpy as np
 
@@ -17,7 +18,8 @@ TARGET = {ours.KERNELS: "10¹⁰ simulations per second"}
 
 
 def run(xp, quick):
-    n = {ours.CPU: ON_CPU, ours.ARRAYS: ON_ARRAYS, ours.KERNELS: ON_KERNELS, "torch": ON_ARRAYS, "JAX": ON_ARRAYS}
+    n = {ours.CPU: ON_CPU, ours.ARRAYS: ON_ARRAYS, ours.KERNELS: ON_KERNELS, "torch": ON_ARRAYS,
+         "JAX": ON_ARRAYS}
     n, chunk = (dict.fromkeys(n, 4000), 1000) if quick else (n, CHUNK)
     limit, sides = ceilings.measure(xp, quick), {}
     for side, where, kernels in ((ours.CPU, np, False), (ours.ARRAYS, xp, False), (ours.KERNELS, xp, True)):
@@ -25,9 +27,11 @@ def run(xp, quick):
     for name, library in frameworks.found(xp).items():
         sides[name] = of_library(library, n[name], chunk)
     compared = compare({side: call() for side, call in sides.items()}, n)
-    taken = clock.measured(xp, sides, quick=quick, pieces=n, on_stream=(ours.ARRAYS, ours.KERNELS), seconds=0.5)
-    rows = clock.rows("Rejection ABC of the power law, a simulation", taken, unit="ns", compared=compared, target=TARGET, counted=counted(),
-                      ceilings=limit, notes={side: f"{n[side]:,} simulations a call" for side in sides})
+    taken = clock.measured(xp, sides, quick=quick, pieces=n, on_stream=(ours.ARRAYS, ours.KERNELS),
+                           seconds=0.5)
+    rows = clock.rows("Rejection ABC of the power law, a simulation", taken, unit="ns", compared=compared,
+                      target=TARGET, counted=counted(), ceilings=limit,
+                      notes={side: f"{n[side]:,} simulations a call" for side in sides})
     return [row | {"simulations per second": float(f"{1 / taken[row['side']].median:.4g}")} for row in rows]
 
 
@@ -39,8 +43,8 @@ def of_ours(where, n, chunk):
     rng = device.generator(1, where, "float32")
 
     def sample():
-        return len(rejection_abc.sample(rng, power_law.prior, power_law.simulate, observation(), n_simulations=n, epsilon=EPSILON,
-                                        chunk_size=chunk).theta)
+        return len(rejection_abc.sample(rng, power_law.prior, power_law.simulate, observation(),
+                                        n_simulations=n, epsilon=EPSILON, chunk_size=chunk).theta)
     return sample
 
 
@@ -71,12 +75,15 @@ def compare(accepted, n):
         share, of_cpu = count / n[side], accepted[ours.CPU] / n[ours.CPU]
         error = (of_cpu * (1 / n[side] + 1 / n[ours.CPU]))**0.5
         if not (count and abs(share - of_cpu) < 4 * error):
-            raise AssertionError(f"{side}: expected to accept {of_cpu:.5f} within four standard errors, {error:.1e} each, got {share:.5f}")
+            raise AssertionError(
+                f"{side}: expected to accept {of_cpu:.5f} within four standard errors, {error:.1e} each, got "
+                f"{share:.5f}")
         said[side] = f"accepted {share:.5f}"
     return said
 
 
 def counted():
-    """Operations of a simulation, and its bytes, which stay in registers: of 10 rounds of Philox (two products, four exclusive ors, two
-    sums each) for four words, the half that it uses; and some 60 for logarithm, root, cosine and power."""
+    """Operations of a simulation, and its bytes, which stay in registers: of 10 rounds of Philox (two
+    products, four exclusive ors, two sums each) for four words, the half that it uses; and some 60 for
+    logarithm, root, cosine and power."""
     return 0.5 * 10 * 8 + 60, 0

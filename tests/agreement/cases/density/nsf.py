@@ -6,13 +6,16 @@ from tests.agreement.registry import case, error_of, painted, random_tree
 DIM, CONTEXT = 3, 2
 SEVERAL = {"sizes": (2, 7, 31, 153)}
 ONE = {"sizes": (1,), "dtypes": ("float64",),
-       "note": "the log-determinant of a single row is a sum of terms that may cancel, so that its own size is no scale for float32"}
+       "note": "the log-determinant of a single row is a sum of terms that may cancel, so that its own size "
+       "is no scale for float32"}
 SETTINGS = {"n_transforms": 2, "hidden": (7, 5), "n_bins": 4}
-CHAIN = 2 * 2 * (7 + 5 + 13 * DIM)                         # sums along one pass through the flow; the inverse and gradient walk it again
+# sums along one pass through the flow; the inverse and gradient walk it again
+CHAIN = 2 * 2 * (7 + 5 + 13 * DIM)
 
 
 def parameters(on, paint, context_dim=CONTEXT):
-    tree = on.package.density.nsf.init_params(np.random.default_rng(0), dim=DIM, context_dim=context_dim, **SETTINGS)
+    tree = on.package.density.nsf.init_params(np.random.default_rng(0), dim=DIM, context_dim=context_dim,
+                                              **SETTINGS)
     return on.put(random_tree(paint, tree, 0.4))
 
 
@@ -29,22 +32,26 @@ for context_dim in (0, CONTEXT):
         @case(f"density.nsf.forward#{context_dim}{rows}", terms=CHAIN, **of)
         def _(on, paint, n, context_dim=context_dim):
             x, context = map(on.put, both(paint, n))
-            return on.package.density.nsf.forward(parameters(on, paint, context_dim), x, context if context_dim else None)
+            return on.package.density.nsf.forward(parameters(on, paint, context_dim), x,
+                                                  context if context_dim else None)
 
         @case(f"density.nsf.loss_and_grad#{context_dim}{rows}", terms=lambda n: n + 10 * CHAIN, **of)
         def _(on, paint, n, context_dim=context_dim):
             x, context = map(on.put, both(paint, n))
-            return on.package.density.nsf.loss_and_grad(parameters(on, paint, context_dim), x, context if context_dim else None)
+            return on.package.density.nsf.loss_and_grad(parameters(on, paint, context_dim), x,
+                                                        context if context_dim else None)
 
         @case(f"density.nsf.log_prob_and_grad#{context_dim}{rows}", terms=10 * CHAIN, **of)
         def _(on, paint, n, context_dim=context_dim):
             x, context = map(on.put, both(paint, n))
-            return on.package.density.nsf.log_prob_and_grad(parameters(on, paint, context_dim), x, context if context_dim else None)
+            return on.package.density.nsf.log_prob_and_grad(parameters(on, paint, context_dim), x,
+                                                            context if context_dim else None)
 
     @case(f"density.nsf.inverse#{context_dim}", terms=10 * CHAIN)
     def _(on, paint, n, context_dim=context_dim):
         z, context = map(on.put, both(paint, n))
-        return on.package.density.nsf.inverse(parameters(on, paint, context_dim), z, context if context_dim else None)
+        return on.package.density.nsf.inverse(parameters(on, paint, context_dim), z,
+                                              context if context_dim else None)
 
 
 @case("density.nsf.init_params#bad input", sizes=(1,))

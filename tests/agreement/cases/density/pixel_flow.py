@@ -18,7 +18,8 @@ def images(on, paint, n, context_dim):
 
 def fitted(on, paint, context_dim, n=40):
     x, context = images(on, paint, n, context_dim)
-    return on.package.density.pixel_flow.fit(x, context=context, rng=on.rng(1), levels=LEVELS, order=ORDER, **BRIEF), x, context
+    return (on.package.density.pixel_flow.fit(x, context=context, rng=on.rng(1), levels=LEVELS, order=ORDER,
+                                              **BRIEF), x, context)
 
 
 def without_modules(flow):
@@ -28,7 +29,8 @@ def without_modules(flow):
 for name, context_dim in CONTEXT.items():
     def setting(on, paint, n, context_dim=context_dim):
         realnvp, scaling = on.package.density.realnvp, on.package.preprocessing.scaling.Scaling
-        tree = realnvp.init_params(np.random.default_rng(0), dim=DIM, context_dim=context_dim, n_transforms=3, hidden=(6,))
+        tree = realnvp.init_params(np.random.default_rng(0), dim=DIM, context_dim=context_dim, n_transforms=3,
+                                   hidden=(6,))
         params, (x, context) = on.put(random_tree(paint, tree, 0.5)), images(on, paint, n, context_dim)
         context = on.put(np.zeros((n, 0))) if context is None else context
         moments = scaling(*on.put((painted(paint, (DIM,)), np.linspace(1, 2, DIM))))
@@ -54,7 +56,8 @@ for name, context_dim in CONTEXT.items():
         (flow, _, _), u = fitted(on, paint, context_dim), on.put(paint.uniform(0.05, 0.95, (n, DIM)))
         context = on.put(painted(paint, (n, context_dim))) if context_dim else None
         bad = (u, on.put(painted(paint, (n, 3)))), (u[:, :2], context)
-        return flow.log_prob(u, context), flow.log_prob(u - 2, context), [error_of(flow.log_prob, *arguments) for arguments in bad]
+        return (flow.log_prob(u, context), flow.log_prob(u - 2, context),
+                [error_of(flow.log_prob, *arguments) for arguments in bad])
 
     @case(f"density.pixel_flow.PixelFlow.bound#{name}", sizes=(1, 7), terms=20_000)
     def _(on, paint, n, context_dim=context_dim):
@@ -82,6 +85,7 @@ def _(on, paint, n):
 @case("density.pixel_flow.fit#bad input", sizes=(8,))
 def _(on, paint, n):
     fit, (x, context) = on.package.density.pixel_flow.fit, images(on, paint, n, 2)
-    bad = ({"levels": 3}, {"levels": 1}, {"order": [0, 1, 2, 2]}, {"alpha": 0.5}, {"density": "maf"}, {"context": context[:3]})
+    bad = ({"levels": 3}, {"levels": 1}, {"order": [0, 1, 2, 2]}, {"alpha": 0.5}, {"density": "maf"},
+           {"context": context[:3]})
     found = [error_of(fit, x, rng=on.rng(0), **{"levels": LEVELS, **settings}) for settings in bad]
     return found, error_of(fit, x[0], rng=on.rng(0), levels=5)

@@ -5,13 +5,15 @@ from tests.agreement.registry import case, error_of, painted, random_tree
 
 DIM, CONTEXT = 3, 2
 SETTINGS = {"n_transforms": 3, "hidden": (7, 5)}
-CHAIN = 3 * 2 * (7 + 5 + 2 * DIM)                          # sums along one pass through the flow; the inverse and gradient walk it again
-VARIANTS = {"plain": (DIM, 0), "conditional": (DIM, CONTEXT), "one dimension": (1, CONTEXT), "two dimensions": (2, 0),
-            "five dimensions": (5, 1)}
+# sums along one pass through the flow; the inverse and gradient walk it again
+CHAIN = 3 * 2 * (7 + 5 + 2 * DIM)
+VARIANTS = {"plain": (DIM, 0), "conditional": (DIM, CONTEXT), "one dimension": (1, CONTEXT),
+            "two dimensions": (2, 0), "five dimensions": (5, 1)}
 
 
 def parameters(on, paint, dim=DIM, context_dim=CONTEXT):
-    tree = on.package.density.realnvp.init_params(np.random.default_rng(0), dim=dim, context_dim=context_dim, **SETTINGS)
+    tree = on.package.density.realnvp.init_params(np.random.default_rng(0), dim=dim, context_dim=context_dim,
+                                                  **SETTINGS)
     return on.put(random_tree(paint, tree, 0.4))
 
 
@@ -22,7 +24,8 @@ def both(on, paint, n, dim=DIM, context_dim=CONTEXT):
 for name, shape in VARIANTS.items():
     @case(f"density.realnvp.init_params#{name}", sizes=(1,))
     def _(on, paint, n, shape=shape):
-        return on.package.density.realnvp.init_params(on.rng(3), dim=shape[0], context_dim=shape[1], **SETTINGS)
+        return on.package.density.realnvp.init_params(on.rng(3), dim=shape[0], context_dim=shape[1],
+                                                      **SETTINGS)
 
     @case(f"density.realnvp.forward#{name}", terms=CHAIN, kernels=True)
     def _(on, paint, n, shape=shape):
@@ -48,7 +51,8 @@ for name, shape in VARIANTS.items():
 @case("density.realnvp.init_params#bad input", sizes=(1,))
 def _(on, paint, n):
     return [error_of(on.package.density.realnvp.init_params, on.rng(), **{"dim": 2, **bad})
-            for bad in ({"dim": 0}, {"dim": 1}, {"context_dim": -1}, {"n_transforms": 1}, {"n_transforms": 2.5}, {"hidden": ()})]
+            for bad in ({"dim": 0}, {"dim": 1}, {"context_dim": -1}, {"n_transforms": 1},
+                        {"n_transforms": 2.5}, {"hidden": ()})]
 
 
 @case("density.realnvp.log_prob", sizes=(1, 7, 1100), terms=CHAIN, kernels=True)

@@ -37,28 +37,28 @@ def _(on, paint, n):
     return [error_of(anomaly.anomaly_score_and_grad, params, *wrong) for wrong in ((x[:, :2], z), (x[:4], z), (x, z[:, :1]))]
 
 
-@case("generative.anomaly.search", sizes=(1, 7, 200), terms=2000)
+@case("generative.anomaly.invert", sizes=(1, 7, 200), terms=2000)
 def _(on, paint, n):
     """TANH, so that no rounding can flip a unit; 200 objects with 3 starts take more than one block."""
     anomaly, params, x, _ = setting(on, paint, n)
     start = on.put(painted(paint, (n, STARTS, LATENT)))
-    return anomaly.search(params, x, start, balance=0.5, n_steps=7, activation=on.package.nets.dense.TANH)
+    return anomaly.invert(params, x, start, balance=0.5, n_steps=7, activation=on.package.nets.dense.TANH)
 
 
-@case("generative.anomaly.search#bad input", sizes=(5,))
+@case("generative.anomaly.invert#bad input", sizes=(5,))
 def _(on, paint, n):
     anomaly, params, x, _ = setting(on, paint, n)
     start = on.put(painted(paint, (n, STARTS, LATENT)))
     hole = painted(paint, (n, DIM))
     hole[2, 1] = np.nan
-    bad = [error_of(anomaly.search, params, *wrong) for wrong in ((x[:, :2], start), (x[:4], start), (x, start[:, 0]), (x, start[:, :0]),
+    bad = [error_of(anomaly.invert, params, *wrong) for wrong in ((x[:, :2], start), (x[:4], start), (x, start[:, 0]), (x, start[:, :0]),
                                                                   (on.put(hole), start))]
-    return bad, [error_of(anomaly.search, params, x, start, **wrong)
+    return bad, [error_of(anomaly.invert, params, x, start, **wrong)
                  for wrong in ({"balance": 1.5}, {"n_steps": -1}, {"learning_rate": 0.0})]
 
 
-@case("generative.anomaly.in_sigma", sizes=(7,), terms=20)
+@case("generative.anomaly.standardise", sizes=(7,), terms=20)
 def _(on, paint, n):
-    in_sigma, score = on.package.generative.anomaly.in_sigma, on.put(painted(paint, (n,)))
-    bad = [error_of(in_sigma, score, on.put(wrong)) for wrong in (np.ones(1), np.ones(3), np.ones((3, 1)))]
-    return in_sigma(score, on.put(painted(paint, (30,)))), bad
+    standardise, score = on.package.generative.anomaly.standardise, on.put(painted(paint, (n,)))
+    bad = [error_of(standardise, score, on.put(wrong)) for wrong in (np.ones(1), np.ones(3), np.ones((3, 1)))]
+    return standardise(score, on.put(painted(paint, (30,)))), bad

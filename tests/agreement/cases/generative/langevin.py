@@ -58,7 +58,7 @@ def _(on, paint, n):
 
 def counting(on, x):
     """A generator whose numbers are a function of their place, so that a kernel can draw them for itself."""
-    return on.package.runtime.philox.CounterGenerator(2**40 + 5, like=x)
+    return on.package.runtime.philox.PhiloxGenerator(2**40 + 5, like=x)
 
 
 @case("generative.langevin.annealed#along a network", sizes=(1, 7, 153), terms=1000, kernels=True)

@@ -86,7 +86,7 @@ def _(on, paint, n):
 
 
 def counting(on, seed=0):
-    return on.package.runtime.philox.CounterGenerator(2**33 + seed, like=on.put(np.zeros(1)))
+    return on.package.runtime.philox.PhiloxGenerator(2**33 + seed, like=on.put(np.zeros(1)))
 
 
 def outcome(function, *args, **kwargs):

@@ -3,35 +3,7 @@ import warnings
 import numpy as np
 
 from tests.agreement.cases.inference.slice_sampler import COMPARES, slanted
-from tests.agreement.registry import case, error_of, painted
-
-
-@case("inference.run_chains.Target.log_prob", terms=10)
-def _(on, paint, n):
-    u = painted(paint, (n, 2))
-    u[3::5, 1] = 1e4
-    return slanted(on).log_prob(on.put(u))
-
-
-@case("inference.run_chains.Target.log_prob_and_grad", terms=10)
-def _(on, paint, n):
-    u = painted(paint, (n, 2))
-    u[3::5, 1] = -1e4
-    return slanted(on).log_prob_and_grad(on.put(u))
-
-
-@case("inference.run_chains.Target.log_prob_and_grad#simplex", terms=10)
-def _(on, paint, n):
-    target = slanted(on, on.package.priors.Dirichlet([0.6, 2.0, 3.0]))
-    return target.log_prob_and_grad(on.put(painted(paint, (n, 2))))
-
-
-@case("inference.run_chains.Target.log_prob#bad", sizes=(3,))
-def _(on, paint, n):
-    mcmc, u = on.package.inference.run_chains, on.put(painted(paint, (n, 2)))
-    short = mcmc.Target(slanted(on).prior, lambda u: u[1:, 0], lambda u: (u[:, 0], u[:, 0]))
-    flat = mcmc.Target(slanted(on).prior, lambda u: u[:, 0])
-    return error_of(short.log_prob, u), error_of(short.log_prob_and_grad, u), error_of(flat.log_prob_and_grad, u)
+from tests.agreement.registry import case, error_of
 
 
 @case("inference.run_chains.sample", sizes=(1, 13), terms=1000, **COMPARES)
@@ -39,7 +11,24 @@ def _(on, paint, n):
     target = slanted(on)
     with warnings.catch_warnings(record=True):
         warnings.simplefilter("always")
-        return on.package.inference.run_chains.sample(on.rng(n), target, n, n_chains=5, n_warmup=5, thin=4, n_least=9, n_candidates=40)
+        return on.package.inference.run_chains.sample(on.rng(n), target, n, n_chains=5, n_warmup=5, thin=4, n_least=9,
+                                                      n_candidates=40)
+
+
+@case("inference.run_chains.sample#metropolis", sizes=(13,), terms=1000, **COMPARES)
+def _(on, paint, n):
+    inference, target = on.package.inference, slanted(on)
+    with warnings.catch_warnings(record=True):
+        warnings.simplefilter("always")
+        return inference.run_chains.sample(on.rng(n), target, n, sampler=inference.metropolis, n_chains=5, n_warmup=5, thin=2,
+                                           n_least=9, n_candidates=40)
+
+
+@case("inference.run_chains.sample#nested from a start", sizes=(5,))
+def _(on, paint, n):
+    inference, target = on.package.inference, slanted(on)
+    return error_of(inference.run_chains.sample, on.rng(n), target, n, sampler=inference.nested_sampler,
+                    start=on.put(np.zeros((1, 2))))
 
 
 @case("inference.run_chains.sample#simplex from a start", sizes=(9,), terms=1000, **COMPARES)
@@ -53,7 +42,7 @@ def _(on, paint, n):
 @case("inference.run_chains.sample#stopped", sizes=(20,), terms=1000, **COMPARES)
 def _(on, paint, n):
     """Interrupted, not finite, and not mixed: what is said, and what is kept."""
-    mcmc, good, results = on.package.inference.run_chains, slanted(on), []
+    run_chains, good, results = on.package.inference.run_chains, slanted(on), []
     for stop in (KeyboardInterrupt(), np.nan):
         calls = []
 
@@ -65,8 +54,9 @@ def _(on, paint, n):
         with warnings.catch_warnings(record=True) as heard:
             warnings.simplefilter("always")
             try:
-                results.append(mcmc.sample(on.rng(n), mcmc.Target(good.prior, log_likelihood), n, n_chains=4, n_warmup=2, n_candidates=30))
-            except mcmc.NonFiniteTargetError as error:
+                target = run_chains.Target(good.prior, log_likelihood)
+                results.append(run_chains.sample(on.rng(n), target, n, n_chains=4, n_warmup=2, n_candidates=30))
+            except on.package.inference.chains.NonFiniteTargetError as error:
                 results += [error.sampler, error.n_chains > 0, error.theta.shape[0] > 0]
         results.append([str(warning.message) for warning in heard] if stop is np.nan else len(heard))
     return results
@@ -74,12 +64,12 @@ def _(on, paint, n):
 
 @case("inference.run_chains.sample#bad", sizes=(5,))
 def _(on, paint, n):
-    mcmc, good = on.package.inference.run_chains, slanted(on)
+    run_chains, good = on.package.inference.run_chains, slanted(on)
 
     def sample(target=good, n=n, **ask):
-        return mcmc.sample(on.rng(1), target, n, **{"n_chains": 4, "n_candidates": 30, **ask})
-    nowhere = mcmc.Target(good.prior, lambda u: u[:, 0] - np.inf)
-    broken = mcmc.Target(good.prior, lambda u: u[:, 0] * np.nan)
+        return run_chains.sample(on.rng(1), target, n, **{"n_chains": 4, "n_candidates": 30, **ask})
+    nowhere = run_chains.Target(good.prior, lambda u: u[:, 0] - np.inf)
+    broken = run_chains.Target(good.prior, lambda u: u[:, 0] * np.nan)
     outside, flat = on.put(np.array([[0.0, 2.2], [3.5, 2.2]])), on.put(np.zeros((2, 3)))
     return [error_of(sample, **ask) for ask in (dict(n=0), dict(thin=0), dict(n_chains=0), dict(n_candidates=3), dict(start=outside),
                                                 dict(start=flat), dict(target=nowhere), dict(target=broken), dict(n_warmup=-1),

@@ -5,7 +5,7 @@ from tests.agreement.registry import case, error_of, painted
 COMPARES = dict(dtypes=("float64",), note="a candidate is accepted or not by a comparison")
 
 
-def slanted(on, prior=None):
+def slanted(on, prior=None, page="target"):
     """A Gaussian likelihood of two unconstrained parameters, with correlation, and its gradient."""
     middle, precision = on.put(np.array([0.4, -0.7])), on.put(np.array([[3.0, 1.1], [1.1, 2.0]]))
 
@@ -16,7 +16,7 @@ def slanted(on, prior=None):
         pull = (u - middle) @ precision
         return -0.5 * (pull * (u - middle)).sum(axis=1), -pull
     prior = prior or on.package.priors.BoxUniform([-1.0, 2.0], [3.0, 2.5])
-    return on.package.inference.run_chains.Target(prior, log_likelihood, log_likelihood_and_grad)
+    return getattr(on.package.inference, page).Target(prior, log_likelihood, log_likelihood_and_grad)
 
 
 @case("inference.slice_sampler.sample", sizes=(1, 7), terms=100, **COMPARES)
@@ -34,10 +34,10 @@ def _(on, paint, n):
 
 @case("inference.slice_sampler.sample#not finite", sizes=(5,), terms=100, **COMPARES)
 def _(on, paint, n):
-    mcmc, results = on.package.inference.run_chains, []
+    make, results = on.package.inference.target.Target, []
     for bad in (np.nan, np.inf):
         good = slanted(on)
-        target = mcmc.Target(good.prior, lambda u, bad=bad: on.xp.where(u[:, 0] > 1.2, bad, good.log_likelihood(u)))
+        target = make(good.prior, lambda u, bad=bad: on.xp.where(u[:, 0] > 1.2, bad, good.log_likelihood(u)))
         try:
             on.package.inference.slice_sampler.sample(on.rng(n), target, on.put(np.zeros((n, 2))), n_samples=50, n_warmup=0)
         except on.package.inference.chains.NonFiniteTargetError as error:

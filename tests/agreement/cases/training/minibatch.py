@@ -5,7 +5,7 @@ import tempfile
 import numpy as np
 
 from tests.agreement.registry import case, error_of, painted, random_tree
-from tests.kernels import least_squares
+from tests.support import least_squares
 
 EPOCHS, BATCH = 10, 8
 
@@ -14,7 +14,7 @@ def setting(on, paint, n):
     maf = on.package.density.maf
     tree = maf.init_params(np.random.default_rng(0), dim=2, context_dim=2, n_transforms=2, hidden=(6, 5))
     painted_tree = random_tree(paint, tree)
-    for layers in painted_tree["mades"]:                              # masked weights are zero, as init_params leaves them
+    for layers in painted_tree["mades"]:  # masked weights are zero, as init_params leaves them
         for layer, mask in zip(layers, on.package.density.made.masks({"layers": layers})):
             layer[1:] *= mask
     params = on.put(painted_tree)
@@ -27,7 +27,8 @@ def _(on, paint, n):
     """Fifty steps: 45 samples, 4 held out, 5 batches an epoch, 10 epochs."""
     model, params, data = setting(on, paint, n)
     train = on.package.training.minibatch.train
-    return train(model, params, data, rng=np.random.default_rng(2), learning_rate=1e-3, batch_size=BATCH, max_epochs=EPOCHS)
+    return train(model, params, data, rng=np.random.default_rng(2), learning_rate=1e-3, batch_size=BATCH,
+                 max_epochs=EPOCHS)
 
 
 @case("training.minibatch.train#bad input", sizes=(20,))
@@ -36,11 +37,12 @@ def _(on, paint, n):
     train = on.package.training.minibatch.train
     hole = painted(paint, (n, 2))
     hole[3] = np.nan
-    bad = [{"data": ()}, {"data": (x, context[1:])}, {"data": (x[:1], context[:1])}, {"data": (on.put(hole), context)},
-           {"batch_size": 0}, {"learning_rate": -1.0}, {"max_epochs": 2.5}, {"patience": 0}, {"validation_fraction": 1.0},
-           {"clip_norm": 0.0}]
+    bad = [{"data": ()}, {"data": (x, context[1:])}, {"data": (x[:1], context[:1])},
+           {"data": (on.put(hole), context)}, {"batch_size": 0}, {"learning_rate": -1.0}, {"max_epochs": 2.5},
+           {"patience": 0}, {"validation_fraction": 1.0}, {"clip_norm": 0.0}]
     rng = np.random.default_rng(0)
-    return [error_of(train, model, params, settings.pop("data", (x, context)), rng=rng, **settings) for settings in bad]
+    return [error_of(train, model, params, settings.pop("data", (x, context)), rng=rng, **settings)
+            for settings in bad]
 
 
 class Halt(Exception):
@@ -48,13 +50,14 @@ class Halt(Exception):
 
 
 def least_squares_run(on, paint, n, *, noisy=False, schedule=None, checkpoint=None):
-    """A model with a fused step: clipped at every step, a batch that fills no block and one that fills several."""
+    """A model with a fused step: clipped at every step, a batch that fills no block and one that fills
+    several."""
     x = painted(paint, (n, 3))
     y = x @ np.array([1.0, -2.0, 0.5]) + 0.1 * painted(paint, (n,))
     return on.package.training.minibatch.train(
         least_squares.model(noisy=noisy), on.put({"w": np.array([0.1, 0.2, -0.3])}), (on.put(x), on.put(y)),
-        rng=np.random.default_rng(2), learning_rate=2e-2, batch_size=12 if n < 100 else 20, max_epochs=4, clip_norm=0.3,
-        schedule=schedule or on.package.training.optim.one_cycle, checkpoint=checkpoint)
+        rng=np.random.default_rng(2), learning_rate=2e-2, batch_size=12 if n < 100 else 20, max_epochs=4,
+        clip_norm=0.3, schedule=schedule or on.package.training.optim.one_cycle, checkpoint=checkpoint)
 
 
 for noisy in (False, True):

@@ -29,4 +29,5 @@ for limit in (0.1, 100.0):
 for name in ("constant", "cosine", "one_cycle"):
     @case(f"training.optim.{name}", sizes=(1,))
     def _(on, paint, n, name=name):
-        return [float(getattr(on.package.training.optim, name)(fraction)) for fraction in (0.0, 0.05, 0.1, 0.7, 1.0)]
+        return [float(getattr(on.package.training.optim, name)(fraction))
+                for fraction in (0.0, 0.05, 0.1, 0.7, 1.0)]

@@ -22,12 +22,6 @@ def _(on, paint, n):
     return on.package.validation.coverage.credibility(on.rng(1), *map(on.put, log_probs(paint, n)))
 
 
-@case("validation.coverage.tarp", terms=4)
-def _(on, paint, n):
-    samples, truths, references = paint.normal(0.3, 1.2, (n, 40, 3)), paint.normal(0.1, 1.5, (n, 3)), paint.uniform(-3, 1, (n, 3))
-    return on.package.validation.coverage.tarp(on.rng(1), *map(on.put, (samples, truths, references)))
-
-
 @case("validation.coverage.curve", terms=1)
 def _(on, paint, n):
     return on.package.validation.coverage.curve(on.put(credibility(paint, n)), GRID)
@@ -49,13 +43,6 @@ def _(on, paint, n):
     pairs = ((samples, truths[:2]), (samples[0], truths), (samples * np.nan, truths), (samples, -truths), (samples[:, :0], truths),
              (samples[:0], truths[:0]))
     return [error_of(coverage.credibility, on.rng(1), on.put(a), on.put(b)) for a, b in pairs]
-
-
-@case("validation.coverage.tarp#refused", sizes=(3,))
-def _(on, paint, n):
-    coverage, samples, truths = on.package.validation.coverage, paint.normal(size=(n, 5, 2)), paint.normal(size=(n, 2))
-    return [error_of(coverage.tarp, on.rng(1), on.put(samples), on.put(truths), on.put(bad))
-            for bad in (truths[:, :1], truths[0], truths * np.nan)]
 
 
 @case("validation.coverage.p_value#refused", sizes=(3,))

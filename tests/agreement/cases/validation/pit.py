@@ -21,28 +21,6 @@ def _(on, paint, n):
     return on.package.validation.pit.values(on.rng(1), *map(on.put, observations(paint, n)))
 
 
-@case("validation.pit.curve", terms=1)
-def _(on, paint, n):
-    pit = on.package.validation.pit
-    return pit.curve(on.put(values(paint, n)), on.put(GRID)), pit.curve(on.put(values(paint, n)), GRID)
-
-
-@case("validation.pit.band", terms=1)
-def _(on, paint, n):
-    return on.package.validation.pit.band(n, on.put(GRID), level=0.9)
-
-
-@case("validation.pit.ks_p_values")
-def _(on, paint, n):
-    return on.package.validation.pit.ks_p_values(on.put(values(paint, n)))
-
-
-@case("validation.pit.neyman_p_values", sizes=(20, 31, 153), terms=lambda n: 10 * n)
-def _(on, paint, n):
-    pit = on.package.validation.pit
-    return [pit.neyman_p_values(on.put(values(paint, n)), order=order) for order in (1, 2, 4, 7)]
-
-
 @case("validation.pit.signatures", sizes=(20, 31, 153), terms=lambda n: 10 * n)
 def _(on, paint, n):
     return on.package.validation.pit.signatures(on.put(values(paint, n)), level=0.9)
@@ -58,11 +36,7 @@ def _(on, paint, n):
     return [error_of(pit.values, on.rng(1), on.put(a), on.put(b)) for a, b in pairs]
 
 
-@case("validation.pit.curve#refused", sizes=(3,))
+@case("validation.pit.signatures#refused", sizes=(3,))
 def _(on, paint, n):
     pit, good = on.package.validation.pit, values(paint, n)
-    return ([error_of(pit.curve, on.put(bad), GRID) for bad in (good - 0.75, good[:, 0], good[:0], good[:, :0], good * np.nan)],
-            [error_of(pit.curve, on.put(good), on.put(bad)) for bad in (GRID[::-1], GRID * 2, GRID[:0], GRID + np.nan)],
-            [error_of(pit.band, 10, GRID, level=bad) for bad in (0, 1, 2.5)], error_of(pit.band, 0, GRID),
-            [error_of(function, on.put(good)) for function in (pit.neyman_p_values, pit.signatures)],
-            error_of(pit.neyman_p_values, on.put(good), order=0))
+    return error_of(pit.signatures, on.put(good)), [error_of(pit.signatures, on.put(good), level=bad) for bad in (0, 1)]

@@ -1,0 +1,40 @@
+"""Arrays of an experiment on either backend. Nothing here imports accel: the reference runs without it."""
+import contextlib
+
+import numpy as np
+
+__all__ = ["to_host", "on_host", "single_blas_thread"]
+
+
+def to_host(tree):
+    """A tree (dicts, lists, tuples) with every device array brought to NumPy."""
+    return _mapped(lambda leaf: leaf.get() if hasattr(leaf, "get") else leaf, tree)
+
+
+def on_host(tree, dtype="float64"):
+    """A tree of NumPy arrays with every floating array in one dtype."""
+    def converted(leaf):
+        return leaf.astype(dtype, copy=False) if getattr(leaf, "dtype", np.dtype(int)).kind == "f" else leaf
+    return _mapped(converted, tree)
+
+
+def _mapped(function, tree):
+    if isinstance(tree, dict):
+        return {key: _mapped(function, value) for key, value in tree.items()}
+    if isinstance(tree, tuple) and hasattr(tree, "_fields"):
+        return type(tree)(*(_mapped(function, value) for value in tree))
+    if isinstance(tree, (list, tuple)):
+        return type(tree)(_mapped(function, value) for value in tree)
+    return function(tree)
+
+
+@contextlib.contextmanager
+def single_blas_thread():
+    """One BLAS thread inside the block, if threadpoolctl is installed."""
+    try:
+        from threadpoolctl import threadpool_limits
+    except ImportError:
+        yield
+        return
+    with threadpool_limits(limits=1, user_api="blas"):
+        yield

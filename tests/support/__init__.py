@@ -1,0 +1,1 @@
+"""Data and models that several tests share; nothing here is a test."""
