@@ -1,7 +1,7 @@
 """log ∑ exp without overflow, and its gradient, the softmax.
 
-The mathematics is in `reference.numerics.log_sum_exp`. Same values; `normalise` computes both at once, in place, from one
-exponential for each number: with m = maxₖ aₖ and s = ∑ₖ exp(aₖ − m),
+The mathematics is in `reference.numerics.log_sum_exp`. Same values; `normalise` computes both at once, in
+place, from one exponential for each number: with m = maxₖ aₖ and s = ∑ₖ exp(aₖ − m),
 
     a ← exp(a − m)/s,   returns m + log s
 
@@ -61,9 +61,9 @@ def softmax(a: Array, axis: int = -1) -> Array:
 
 
 def normalise(a: Array, out: Array | None = None) -> Array:
-    """Replace a (K, …) by its softmax along the first axis; returns what log_sum_exp(a, 0) was, in out if given."""
+    """Replace a (K, …) by its softmax along the first axis; returns what log_sum_exp(a, 0) was, in out."""
     xp, m = array_module(a), a.max(axis=0)
-    if xp is np and np.isfinite(m).all():                             # nothing to mend, and no device to wait for
+    if xp is np and np.isfinite(m).all():                             # the usual case; a device is not asked
         return _normalise(a, m, out)
     with np.errstate(invalid="ignore"):
         value = _normalise(a, m, out)
