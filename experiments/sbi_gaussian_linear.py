@@ -55,7 +55,7 @@ def run(settings):
                                           f"{weighted.effective_size:,.0f} effective candidates")
             gap = simulator.exact_posterior_log_prob(test_theta, test_x) - found.log_prob(test_theta, test_x)
         drawn_at = time.perf_counter()
-        c2st = package.validation.c2st.accuracy(exact, draws[name], n_jobs=1)
+        c2st = package.validation.c2st.accuracy(exact, draws[name], **{"n_jobs": 1} | settings.c2st)
         metrics[f"{name}: C2ST"] = Metric(c2st, TARGETS[name], "most",
                                           f"one observation; published: {TARGETS[name]}; {remarks[name]}")
         metrics[f"{name}: exact minus learnt, mean over test pairs [nats]"] = Metric(float(gap.mean()),
