@@ -14,10 +14,12 @@
     runtime         checks, files, progress, trees of parameters
     device          array module, choice of device, transfers
     generators      random generators
+    memory          work arrays, borrowed for one call by one thread
     kernels         CUDA kernels, one folder each
 """
 from accel import (
-    density, device, generative, generators, inference, kernels, nets, numerics, preprocessing, priors,
+    density, device, generative, generators, inference, kernels, memory, nets, numerics,
+    preprocessing, priors,
     representation, runtime, simulators, training, validation,
 )
 
@@ -25,7 +27,8 @@ from accel import (
 device.generator, device.shared_generator = generators.generator, generators.shared_generator
 
 __all__ = [
-    "density", "device", "generative", "generators", "inference", "kernels", "nets", "numerics", "preprocessing",
+    "density", "device", "generative", "generators", "inference", "kernels", "memory",
+    "nets", "numerics", "preprocessing",
     "priors", "representation", "runtime", "simulators", "training", "validation",
 ]
 __version__ = "0.1.0"

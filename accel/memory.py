@@ -3,7 +3,8 @@
     with memory.borrow(Work, xp, dtype, shapes, n) as work:
         ...
 
-`work` is Work(xp, dtype, shapes, n), new or given back. It is ours alone until the block ends; its numbers are unset.
+`work` is Work(xp, dtype, shapes, n), new or given back. It is ours alone until the block ends; its numbers
+are unset.
 
 What a block borrows is described by the function that makes it and by its arguments, which are hashable. No
 other call can have the same object meanwhile: each thread has a pool of its own (on a device: each thread and
@@ -12,9 +13,22 @@ gets another one. A pool keeps what was used last, LIMIT bytes at most; what is 
 thread's pool goes with the thread.
 
 Nothing that a public function returns may be a view of a work array.
+
+Example
+-------
+>>> import numpy as np
+>>> from accel import memory
+>>> def make(xp, n):
+...     return xp.empty(n)
+>>> with memory.borrow(make, np, 3) as work:
+...     work.shape
+(3,)
 """
 import threading
 from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from types import ModuleType
+from typing import Any
 
 from accel.device import current_place
 
@@ -37,10 +51,10 @@ class borrow:
     """A context manager: make(xp, *description), for this thread alone while the block lasts."""
     __slots__ = ("key", "lent")
 
-    def __init__(self, make, xp, *description):
+    def __init__(self, make: Callable, xp: ModuleType, *description: Hashable) -> None:
         self.key = (make, xp, current_place(xp), *description)
 
-    def __enter__(self):
+    def __enter__(self) -> Any:
         found = _pools.free.get(self.key)
         if found:
             self.lent = found.pop()
@@ -51,7 +65,7 @@ class borrow:
             self.lent = made, _bytes_of(made, set())
         return self.lent[0]
 
-    def __exit__(self, *error):
+    def __exit__(self, *error: Any) -> None:
         free = _pools.free
         if self.lent[1] > LIMIT:
             return
@@ -63,7 +77,7 @@ class borrow:
             _pools.n_bytes -= sum(n for _, n in free.pop(oldest))
 
 
-def clear():
+def clear() -> None:
     """Free what the current thread's pool keeps."""
     _pools.free.clear()
     _pools.n_bytes = 0

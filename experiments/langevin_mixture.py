@@ -33,7 +33,7 @@ def run(settings):
     gmm, langevin = package.density.gmm, package.generative.langevin
     score_matching = package.generative.score_matching
     mixture = settings.put(gmm.GaussianMixture(WEIGHTS, MEANS, COVARIANCES, gmm.FULL, np.zeros(1), True))
-    sigmas = score_matching.ladder(SIGMA_MAX, SIGMA_MIN, N_LEVELS)
+    sigmas = score_matching.noise_levels(SIGMA_MAX, SIGMA_MIN, N_LEVELS)
 
     data = mixture.sample(settings.rng(), n_samples)
     network = score_matching.fit(data, rng=settings.rng(1), sigmas=sigmas, progress=settings.progress,

@@ -52,7 +52,7 @@ def fit(settings, name, mixture, levels, network, offset):
     score_matching = settings.package.generative.score_matching
     n = QUICK["samples"] if settings.quick else SAMPLES
     return score_matching.fit(mixture.sample(settings.rng(offset), n), rng=settings.rng(offset + 1),
-                              sigmas=score_matching.ladder(*levels), progress=settings.progress,
+                              sigmas=score_matching.noise_levels(*levels), progress=settings.progress,
                               checkpoint=settings.checkpoint(name),
                               **network | ({"max_epochs": QUICK["max_epochs"]} if settings.quick else {}))
 

@@ -1,6 +1,7 @@
-"""Where accel computes: the choice of device and what it says, transfers of trees, generators, and the one
-BLAS thread."""
+"""Where accel computes: the choice of device and what it says, transfers of trees, the one BLAS thread."""
+import ast
 import importlib.metadata
+import inspect
 import sys
 import types
 from typing import NamedTuple
@@ -8,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 
+import accel
 from accel import device
 from accel.runtime import tree as trees
 from tests.agreement.backends import uses_cuda
@@ -30,7 +32,7 @@ def cp():
 @pytest.fixture
 def fake(monkeypatch):
     """A function that puts a module named cupy in place: with a GPU or without, for a driver of some CUDA
-    version, built for another; a version may be the error that asking for it raises."""
+    version, built for another. A version may be the error that asking for it raises."""
     monkeypatch.delenv("DIPTYCH_DEVICE", raising=False)
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
 
@@ -88,22 +90,21 @@ def test_an_unknown_device_is_refused_by_its_source(fake, monkeypatch):
 
 def test_without_cupy_the_cpu_computes_and_cuda_says_what_to_install(no_cupy, monkeypatch):
     assert device.module() is np and device.module("cpu") is np
-    with pytest.raises(
-            RuntimeError,
-            match=r"device: 'cuda' was asked for, but CuPy cannot be imported .*install diptych\[cuda12\]"):
+    message = r"device: 'cuda' was asked for, but CuPy cannot be imported .*install diptych\[cuda12\]"
+    with pytest.raises(RuntimeError, match=message):
         device.module("cuda")
     monkeypatch.setenv("DIPTYCH_DEVICE", "cuda")
     with pytest.raises(RuntimeError, match="DIPTYCH_DEVICE: 'cuda' was asked for"):
         device.module()
 
 
-@pytest.mark.parametrize(("driver", "reason"),
-                         [(0, r"CuPy 14\.2\.0 finds no NVIDIA driver$"),
-                          (12040, r"is built for CUDA 13, and the driver knows CUDA 12\.4 at most: "
-                                  r"install diptych\[cuda12\] in its place, or a newer driver"),
-                          (13010, r"sees no usable GPU \(driver for CUDA 13\.1\)$"),
-                          (13000, r"driver for CUDA 13\.0"),
-                          (RuntimeError("cudaErrorUnknown"), r"cannot ask the driver \(cudaErrorUnknown\)")])
+@pytest.mark.parametrize(("driver", "reason"), [
+    (0, r"CuPy 14\.2\.0 finds no NVIDIA driver$"),
+    (12040,
+     r"is built for CUDA 13, and the driver knows CUDA 12\.4 at most: "
+     r"install diptych\[cuda12\] in its place, or a newer driver"),
+    (13010, r"sees no usable GPU \(driver for CUDA 13\.1\)$"), (13000, r"driver for CUDA 13\.0"),
+    (RuntimeError("cudaErrorUnknown"), r"cannot ask the driver \(cudaErrorUnknown\)")])
 def test_cupy_without_a_gpu_says_why(fake, driver, reason):
     fake(available=False, driver=driver, built_for=13020)
     assert device.module() is np
@@ -122,8 +123,8 @@ def test_a_gpu_that_is_hidden_is_named(fake, monkeypatch):
 def test_a_gpu_without_a_compiler_is_no_use(fake):
     fake(nvrtc=RuntimeError("Failure finding libnvrtc.so.13"), built_for=13000)
     assert device.module() is np
-    with pytest.raises(RuntimeError, match=r"cannot load NVRTC, .* \(Failure finding libnvrtc.so.13\); "
-                                           r"install .* diptych\[cuda13-ctk\]"):
+    message = r"cannot load NVRTC, .* \(Failure finding libnvrtc.so.13\); install .* diptych\[cuda13-ctk\]"
+    with pytest.raises(RuntimeError, match=message):
         device.module("cuda")
 
 
@@ -140,13 +141,11 @@ def test_two_wheels_are_named_where_cupy_does_not_work(fake, monkeypatch, availa
     if available:
         assert device.module("cuda") is cupy
         return
-    both = r"; cupy-cuda12x 14\.2\.0 and cupy-cuda13x 14\.1\.1 break each other: uninstall them all, then"
-    with pytest.raises(RuntimeError, match=both):
+    both = r"cupy-cuda12x 14\.2\.0 and cupy-cuda13x 14\.1\.1 break each other"
+    with pytest.raises(RuntimeError, match=f"; {both}: uninstall them all, then"):
         device.module("cuda")
     monkeypatch.setitem(sys.modules, "cupy", None)
-    with pytest.raises(
-            RuntimeError,
-            match=r"cannot be imported .*; cupy-cuda12x 14\.2\.0 and cupy-cuda13x 14\.1\.1 break each other"):
+    with pytest.raises(RuntimeError, match=f"cannot be imported .*; {both}"):
         device.module("cuda")
 
 
@@ -169,14 +168,14 @@ def test_where_it_computes_is_said_once(fake, capsys):
     for _ in range(3):
         device.module()
     device.module("cpu")
-    assert (capsys.readouterr().err
-            == "diptych: computing on the CPU (CuPy 99.1-said-once finds no NVIDIA driver)\n")
+    said = "diptych: computing on the CPU (CuPy 99.1-said-once finds no NVIDIA driver)\n"
+    assert capsys.readouterr().err == said
 
 
 def test_the_array_decides_where_a_function_computes(cp):
     host, there = np.ones(2), cp.ones(2)
-    assert device.array_module(host) is np and device.array_module(there) is cp
-    assert device.array_module(host, there) is cp
+    assert device.array_module(host) is np
+    assert device.array_module(there) is cp and device.array_module(host, there) is cp
     assert device.array_module() is np and device.array_module(1.0, None, [there]) is np
 
 
@@ -184,13 +183,11 @@ def test_arrays_on_two_devices_are_refused_by_name(cp):
     host, there = np.ones(2), cp.ones(2)
     device.check_together(params=there, x=there, context=None)
     device.check_together(params=host, x=host, context=None)
-    with pytest.raises(ValueError,
-                       match="^x: expected an array on the device, where params is, got one on the host; "
-                       "accel.device.put "):
+    message = "^x: expected an array on the device, where params is, got one on the host; accel.device.put "
+    with pytest.raises(ValueError, match=message):
         device.check_together(params=there, x=host)
-    with pytest.raises(
-            ValueError,
-            match="^context: expected an array on the host, where params is, got one on the device; "):
+    message = "^context: expected an array on the host, where params is, got one on the device; "
+    with pytest.raises(ValueError, match=message):
         device.check_together(params=host, x=host, context=there)
 
 
@@ -212,8 +209,8 @@ def test_a_tree_travels_to_the_device_and_back(cp):
         assert isinstance(array, cp.ndarray) and array.dtype == dtype, "only floats take the dtype"
     back = device.to_host(there)
     assert isinstance(back["pair"], Pair) and back["pair"].left == 2.5 and back["pair"].right == {"deep": 1.0}
-    assert np.array_equal(back["a"], [0.5, 1.5])
-    assert np.array_equal(back["b"][0], [1, 2]) and back["b"][1][0][0]
+    assert np.array_equal(back["a"], [0.5, 1.5]) and np.array_equal(back["b"][0], [1, 2])
+    assert back["b"][1][0][0]
     assert device.put(there, np, "float64")["a"].dtype == np.float64
 
 
@@ -230,9 +227,33 @@ def test_one_upload_per_array_and_no_wait(cp):
     assert spent["upload"] == 4 and spent["sync"] == 0
 
 
-def test_a_packed_tree_travels_as_a_plain_one(cp):
-    packed = trees.packed({"a": np.ones((2, 2)), "b": [np.zeros(1)]})
-    assert type(device.to_host(packed)) is dict and isinstance(device.put(packed, cp)["a"], cp.ndarray)
+def test_a_frozen_tree_stays_frozen_and_travels_in_one_transfer(cp):
+    from tests.strict_cupy import counted
+    frozen = trees.frozen({"a": np.arange(4.0).reshape(2, 2), "b": [np.zeros(1), {"c": np.ones(3)}]})
+    with counted() as spent:
+        there = device.put({"params": frozen}, cp)["params"]
+    assert spent["upload"] == 1 and isinstance(there["b"][1]["c"], cp.ndarray)
+    for tree in (there, device.to_host(there), device.put(frozen, np, "float32"), device.put(there, np)):
+        assert type(tree) is trees.Tree and isinstance(tree["b"], tuple)
+        assert np.array_equal(device.to_host(tree["a"]), [[0, 1], [2, 3]])
+        with pytest.raises(TypeError, match="frozen"):
+            tree["a"] = 0
+    assert not device.put(frozen, np, "float32")["a"].flags.writeable
+    assert not device.to_host(there)["b"][1]["c"].flags.writeable
+    assert device.put(frozen, np) is frozen and device.to_host(frozen) is frozen
+
+
+def test_an_object_says_itself_what_of_it_travels(cp):
+    class Model:
+        def __init__(self, params, name):
+            self.params, self.name = params, name
+
+        def _moved(self, move):
+            return Model(move(self.params), self.name)
+    there = device.put([Model({"a": np.ones(2)}, "line")], cp, "float32")[0]
+    assert there.name == "line" and isinstance(there.params["a"], cp.ndarray)
+    assert there.params["a"].dtype == "float32"
+    assert isinstance(device.to_host(there).params["a"], np.ndarray)
 
 
 def test_single_numbers_of_numpy_travel_too(cp):
@@ -240,62 +261,40 @@ def test_single_numbers_of_numpy_travel_too(cp):
     assert there["x"].dtype == np.float32 and there["x"].shape == () and there["n"].dtype == np.int64
 
 
-# Generators
+def test_like_brings_numbers_arrays_and_trees_to_an_array(cp):
+    for xp, dtype in ((np, "float32"), (cp, "float64"), (cp, "float32")):
+        array = xp.zeros(3, dtype=dtype)
+        number, vector = device.like(array, 0.1), device.like(array, np.arange(2.0))
+        tree = device.like(array, {"layers": [np.ones((2, 2)), (np.zeros(1), 3)]})
+        assert type(tree["layers"]) is list and type(tree["layers"][1]) is list
+        for found in (number, vector, tree["layers"][0], *tree["layers"][1]):
+            assert isinstance(found, xp.ndarray) and found.dtype == dtype
+        assert number.shape == () and device.to_host(vector).tolist() == [0, 1]
+        assert device.like(array, array) is array
+    with pytest.raises(TypeError, match="[Ii]mplicit conversion"):
+        device.like(np.zeros(1), cp.ones(1))
 
 
-@pytest.mark.parametrize("dtype", ["float64", "float32"])
-def test_a_shared_generator_gives_numpys_draws(cp, dtype):
-    for xp in (np, cp):
-        ours, theirs = device.shared_generator(np.random.default_rng(3), xp, dtype), np.random.default_rng(3)
-        for ask in (lambda rng: rng.random((2, 3)), lambda rng: rng.standard_normal(4),
-                    lambda rng: rng.integers(0, 9, size=(5,)), lambda rng: rng.random(),
-                    lambda rng: rng.standard_normal((0, 2)), lambda rng: rng.integers(7, size=2)):
-            drawn, expected = ask(ours), np.asarray(ask(theirs))
-            assert isinstance(drawn, xp.ndarray) and drawn.shape == expected.shape
-            assert drawn.dtype == (dtype if expected.dtype.kind == "f" else expected.dtype)
-            assert np.array_equal(device.to_host(drawn), expected.astype(drawn.dtype))
+def test_special_functions_are_those_of_the_arrays_device(cp):
+    import scipy.special
+    assert device.special(np.zeros(1)) is scipy.special
+    assert isinstance(device.special(cp.zeros(1)).ndtr(cp.zeros(1)), cp.ndarray)
 
 
-def test_a_shared_generator_delivers_a_single_integer_as_numpy_does():
-    assert (device.shared_generator(np.random.default_rng(3), np).integers(0, 9)
-            == np.random.default_rng(3).integers(0, 9))
+# Imports
 
 
-@pytest.mark.parametrize("dtype", ["float64", "float32"])
-def test_a_generator_draws_on_its_device_in_its_dtype(cp, dtype):
-    for xp in (np, cp):
-        rng = device.generator(5, xp, dtype)
-        normal, uniform = rng.standard_normal((2000,)), rng.random((2000, 1))
-        whole = rng.integers(0, 4, size=(2000,))
-        assert all(isinstance(drawn, xp.ndarray) for drawn in (normal, uniform, whole))
-        assert normal.dtype == uniform.dtype == dtype
-        assert uniform.shape == (2000, 1) and whole.dtype == np.int64
-        assert abs(float(normal.mean())) < 4 / 2000**0.5
-        assert abs(float(uniform.mean()) - 0.5) < 4 * (1 / 12 / 2000) ** 0.5
-        assert sorted(set(whole.tolist())) == [0, 1, 2, 3]
-        again = device.generator(5, xp, dtype).standard_normal((2000,))
-        assert np.array_equal(device.to_host(again), device.to_host(normal))
+def test_it_imports_nothing_of_accel():
+    imports = [node for node in ast.walk(ast.parse(inspect.getsource(device)))
+               if isinstance(node, (ast.Import, ast.ImportFrom))]
+    names = [alias.name for node in imports if isinstance(node, ast.Import) for alias in node.names]
+    names += [node.module or "" for node in imports if isinstance(node, ast.ImportFrom)]
+    assert len(names) > 5 and not [name for name in names if name.partition(".")[0] in ("accel", "")]
 
 
-def test_draws_on_the_device_need_no_transfer(cp):
-    from tests.strict_cupy import counted
-    rng = device.generator(5, cp, "float32")
-    with counted() as spent:
-        rng.standard_normal(100), rng.random(100), rng.integers(0, 4, size=100)
-    assert spent["upload"] == spent["sync"] == 0
-
-
-def test_every_generator_tells_its_state_and_can_be_set_back(cp):
-    host = np.random.default_rng(3)
-    assert device.shared_generator(host, cp).bit_generator is host.bit_generator
-    for xp in (np, cp):
-        rng = device.generator(3, xp, "float32")
-        rng.random(5)
-        state = rng.bit_generator.state
-        expected = device.to_host(rng.standard_normal(7))
-        again = device.generator(4, xp, "float32")
-        again.bit_generator.state = state
-        assert np.array_equal(device.to_host(again.standard_normal(7)), expected)
+def test_generators_keep_the_names_that_they_had_here():
+    assert device.generator is accel.generators.generator
+    assert device.shared_generator is accel.generators.shared_generator
 
 
 # One BLAS thread

@@ -30,8 +30,9 @@ from accel.runtime import checks
 from accel.runtime._vector import empty_like, plain
 from accel.runtime.protocols import Array, Rng
 
-__all__ = ["check_inputs", "draw_base"]
-SHARED = ["COLUMNS", "COLUMNS_ON_DEVICE", "Flow", "InKernels", "draw", "inputs", "check_place",
+__all__ = []
+SHARED = ["check_inputs", "draw_base", "COLUMNS", "COLUMNS_ON_DEVICE", "Flow", "InKernels",
+          "draw", "inputs", "check_place",
           "base_loss", "base_log_prob"]
 __all__ += SHARED
 

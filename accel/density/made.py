@@ -70,7 +70,13 @@ def init_params(rng: Rng, *, dim: int, context_dim: int = 0, hidden: tuple = (50
 
 
 def masks(params: Params) -> list[Array]:
-    """The masks of the layers' weights, zeros and ones, each (n_in, n_out)."""
+    """The masks of the layers' weights, zeros and ones, each (n_in, n_out).
+
+    Parameters
+    ----------
+    params : tree
+        From `init_params`; its shapes decide.
+    """
     last = params["layers"][-1]
     return [array_module(last).array(mask, dtype=last.dtype)
             for mask in masks_of(dense.shapes_of(params["layers"]))]
@@ -115,7 +121,17 @@ def _places(dim, context_dim, hidden):
 
 
 def conditionals(params: Params, x: Array, context: Array | None = None) -> tuple[Array, Array]:
-    """μ and log σ of (1), each (N, D)."""
+    """μ and log σ of (1), each (N, D).
+
+    Parameters
+    ----------
+    params : tree
+        From `init_params`, or trained.
+    x : (N, D) float
+        Points.
+    context : (N, C) float, optional
+        What the density is conditioned on.
+    """
     params = bound(params)
     flow = _flow(array_module(params.flat), params.flat.dtype, (dense.shapes_of(params["layers"]),))
     with flow.chain(params) as (layers,), flow.works(len(x), context) as (work,):

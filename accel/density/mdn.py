@@ -82,11 +82,8 @@ def init_params(rng: Rng, *, dim: int, context_dim: int = 0, n_components: int =
     Parameters
     ----------
     rng : Generator
-        Where the weights come from.
-    dim, context_dim : int
-        D and C.
-    n_components : int
-        K.
+    dim, context_dim, n_components : int
+        D, C and K.
     hidden : tuple of int
         Units of each hidden layer; empty for heads that are affine in the context.
     covariance : Covariance
@@ -227,7 +224,15 @@ def log_prob_and_grad(params: Params, x: Array,
 
 
 def components(params: Params, context: Array | None = None) -> Components:
-    """The weights, means and covariances for each row of the context (N, C); one row where there is none."""
+    """The weights, means and covariances for each row of the context (N, C); one row where there is none.
+
+    Parameters
+    ----------
+    params : tree
+        From `init_params`, or trained.
+    context : (N, C) float, optional
+        What it is conditioned on.
+    """
     params = bound(params)
     dim, context_dim = sizes_of(params)
     n = 1 if context is None else len(context)

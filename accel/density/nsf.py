@@ -62,14 +62,10 @@ def init_params(rng: Rng, *, dim: int, context_dim: int = 0, n_transforms: int =
     ----------
     rng : Generator
         Where the weights come from.
-    dim, context_dim : int
-        D and C.
-    n_transforms : int
-        T.
+    dim, context_dim, n_transforms, n_bins : int
+        D, C, T and K; K at least 2.
     hidden : tuple of int
         Units of each hidden layer of every transform.
-    n_bins : int
-        K, at least 2.
     """
     checks.check_count("n_transforms", n_transforms)
     checks.check_count("n_bins", n_bins, least=2)

@@ -21,10 +21,11 @@ Example
 (3,)
 """
 import math
+from collections.abc import Callable
 from functools import partial
 from types import SimpleNamespace
 
-from accel.runtime.protocols import Array, Params, Rng
+from accel.runtime.protocols import Array, Density, Params, Rng
 from accel.training import minibatch, optim
 from accel.preprocessing.scaling import Scaling, fit_scaling
 from accel.runtime._vector import empty_like, plain
@@ -37,18 +38,52 @@ __all__ = ["PixelFlow", "loss", "loss_and_grad", "fit", "load"]
 
 
 
-def loss(params: Params, x: Array, context: Array, noise: Array, *, density, levels: int,
+def loss(params: Params, x: Array, context: Array, noise: Array, *, density: Density, levels: int,
          alpha: float, scaling: Scaling) -> Array:
-    """(6) in nats, for pixels x (N, D) already in the order π, standardised context (N, C), C = 0 for
-    none, and noise (N, D).
+    """(6) in nats.
+
+    Parameters
+    ----------
+    params : tree
+        Of the flow.
+    x : (N, D) float
+        Pixels already in the order π, whole numbers 0 … Q−1.
+    context : (N, C) float
+        Standardised; C = 0 for none.
+    noise : (N, D) float
+        ε, in [0, 1).
+    density : module
+        The flow: `density.realnvp`, `density.maf` or `density.nsf`.
+    levels, alpha : int, float
+        Q and α.
+    scaling : Scaling
+        m and s of (3).
     """
     v, added = to_flow(x, noise, levels, alpha, scaling)
     return density.loss(params, v, context if context.shape[1] else None) + added
 
 
-def loss_and_grad(params: Params, x: Array, context: Array, noise: Array, *, density,
+def loss_and_grad(params: Params, x: Array, context: Array, noise: Array, *, density: Density,
                   levels: int, alpha: float, scaling: Scaling) -> tuple[Array, Params]:
-    """The loss and its gradient, in the tree of params."""
+    """The loss and its gradient, in the tree of params.
+
+    Parameters
+    ----------
+    params : tree
+        Of the flow.
+    x : (N, D) float
+        Pixels already in the order π, whole numbers 0 … Q−1.
+    context : (N, C) float
+        Standardised; C = 0 for none.
+    noise : (N, D) float
+        ε, in [0, 1).
+    density : module
+        The flow: `density.realnvp`, `density.maf` or `density.nsf`.
+    levels, alpha : int, float
+        Q and α.
+    scaling : Scaling
+        m and s of (3).
+    """
     grads = empty_like(params)
     value = write_grads(params, grads, x, context, noise, density=density, levels=levels,
                         alpha=alpha, scaling=scaling)
@@ -71,9 +106,10 @@ def to_flow(x, noise, levels, alpha, scaling):
 
 def fit(x: Array, *, rng: Rng, levels: int, context: Array | None = None, order: Array | None = None,
         alpha: float = 1e-3,
-        density=realnvp, n_transforms: int | None = None, hidden: tuple = (128,), learning_rate: float = 2e-3,
+        density: Density = realnvp, n_transforms: int | None = None, hidden: tuple = (128,),
+        learning_rate: float = 2e-3,
         batch_size: int = 64, max_epochs: int = 100, patience: int = 50, validation_fraction: float = 0.1,
-        clip_norm: float = 5.0, schedule=optim.cosine, checkpoint: str | None = None,
+        clip_norm: float = 5.0, schedule: Callable = optim.cosine, checkpoint: str | None = None,
         progress: bool = False) -> PixelFlow:
     """Train a flow on images, which decide the device and the dtype.
 
@@ -97,8 +133,9 @@ def fit(x: Array, *, rng: Rng, levels: int, context: Array | None = None, order:
         By default the density's own number.
     hidden : tuple of int
         The hidden sizes of each transform.
-    learning_rate, batch_size, max_epochs, patience, validation_fraction, clip_norm, schedule, checkpoint,
-    progress
+    learning_rate, batch_size, max_epochs, patience, validation_fraction, clip_norm : number
+        As in `training.minibatch.train`.
+    schedule, checkpoint, progress
         As in `training.minibatch.train`.
 
     Raises

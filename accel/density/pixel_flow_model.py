@@ -64,7 +64,15 @@ class PixelFlow:
     history: dict
 
     def log_prob(self, u: Array, context: Array | None = None) -> Array:
-        """log p(u|c) in nats, (N,), for u (N, D); −inf outside the unit cube."""
+        """log p(u|c) in nats, (N,), for u (N, D); −inf outside the unit cube.
+
+        Parameters
+        ----------
+        u : (N, D) float
+            Images, noise included, in the unit cube.
+        context : (N, C) float, optional
+            What is known of each, where the flow was given it.
+        """
         u = take(like(self.scaling.mean, checks.as_array("u", u, ("N", len(self.order)))), self.order)
         xp = array_module(u)
         inside = (abs(u - 0.5) <= 0.5).all(axis=1)
@@ -78,6 +86,17 @@ class PixelFlow:
     def bound(self, rng: Rng, x: Array, context: Array | None = None, *, n_draws: int = 1) -> Array:
         """The bound (5) on log P(x|c) in nats, (N,), for levels x (N, D): the mean over n_draws of ε for
         each image.
+
+        Parameters
+        ----------
+        rng : Generator
+            Draws ε.
+        x : (N, D) float
+            Whole numbers 0 … Q−1.
+        context : (N, C) float, optional
+            What is known of each image, where the flow was given it.
+        n_draws : int
+            Draws of ε for each image.
         """
         x = like(self.scaling.mean,
                  check_levels(checks.as_array("x", x, ("N", len(self.order))), self.levels))
@@ -91,7 +110,17 @@ class PixelFlow:
         return total
 
     def sample(self, rng: Rng, n: int, context: Array | None = None) -> Array:
-        """n images of levels, (n, D); with a context of M rows, n for each: (M, n, D)."""
+        """n images of levels, (n, D); with a context of M rows, n for each: (M, n, D).
+
+        Parameters
+        ----------
+        rng : Generator
+            Draws the base density's normals.
+        n : int
+            Images, for each row of the context where there is one.
+        context : (M, C) float, optional
+            What is known of each, where the flow was given it.
+        """
         v = self.density.sample(self.params, rng, n, self._standardised(context))
         y = self.scaling.undo(like(self.scaling.mean, v)).reshape(-1, len(self.order))
         u, _ = pixels.from_real(y, alpha=self.alpha)
@@ -154,7 +183,7 @@ def check_images(x, context, order, levels, density):
                                                                           checks.as_array("context",
                                                                                           context,
                                                                                           (len(x), "C")))
-    order = np.arange(x.shape[1]) if order is None else np.asarray(to_host(order))
+    order = np.arange(x.shape[1]) if order is None else np.array(to_host(order))
     if order.shape != x.shape[1:] or not np.array_equal(np.sort(order), np.arange(x.shape[1])):
         raise ValueError(f"order: expected each of 0 … {x.shape[1] - 1} once, got {order.tolist()}")
     return x, context, order

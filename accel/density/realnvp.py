@@ -161,7 +161,7 @@ def flow_of(params):
     """
     params = bound(params)
     shapes, xp = tuple([dense.shapes_of(layers) for layers in params["couplings"]]), array_module(params.flat)
-    kernel = realnvp_kernel.flow_of(xp, params.flat.dtype, shapes)
+    kernel = realnvp_kernel.flow_of(xp, params.flat.dtype, shapes, bound=S)
     return flows.InKernels(kernel) if kernel else _flow(xp, params.flat.dtype, shapes), params
 
 

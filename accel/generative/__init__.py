@@ -2,15 +2,22 @@
 
 Reading order:
 
-    likelihoods     what the outputs of a decoder mean
-    elbo            evidence lower bound; start here
-    vae             variational autoencoder
-    gan             generative adversarial network
-    wgan            Wasserstein GAN with gradient penalty
-    anomaly         anomaly score of a GAN
-    score_matching  denoising score matching at many noise levels
-    langevin        sampling along a score: plain, annealed, Metropolis-adjusted
+    likelihoods      what the outputs of a decoder mean
+    elbo             evidence lower bound; start here
+    vae              variational autoencoder
+    gan              generative adversarial network
+    wgan             Wasserstein GAN with gradient penalty
+    anomaly          anomaly score of a GAN
+    score_matching   denoising score matching at many noise levels
+    score_network    the network that is the score
+    score_model      a fitted score as an object
+    langevin         sampling along a score, plain and annealed
+    mala             Metropolis-adjusted Langevin
+    langevin_chains  what the two samplers share
 """
-from accel.generative import anomaly, elbo, gan, langevin, likelihoods, score_matching, vae, wgan
+from accel.generative import (
+    anomaly, elbo, gan, langevin, langevin_chains, likelihoods, mala, score_matching, score_model,
+    score_network, vae, wgan)
 
-__all__ = ["anomaly", "elbo", "gan", "langevin", "likelihoods", "score_matching", "vae", "wgan"]
+__all__ = ["anomaly", "elbo", "gan", "langevin", "langevin_chains", "likelihoods", "mala", "score_matching",
+           "score_model", "score_network", "vae", "wgan"]

@@ -3,11 +3,13 @@
 Reading order:
 
     rejection_abc        approximate Bayesian computation by rejection; start here
+    kept                 the simulations that it keeps
     npe                  neural posterior estimation
     npe_posterior        its posterior: draws, densities, files
     nle                  neural likelihood estimation
     nle_posterior        its posterior: likelihoods, draws, files
     ratio                likelihood-to-evidence ratio, the classifier of nre
+    cross_entropy        its losses
     nre                  neural ratio estimation
     nre_posterior        its posterior: ratios, draws, files
     importance           importance weights of posterior draws
@@ -31,11 +33,14 @@ Reading order:
     description          trained posteriors as trees of plain values and arrays
 """
 from accel.inference import (
-    catalogue, chains, deep_ensemble, emcee_sampler, gaussian_likelihood, hmc, importance, nested_sampler,
-    nle, npe, nre, ratio, rejection_abc, run_chains, slice_sampler,
+    catalogue, catalogue_stream, chains, cross_entropy, deep_ensemble, description, emcee_sampler,
+    gaussian_likelihood, hmc, importance, inputs, kept, nested_sampler, nle, nle_posterior, npe, npe_posterior,
+    nre, nre_posterior, ratio, rejection_abc, run_chains, slice_sampler,
 )
 
 __all__ = [
-    "catalogue", "chains", "deep_ensemble", "emcee_sampler", "gaussian_likelihood", "hmc", "importance",
-    "nested_sampler", "nle", "npe", "nre", "ratio", "rejection_abc", "run_chains", "slice_sampler",
+    "catalogue", "catalogue_stream", "chains", "cross_entropy", "deep_ensemble", "description",
+    "emcee_sampler", "gaussian_likelihood", "hmc", "importance", "inputs", "kept", "nested_sampler", "nle",
+    "nle_posterior", "npe", "npe_posterior", "nre", "nre_posterior", "ratio", "rejection_abc", "run_chains",
+    "slice_sampler",
 ]

@@ -15,9 +15,9 @@ hidden units,
 
     (6)  (h₀ + hᵀc)ⱼₖ = q₀ⱼ + qⱼᵀ hⱼₖ,    [q₀; q] = [b; W] [1; c]
 
-Backward, from df to the outputs, through the layers above to da, and then to the first layer:
+Backward, from df (inference.cross_entropy) to the outputs, through the layers above to da, and then to the
+first layer:
 
-    (8)  2N df_k = [k < K] e^f_k/(K + ∑ₗ₌₀ᴷ⁻¹ e^fₗ) + [k > 0] e^f_k/(K + ∑ₗ₌₁ᴷ e^fₗ) − [k = 0]
     dq₀ⱼ = ∑ₖ df,    dqⱼ = ∑ₖ hⱼₖ dfⱼₖ,    d[b; W] = dq [1; c]ᵀ,    dh = q df
     dtⱼ = ∑ₖ daⱼ₋ₖ,ₖ,    ddⱼ = ∑ₖ daⱼₖ
     dW_u = u dtᵀ,    dW_v = s dtᵀ − m ddᵀ,    dW_c = c ddᵀ,    db = ∑ⱼ ddⱼ
@@ -26,9 +26,9 @@ The gradient of f in a row of θ is du = W_u da, ds = W_v da − v, dg = 1; in u
 """
 import math
 
-
 from accel import memory
 from accel.device import array_module
+from accel.inference.cross_entropy import cross_entropy
 from accel.kernels import one_batch
 from accel.kernels.ratio import launch as ratio_kernel
 from accel.nets import dense
@@ -37,7 +37,7 @@ from accel.runtime._blocks import blocks
 from accel.runtime._vector import vector
 
 __all__ = ["theta_rows_of", "x_rows_of", "linear_log_ratio", "log_ratio", "log_ratio_and_grad", "grad_in_u",
-           "loss", "write_grads", "fused", "cross_entropy"]
+           "loss", "write_grads", "fused"]
 
 BLOCK, BLOCK_ON_DEVICE = 2048, 1 << 17                          # pairs at a time: on a CPU they fit the cache
 
@@ -250,30 +250,3 @@ def side_by_side(work, place, a):
     copy, (n_pairs, n) = work.beside[place, :a.size].reshape(a.shape), work.f.shape
     copy.reshape(-1, n, n_pairs)[...] = a.reshape(-1, n_pairs, n).transpose(0, 2, 1)
     return copy
-
-
-def cross_entropy(f, balance, df=None):
-    """(8) + (9) for f (K + 1, N); its gradient is written into df where that is given."""
-    xp, (n_pairs, n) = array_module(f), f.shape
-    log_k = math.log(n_pairs - 1)
-    shared = xp.full_like(f[0], log_k)
-    for row in f[1:-1]:
-        xp.logaddexp(shared, row, out=shared)
-    with_matched, without = xp.logaddexp(shared, f[0]), xp.logaddexp(shared, f[-1])
-    value = 0.5 * ((with_matched - f[0]).mean() + (without - log_k).mean())                   # (8)
-    if df is not None:
-        xp.subtract(f, without, out=df)
-        xp.exp(df, out=df)
-        xp.expm1(f[0] - with_matched, out=df[0])                      # with the −1, which would cancel
-        df[1:-1] += xp.exp(f[1:-1] - with_matched)
-        df *= 0.5 / n
-    if balance:
-        tanh = xp.tanh(0.5 * f)
-        imbalance = 0.5 * (tanh[0].mean() + tanh[1:].mean())
-        value = value + balance * imbalance**2                                                # (9)
-        if df is not None:
-            slope = 1 - tanh * tanh                                   # of tanh(f/2), twice
-            slope *= 0.5 * balance * imbalance / n
-            slope[1:] /= n_pairs - 1
-            df += slope
-    return value

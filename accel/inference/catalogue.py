@@ -14,6 +14,7 @@ Example
 [10. 20.] [[9.0, 19.0], [11.0, 21.0]]
 """
 from collections.abc import Sequence
+from os import PathLike
 from typing import NamedTuple
 
 import numpy as np
@@ -33,14 +34,7 @@ __all__ = ["BAD_INPUT", "FAR", "BAD_RESULT", "Summary", "Catalogue", "Samples", 
 
 
 class Summary(NamedTuple):
-    """The summaries of M objects.
-
-    Attributes
-    ----------
-    mean : (M, P) float
-    covariance : (M, P, P) float
-    quantiles : (M, Q, P) float
-    """
+    """The summaries of M objects: mean (M, P), covariance (M, P, P) and quantiles (M, Q, P)."""
     mean: Array
     covariance: Array
     quantiles: Array
@@ -55,8 +49,7 @@ class Catalogue(NamedTuple):
     covariance : (N, P, P) float
     quantiles : (N, Q, P) float
     distance : (N,) float
-        From the simulations; one simulation in a thousand has more than 1. For an ensemble the largest of its
-        members'; NaN if a posterior has no training domain.
+        From the simulations, for an ensemble the largest of its members'; NaN without a training domain.
     flag : (N,) uint8
     """
     mean: Array
@@ -125,7 +118,8 @@ def summarised(theta, below, weight):
 
 
 def summarise(posterior: Posterior, x: Array, *, seed: int, n_samples: int = 1000,
-              quantiles: Sequence[float] = (0.16, 0.5, 0.84), first: int = 0, out=None,
+              quantiles: Sequence[float] = (0.16, 0.5, 0.84), first: int = 0,
+              out: str | PathLike | None = None,
               chunk_size: int | None = None, progress: bool = False) -> Catalogue:
     """Summarise the posterior of every object of a catalogue.
 
@@ -176,16 +170,28 @@ def summarise(posterior: Posterior, x: Array, *, seed: int, n_samples: int = 100
                   progress=progress)
 
 
-def sample(posterior: Posterior, x: Array, *, seed: int, n_samples: int = 1000, first: int = 0, out=None,
-           chunk_size: int | None = None, progress: bool = False) -> Samples:
-    """Sample the posterior of every object of a catalogue; arguments and errors as in `summarise`."""
+def sample(posterior: Posterior, x: Array, *, seed: int, n_samples: int = 1000, first: int = 0,
+           out: str | PathLike | None = None, chunk_size: int | None = None,
+           progress: bool = False) -> Samples:
+    """Sample the posterior of every object of a catalogue.
+
+    Parameters
+    ----------
+    posterior, x, seed, n_samples, first, out, chunk_size, progress
+        As in `summarise`.
+
+    Raises
+    ------
+    CatalogueError, ValueError
+        As in `summarise`.
+    """
     checks.check_count("n_samples", n_samples)
     fields = {"theta": (n_samples, members_of(posterior)[0].prior.dim)}
     return stream(posterior, x, lambda theta: {"theta": theta}, Samples, fields, "samples", {}, seed=seed,
                   n_samples=n_samples, first=first, out=out, chunk_size=chunk_size, progress=progress)
 
 
-def load(out) -> Catalogue | Samples:
+def load(out: str | PathLike) -> Catalogue | Samples:
     """The results in a folder, as memmaps: of all objects that are finished.
 
     Parameters

@@ -7,10 +7,26 @@ draws are under way at once: one is uploaded, one computed and one downloaded
 (`kernels/catalogue/pipeline.py`). There the draws of an object do not depend on the chunks, and its results
 do so only by the rounding of a matrix product. If the device has no room for a chunk, the next try is with
 half of it.
+
+Example
+-------
+>>> import numpy as np
+>>> from accel import priors
+>>> from accel.inference import catalogue, npe
+>>> rng = np.random.default_rng(0)
+>>> theta = rng.standard_normal((60, 1))
+>>> x = theta + 0.5 * rng.standard_normal((60, 1))
+>>> prior = priors.Normal([0.0], [1.0])
+>>> posterior = npe.fit(prior, theta, x, rng=rng, n_transforms=1, hidden=(4,), max_epochs=1)
+>>> whole = catalogue.sample(posterior, x[:5], seed=1, n_samples=8)
+>>> part = catalogue.sample(posterior, x[3:5], seed=1, n_samples=8, first=3)
+>>> bool((whole.theta[3:] == part.theta).all())
+True
 """
 import math
 import warnings
 from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 
@@ -38,7 +54,7 @@ NUMBERS = 1 << 26                                                     # of x in 
 class CatalogueError(RuntimeError):
     """A run that failed. Has `finished`, a Catalogue or Samples of the objects before the one that failed."""
 
-    def __init__(self, message, finished):
+    def __init__(self, message: str, finished: NamedTuple):
         super().__init__(message)
         self.finished = finished
 

@@ -22,8 +22,9 @@ Example
 import os
 import pathlib
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from os import PathLike
 
 import numpy as np
 
@@ -44,13 +45,7 @@ __all__ = ["Ensemble", "combine", "fit", "load"]
 
 @dataclass(frozen=True, eq=False)
 class Ensemble:
-    """A weighted mixture of posteriors.
-
-    Attributes
-    ----------
-    members : tuple of npe.Posterior
-    weights : (E,) float
-    """
+    """A mixture of members, a tuple of npe.Posterior, with weights (E,)."""
     members: tuple[npe.Posterior, ...]
     weights: Array
 
@@ -105,7 +100,7 @@ class Ensemble:
         total = xp.asarray(self.weights, dtype=log_q.dtype) @ log_q   # (1)
         return top + xp.where(total > 0, xp.log(xp.where(total > 0, total, 1)), -np.inf)
 
-    def save(self, path) -> None:
+    def save(self, path: str | PathLike) -> None:
         """Write to one .npz file that either package loads.
 
         Parameters
@@ -113,10 +108,6 @@ class Ensemble:
         path : str or path-like
             The file, exactly as named; its folder must exist.
 
-        Raises
-        ------
-        OSError
-            If the file cannot be written; an older file of that name is then untouched.
         """
         persistence.save(path, "ensemble", describe_ensemble(self))
 
@@ -163,8 +154,9 @@ def fit(prior: Prior, theta: Array, x: Array, *, rng: Rng, n_members: int = 5,
         n_processes: int | None = None, embedding: tuple[int, ...] = (), n_components: int | None = None,
         density: Density = maf, n_transforms: int | None = None, hidden: tuple[int, ...] = (50, 50),
         learning_rate: float = 5e-3, batch_size: int = 200, max_epochs: int = 200, patience: int = 40,
-        validation_fraction: float = 0.1, clip_norm: float = 5.0, schedule=optim.one_cycle, checkpoint=None,
-        progress: bool = False) -> Ensemble:
+        validation_fraction: float = 0.1, clip_norm: float = 5.0,
+        schedule: Callable[[float], float] = optim.one_cycle,
+        checkpoint: str | PathLike | None = None, progress: bool = False) -> Ensemble:
     """Train several posteriors on the same simulations and combine them.
 
     Parameters
@@ -178,9 +170,9 @@ def fit(prior: Prior, theta: Array, x: Array, *, rng: Rng, n_members: int = 5,
     n_processes : int, optional
         How many members accel trains at the same time, one core each; by default as many as there are cores.
         The reference trains one after the other.
-    embedding, n_components, density, n_transforms, hidden
+    embedding, n_components, density, n_transforms, hidden, learning_rate, batch_size, max_epochs, patience
         As in `npe.fit`, the same for all members.
-    learning_rate, batch_size, max_epochs, patience, validation_fraction, clip_norm, schedule, progress
+    validation_fraction, clip_norm, schedule, progress
         As in `npe.fit`, the same for all members.
     checkpoint : path, optional
         The beginning of a file name: member m keeps its own checkpoint in "….member<m>".
@@ -200,7 +192,7 @@ def fit(prior: Prior, theta: Array, x: Array, *, rng: Rng, n_members: int = 5,
                 "batch_size": batch_size, "max_epochs": max_epochs, "patience": patience,
                 "validation_fraction": validation_fraction, "clip_norm": clip_norm, "schedule": schedule}
     seeds = [int(seed) for seed in to_host(rng.integers(0, 2**62, size=n_members))]
-    checkpoints = [checkpoint_of(checkpoint, m) for m in range(n_members)]
+    checkpoints = [checkpoint and f"{os.fspath(checkpoint)}.member{m}" for m in range(n_members)]
     n_processes = min(n_members, n_processes or os.cpu_count() or 1)
     own_schedule = getattr(optim, schedule.__name__, None) is not schedule
     if n_processes == 1 or array_module(x) is not np or own_schedule:
@@ -236,11 +228,7 @@ def train_member(job, seed, out, checkpoint):
             checkpoint=checkpoint or None, **settings).save(out)
 
 
-def checkpoint_of(checkpoint, m):
-    return None if checkpoint is None else f"{os.fspath(checkpoint)}.member{m}"
-
-
-def load(path) -> Ensemble:
+def load(path: str | PathLike) -> Ensemble:
     """The ensemble that `Ensemble.save` wrote.
 
     Parameters

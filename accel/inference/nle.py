@@ -16,6 +16,9 @@ Example
 
 [ -0. -17.]
 """
+from collections.abc import Callable
+from os import PathLike
+
 from accel.density import maf
 from accel.device import array_module, put
 from accel.inference import npe
@@ -33,8 +36,9 @@ __all__ = ["Posterior", "fit", "load"]
 def fit(prior: Prior, theta: Array, x: Array, *, rng: Rng, n_components: int | None = None,
         density: Density = maf, n_transforms: int | None = None, hidden: tuple[int, ...] = (50, 50),
         learning_rate: float = 5e-3, batch_size: int = 200, max_epochs: int = 200, patience: int = 40,
-        validation_fraction: float = 0.1, clip_norm: float = 5.0, schedule=optim.one_cycle, checkpoint=None,
-        progress: bool = False) -> Posterior:
+        validation_fraction: float = 0.1, clip_norm: float = 5.0,
+        schedule: Callable[[float], float] = optim.one_cycle,
+        checkpoint: str | PathLike | None = None, progress: bool = False) -> Posterior:
     """Train a likelihood on simulations; they decide the device and the dtype.
 
     Parameters

@@ -7,8 +7,23 @@ constant's row of A and the others,
 
     v  = v₀ − c B,   v₀ = L⁻¹ (y − A₀),   B = A₁ L⁻ᵀ          (3)
     du = (dc − dv Bᵀ)/s                                       (6), dv and dc from the density's backward pass
+
+Example
+-------
+>>> import numpy as np
+>>> from accel import priors
+>>> from accel.inference import nle
+>>> rng = np.random.default_rng(0)
+>>> theta = rng.standard_normal((300, 1))
+>>> x = theta + 0.5 * rng.standard_normal((300, 1))
+>>> posterior = nle.fit(priors.Normal([0.0], [1.0]), theta, x, rng=rng, n_transforms=1, max_epochs=2)
+>>> print(posterior.log_likelihood(theta[:2], x[:9], iid=True).shape)
+(2,)
 """
 from dataclasses import dataclass
+from functools import partial
+from os import PathLike
+from types import ModuleType
 
 import numpy as np
 
@@ -36,18 +51,14 @@ class Posterior(Described):
     ----------
     prior
         From `priors`; it bounds every sample.
-    density : module
-        The likelihood's: `maf`, `nsf`, `realnvp` or `mdn`.
-    params : tree
-        Of the density.
+    density, params : module, tree
+        The likelihood's, `maf`, `nsf`, `realnvp` or `mdn`, and its parameters.
     standardisation : Scaling
         Of T(θ).
     whitening : Regression
         Of the data on T(θ).
-    compression : PCA or None
-        Of the data, if asked for.
-    scaling : Scaling
-        Of the data, or of their PCA scores.
+    compression, scaling : PCA or None, Scaling
+        Of the data, if asked for; of the data, or of their PCA scores.
     validation_log_prob : float
         Mean log q(x|θ) over the simulations held out in training, nats; NaN when none were.
     history : dict
@@ -94,7 +105,7 @@ class Posterior(Described):
         theta = check_each(self.prior, theta, x, single or iid, hint=", or iid=True")
         u, _, inside = priors.unconstrained_inside(self.prior, theta)
         rest, slopes = self._fixed(x)
-        log_q, _ = self._terms(u, rest[:, None] if single or iid else rest[None], slopes)
+        log_q = self._log_q(rest[:, None] if single or iid else rest[None], slopes, u)
         return array_module(u).where(inside, log_q, -np.inf)
 
     def log_prob(self, theta: Array, x: Array, *, iid: bool = False) -> Array:
@@ -120,15 +131,12 @@ class Posterior(Described):
             raise ValueError(f"x: expected one observation ({x.shape[1]},), or several of one theta and "
                              f"iid=True, got {len(x)}")
         rest, slopes = self._fixed(x)
+        known = rest[:, None], slopes
+        return run_chains.Target(self.prior, partial(self._log_q, *known),
+                                 partial(self._log_q_and_grad, *known))
 
-        def log_q(u):
-            return self._terms(u, rest[:, None], slopes)[0]
-
-        def log_q_and_grad(u):
-            return self._terms(u, rest[:, None], slopes, slope=True)
-        return run_chains.Target(self.prior, log_q, log_q_and_grad)
-
-    def sample(self, rng: Rng, n: int, x: Array, *, iid: bool = False, sampler=hmc, n_chains: int = 50,
+    def sample(self, rng: Rng, n: int, x: Array, *, iid: bool = False, sampler: ModuleType = hmc,
+               n_chains: int = 50,
                n_warmup: int = 200, thin: int = 10, n_candidates: int = 10_000,
                progress: bool = False) -> Array:
         """Draws of θ for one observation, (n, P), or for each of M, one after another, (M, n, P).
@@ -165,23 +173,33 @@ class Posterior(Described):
         coefficients = self.whitening.coefficients
         return (self.summary(x) - coefficients[0]) @ inverse, coefficients[1:] @ inverse
 
-    def _terms(self, u, rest, slopes, *, slope=False):
-        """∑ₜ log q(xₜ|θ) (N,) for u (N, P′), v₀ (T, N or 1, C) and B; its gradient in u (N, P′) or None."""
-        c, xp = self.standardisation.apply(u), array_module(u)                                # (2)
-        v, n_each = rest - c @ slopes, len(rest)                                              # (3)
-        constant = n_each * (self.whitening.log_det + self.scaling.log_det)
-        v, context = v.reshape(-1, v.shape[-1]), xp.tile(c, (n_each, 1))
-        if not slope:
-            log_q = self.density.log_prob(self.params, v, context)                            # (5)
-            return log_q.reshape(n_each, -1).sum(axis=0) + constant, None
+    def _log_q(self, rest, slopes, u):
+        """∑ₜ log q(xₜ|θ), (N,), for v₀ (T, N or 1, C), B and u (N, P′)."""
+        v, context, _ = self._pairs(rest, slopes, u)
+        return self._summed(self.density.log_prob(self.params, v, context), len(rest))
+
+    def _log_q_and_grad(self, rest, slopes, u):
+        """The same, and its gradient in u, (N, P′)."""
+        v, context, shape = self._pairs(rest, slopes, u)
         log_q, dv, dc = self.density.log_prob_and_grad(self.params, v, context)
         dc -= dv @ slopes.T
-        du = dc.reshape(n_each, *c.shape).sum(axis=0)
+        du = dc.reshape(len(rest), *shape).sum(axis=0)
         du /= self.standardisation.std                                                        # (6)
-        return log_q.reshape(n_each, -1).sum(axis=0) + constant, du
+        return self._summed(log_q, len(rest)), du
+
+    def _pairs(self, rest, slopes, u):
+        """v and c for each θ and each of its T observations, (T·N, C) and (T·N, P′), and the shape of u."""
+        c = self.standardisation.apply(u)                                                     # (2)
+        v = rest - c @ slopes                                                                 # (3)
+        return v.reshape(-1, v.shape[-1]), array_module(u).tile(c, (len(rest), 1)), c.shape
+
+    def _summed(self, log_q, n_each):
+        """log q_φ summed over the observations, with the constants of (5)."""
+        constant = self.whitening.log_det + self.scaling.log_det
+        return log_q.reshape(n_each, -1).sum(axis=0) + n_each * constant                      # (5)
 
 
-def load(path) -> Posterior:
+def load(path: str | PathLike) -> Posterior:
     """The posterior that `Posterior.save` wrote.
 
     Parameters

@@ -20,7 +20,9 @@ Example
 >>> print(draws.shape, round(float(draws.mean()), 1), round(float(draws.std()), 1))
 (1000, 1) 0.8 0.4
 """
+from collections.abc import Callable
 from functools import partial
+from os import PathLike
 from types import SimpleNamespace
 
 from accel import memory
@@ -91,7 +93,13 @@ def loss(params: Params, v: Array, c: Array, *, density: Density = maf) -> Array
 
 
 def loss_and_grad(params: Params, v: Array, c: Array, *, density: Density = maf) -> tuple[Array, Params]:
-    """The loss and its gradient, in the tree of params; arguments as in `loss`."""
+    """The loss and its gradient, in the tree of params.
+
+    Parameters
+    ----------
+    params, v, c, density
+        As in `loss`.
+    """
     grads = empty_like(params)
     return write_grads(params, grads, v, c, density=density), plain(grads)
 
@@ -129,7 +137,8 @@ def fit(prior: Prior, theta: Array, x: Array, *, rng: Rng, embedding: tuple[int,
         n_components: int | None = None, density: Density = maf, n_transforms: int | None = None,
         hidden: tuple[int, ...] = (50, 50), learning_rate: float = 5e-3, batch_size: int = 200,
         max_epochs: int = 200, patience: int = 40, validation_fraction: float = 0.1, clip_norm: float = 5.0,
-        schedule=optim.one_cycle, checkpoint=None, progress: bool = False) -> Posterior:
+        schedule: Callable[[float], float] = optim.one_cycle,
+        checkpoint: str | PathLike | None = None, progress: bool = False) -> Posterior:
     """Train a posterior on simulations; they decide the device and the dtype.
 
     Parameters

@@ -3,8 +3,24 @@
 The mathematics is in `reference.inference.npe_posterior`. Same values, in the dtype and on the device of the
 simulations. Each observation is embedded once, whatever the number of its draws. On a device one kernel takes
 the draws back through (8), in place (`kernels/posterior`).
+
+Example
+-------
+>>> import numpy as np
+>>> from accel import priors
+>>> from accel.inference import npe
+>>> rng = np.random.default_rng(0)
+>>> theta = rng.uniform(0.0, 1.0, (300, 1))
+>>> prior, x = priors.BoxUniform([0.0], [1.0]), theta + 0.1 * rng.standard_normal((300, 1))
+>>> posterior = npe.fit(prior, theta, x, rng=rng, n_transforms=1, hidden=(8,), max_epochs=2)
+>>> draws = posterior.sample(rng, 500, np.array([[0.2], [0.9], [1.3]]))
+>>> print(draws.shape, bool(((draws > 0) & (draws < 1)).all()))
+(3, 500, 1) True
+>>> print(posterior.log_prob(np.array([[1.5]]), x[0]), posterior.distance(np.array([9.0])).round() > 1)
+[-inf] [ True]
 """
 from dataclasses import dataclass
+from os import PathLike
 
 import numpy as np
 
@@ -158,7 +174,7 @@ def distance(posterior, x):
     return posterior.training_domain.distance(features(x, posterior.context(x), posterior.compression))
 
 
-def load(path) -> Posterior:
+def load(path: str | PathLike) -> Posterior:
     """The posterior that `Posterior.save` wrote.
 
     Parameters

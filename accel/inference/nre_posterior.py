@@ -3,9 +3,24 @@
 The mathematics is in `reference.inference.nre_posterior`. Same values, in the dtype and on the device of the
 simulations; what the classifier needs of an observation is computed once for all candidates and all steps of
 a chain (`_ratio_rows`).
+
+Example
+-------
+>>> import numpy as np
+>>> from accel import priors
+>>> from accel.inference import nre
+>>> rng = np.random.default_rng(0)
+>>> theta = rng.standard_normal((300, 1))
+>>> x = theta + 0.5 * rng.standard_normal((300, 1))
+>>> posterior = nre.fit(priors.Normal([0.0], [1.0]), theta, x, rng=rng, hidden=(8,), max_epochs=2)
+>>> print(abs(posterior.candidates(rng, 5000, np.array([1.0])).log_mean_weight) < 0.5)             # (3)
+True
 """
 import math
 from dataclasses import dataclass
+from functools import partial
+from os import PathLike
+from types import ModuleType
 
 import numpy as np
 
@@ -34,14 +49,10 @@ class Posterior(Described):
     ----------
     prior
         From `priors`; it bounds every sample.
-    params : tree
-        Of the network.
-    regression : Regression
-        Of T(θ) on the context.
-    compression : PCA or None
-        Of the data, if asked for.
-    scaling : Scaling
-        Of the data, or of their PCA scores.
+    params, regression : tree, Regression
+        Of the network; of T(θ) on the context.
+    compression, scaling : PCA or None, Scaling
+        Of the data, if asked for; of the data, or of their PCA scores.
     history : dict
         The losses of the training, epoch by epoch.
     """
@@ -80,14 +91,10 @@ class Posterior(Described):
         x, single = check_observation(x, data_mean(self))
         theta = check_each(self.prior, theta, x, single)
         u, _, inside = priors.unconstrained_inside(self.prior, theta)
-        log_r = rows.log_ratio(self.params, self._theta_rows(u), self._x_rows(x))             # (1)
-        return array_module(u).where(inside, log_r, -np.inf)
+        return array_module(u).where(inside, self._log_r(self._x_rows(x), u), -np.inf)        # (1)
 
     def log_prob(self, theta: Array, x: Array) -> Array:
-        """log r(x, θ) + log p(θ), (N,), in nats, −inf outside the prior; arguments as in log_ratio.
-
-        It is log p(θ|x), normalised as far as (3) holds.
-        """
+        """log p(θ|x), (N,), in nats, normalised as far as (3) holds; arguments as in log_ratio."""
         return self.log_ratio(theta, x) + self.prior.log_prob(theta)                          # (2)
 
     def candidates(self, rng: Rng, n: int, x: Array) -> importance.Weighted:
@@ -134,17 +141,11 @@ class Posterior(Described):
         """
         x, _ = check_observation(checks.as_array("x", x, ("D",)), data_mean(self))
         x_rows = self._x_rows(x)
+        return run_chains.Target(self.prior, partial(self._log_r, x_rows),
+                                 partial(self._log_r_and_grad, x_rows))
 
-        def log_r(u):
-            return rows.log_ratio(self.params, self._theta_rows(like(x, u)), x_rows)
-
-        def log_r_and_grad(u):
-            u = like(x, u)
-            f, drows = rows.log_ratio_and_grad(self.params, self._theta_rows(u), x_rows)
-            return f, rows.grad_in_u(self.prior, self.regression, u, drows)
-        return run_chains.Target(self.prior, log_r, log_r_and_grad)
-
-    def sample(self, rng: Rng, n: int, x: Array, *, sampler=None, n_candidates: int = 100_000,
+    def sample(self, rng: Rng, n: int, x: Array, *, sampler: ModuleType | None = None,
+               n_candidates: int = 100_000,
                n_chains: int = 50, n_warmup: int = 200, thin: int = 10, progress: bool = False) -> Array:
         """Draws of θ for one observation, (n, P), or for each of M, one after another, (M, n, P).
 
@@ -156,9 +157,8 @@ class Posterior(Described):
         x : (D,) or (M, D) float
             One observation, or M of them.
         sampler : module, optional
-            By default none: the draws are resampled from n_candidates weighted ones, with a warning where
-            these are worth fewer than n. `slice_sampler`, `hmc` and the others of `run_chains.sample` draw
-            chains from the target instead, which stays cheap where the posterior is narrow.
+            By default none: draws are resampled from n_candidates weighted ones, with a warning where these
+            are worth fewer. One of `run_chains.sample`'s stays cheap where the posterior is narrow.
         n_candidates, n_chains, n_warmup, thin, progress
             As in `run_chains.sample`; the last four are for a sampler.
 
@@ -177,6 +177,14 @@ class Posterior(Described):
             drawn = [run_chains.sample(rng, self.target(one), n, **settings).theta for one in x]
         return drawn[0] if single else array_module(x).stack(drawn)
 
+    def _log_r(self, x_rows, u):
+        return rows.log_ratio(self.params, self._theta_rows(like(x_rows, u)), x_rows)
+
+    def _log_r_and_grad(self, x_rows, u):
+        u = like(x_rows, u)
+        f, drows = rows.log_ratio_and_grad(self.params, self._theta_rows(u), x_rows)
+        return f, rows.grad_in_u(self.prior, self.regression, u, drows)
+
     def _theta_rows(self, u):
         return rows.theta_rows_of(self.prior, self.regression, u)
 
@@ -184,7 +192,7 @@ class Posterior(Described):
         return rows.x_rows_of(self.regression, self.context(x))
 
 
-def load(path) -> Posterior:
+def load(path: str | PathLike) -> Posterior:
     """The posterior that `Posterior.save` wrote.
 
     Parameters

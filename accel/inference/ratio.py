@@ -90,7 +90,18 @@ def log_ratio(params: Params, u: Array, c: Array, *, prior: Prior, regression: R
 
 def log_ratio_and_grad(params: Params, u: Array, c: Array, *, prior: Prior,
                        regression: Regression) -> tuple[Array, Array]:
-    """The logit of each pair, (N,), and its gradient in u, (N, P); arguments as in `log_ratio`."""
+    """The logit of each pair, (N,), and its gradient with respect to u, (N, P).
+
+    Parameters
+    ----------
+    params, u, c, prior, regression
+        As in `log_ratio`.
+
+    Raises
+    ------
+    ValueError
+        If the shapes do not fit.
+    """
     u, c = check_pairs(params, u, c)
     theta_rows, x_rows = rows.theta_rows_of(prior, regression, u), rows.x_rows_of(regression, c)
     f, drows = rows.log_ratio_and_grad(params, theta_rows, x_rows)                                # (6)
@@ -128,7 +139,18 @@ def loss(params: Params, u: Array, c: Array, *, prior: Prior, regression: Regres
 
 def loss_and_grad(params: Params, u: Array, c: Array, *, prior: Prior, regression: Regression,
                   n_contrastive: int = 5, balance: float = 0.0) -> tuple[Array, Params]:
-    """The loss and its gradient, in the tree of params; arguments as in `loss`."""
+    """The loss and its gradient, in the tree of params.
+
+    Parameters
+    ----------
+    params, u, c, prior, regression, n_contrastive, balance
+        As in `loss`.
+
+    Raises
+    ------
+    ValueError
+        If the shapes do not fit or there is only one row.
+    """
     u, c = check_pairs(params, u, c, matched=True)
     theta_rows, x_rows = rows.theta_rows_of(prior, regression, u), rows.x_rows_of(regression, c)
     grads = empty_like(params)

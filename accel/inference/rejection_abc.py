@@ -21,7 +21,6 @@ Example
 >>> print(len(kept.theta), kept.epsilon < 1, round(float(kept.theta.mean()), 1))
 200 True 0.1
 """
-import math
 import warnings
 from collections.abc import Callable
 from typing import NamedTuple
@@ -29,6 +28,7 @@ from typing import NamedTuple
 import numpy as np
 
 from accel.device import array_module, put
+from accel.inference.kept import Kept, check_choice, rows
 from accel.kernels.rejection_abc import launch as abc_kernel
 from accel.runtime import checks
 from accel.runtime.progress import progress_bar
@@ -59,7 +59,13 @@ class Accepted(NamedTuple):
 
 
 def euclidean(x: Array, observation: Array) -> Array:
-    """The distance (5) of each row of x (N, D) from the observation (D,): (N,)."""
+    """The distance (5) of each simulation from the observation, (N,).
+
+    Parameters
+    ----------
+    x : (N, D) float
+    observation : (D,) float
+    """
     difference, xp = x - observation, array_module(x)
     squared = xp.einsum("ij,ij->i", difference, difference)
     return xp.sqrt(squared, out=squared)                                                      # (5)
@@ -129,7 +135,7 @@ def sample(rng: Rng, prior: Prior, simulate: Simulator, observation: Array, *, n
         raise SimulationError(message, *(kept.rows()[:2] if kept.columns else (None, None))) from error
     finally:
         bar.close()
-    return kept.accepted()
+    return accepted(kept)
 
 
 def chunk(rng, prior, simulate, observation, distance, n, bound):
@@ -145,105 +151,14 @@ def chunk(rng, prior, simulate, observation, distance, n, bound):
     return rows((theta, x, rho), rho < bound), n_failed, float(rho.min())                     # (2)
 
 
-class Kept:
-    """What was kept so far, as columns (θ, x, ρ), of how many simulations, and how many of these failed.
-
-    The columns have the length that is expected at the end: memory holds them once, and not once more while
-    chunks are joined.
-    """
-
-    def __init__(self, n_simulations, epsilon, quantile):
-        self.n_simulations, self.epsilon, self.quantile = n_simulations, epsilon, quantile
-        self.n_wanted = None if quantile is None else fraction(quantile, n_simulations)
-        self.columns, self.n, self.n_done, self.n_failed, self.smallest = None, 0, 0, 0, np.inf
-
-    def __len__(self):
-        return self.n
-
-    def rows(self):
-        return tuple(column[:self.n] for column in self.columns)
-
-    def bound(self):
-        """The distance below which a simulation may be kept."""
-        if self.quantile is None:
-            return self.epsilon
-        return self.columns[2].max() if self.n >= self.n_wanted else np.inf
-
-    def add(self, near, n, n_failed, smallest):
-        """Take in the rows near of n more simulations."""
-        self.n_done, self.n_failed = self.n_done + n, self.n_failed + n_failed
-        self.smallest = min(self.smallest, smallest)
-        if self.quantile is None:
-            self.append(near)
-        else:
-            together = joined(self.rows(), near) if self.columns else near
-            self.columns = nearest(together, self.n_wanted)                                   # (4)
-            self.n = len(self.columns[0])
-
-    def append(self, near):
-        end = self.n + len(near[0])
-        if self.columns is None or end > len(self.columns[0]):
-            expected = math.ceil((end + 4 * math.sqrt(end)) / self.n_done * self.n_simulations)
-            size = min(expected, end + self.n_simulations - self.n_done)
-            longer = [array_module(column).empty((size, *column.shape[1:]), column.dtype) for column in near]
-            for column, old in zip(longer, self.columns or ()):
-                column[:self.n] = old[:self.n]
-            self.columns = longer
-        for column, new in zip(self.columns, near):
-            column[self.n:end] = new
-        self.n = end
-
-    def accepted(self):
-        """The result, or the error that stands in its place."""
-        theta, x, rho = self.rows()
-        if self.quantile is not None:                                 # of a run that was interrupted, fewer
-            theta, x, rho = nearest((theta, x, rho), fraction(self.quantile, self.n_done))
-        if self.n_failed:
-            share = f"{self.n_failed} of {self.n_done}"
-            raise SimulationError(f"simulate: {share} simulations or their distances are NaN or inf (.theta "
-                                  "and .x hold what was kept of the others)", theta, x)
-        if not len(theta):
-            raise ValueError(f"epsilon: expected a tolerance that keeps something, got {self.epsilon:g}; the "
-                             f"nearest of {self.n_done} simulations is at {self.smallest:.6g}")
-        epsilon = float(rho.max()) if self.epsilon is None else self.epsilon
-        return Accepted(theta, x, rho, epsilon, self.n_done)
-
-
-def check_choice(epsilon, quantile):
-    """The tolerance and the fraction, of which exactly one is a number."""
-    if (epsilon is None) == (quantile is None):
-        came = "neither" if quantile is None else "both"
-        raise ValueError(f"epsilon, quantile: expected one of the two, got {came}")
-    if quantile is None:
-        return checks.check_positive("epsilon", epsilon), None
-    if not checks.check_positive("quantile", quantile) <= 1:
-        raise ValueError(f"quantile: expected a fraction in (0, 1], got {quantile!r}")
-    return None, float(quantile)
-
-
-def fraction(quantile, n):
-    """How many of n a quantile keeps: at least one."""
-    return max(1, round(quantile * n))
-
-
-def rows(arrays, mask):
-    """The rows that the mask marks: their numbers are counted once, not once for each array."""
-    xp = array_module(mask)
-    index = xp.flatnonzero(mask)
-    return tuple(xp.take(a, index, axis=0) for a in arrays)
-
-
-def joined(*chunks):
-    return tuple(array_module(*column).concatenate(column) for column in zip(*chunks))
-
-
-def nearest(arrays, n):
-    """The n rows of smallest distance, the last of the arrays, in their order; of equal ones the earlier."""
-    rho = arrays[-1]
-    if len(rho) <= n:
-        return arrays
-    xp = array_module(rho)
-    threshold = xp.partition(rho, n - 1)[n - 1]
-    inside, tied = rho < threshold, rho == threshold
-    earlier = xp.cumsum(tied) <= n - inside.sum()
-    return rows(arrays, xp.logical_or(inside, xp.logical_and(tied, earlier)))
+def accepted(kept):
+    """What was kept, or the error that stands in its place."""
+    theta, x, rho = kept.finished()
+    if kept.n_failed:
+        raise SimulationError(f"simulate: {kept.n_failed} of {kept.n_done} simulations or their distances "
+                              "are NaN or inf (.theta and .x hold what was kept of the others)", theta, x)
+    if not len(theta):
+        raise ValueError(f"epsilon: expected a tolerance that keeps something, got {kept.epsilon:g}; the "
+                         f"nearest of {kept.n_done} simulations is at {kept.smallest:.6g}")
+    epsilon = float(rho.max()) if kept.epsilon is None else kept.epsilon
+    return Accepted(theta, x, rho, epsilon, kept.n_done)

@@ -1,13 +1,14 @@
-"""Fused CUDA kernels: where they are found, when they are chosen, how they are compiled and launched.
+"""Compiles CUDA kernels and launches them, and decides whether they are used.
 
-A kernel stands beside the page that it speeds up, in a file `_name.cu`, and computes what that page's array code computes; a file
-`_name.py` launches it. Sizes are compiled in, so that loops have known lengths:
+A kernel computes what the array code of a page computes. Its source is in `kernels/<name>/*.cu`, and
+`kernels/<name>/launch.py` launches it. Sizes are compiled in, so that loops have known lengths:
 
-    kernels = _kernels.load("kernels/maf/density.cu", np.float32, DIM=3, CONTEXT=10)       compiled once for each set of constants
-    kernels("log_prob", blocks, threads, x, out, n, shared=n_bytes)                 on the current stream
+    kernels = cuda.load("kernels/maf/density.cu", np.float32, DIM=3)   compiled once for each set of constants
+    kernels("log_prob", blocks, threads, x, out, n, shared=n_bytes)    on the current stream
 
-In the source, `real` is the dtype, `#include "…"` names a file of this package, and DYN_SHARED(T, name) is the dynamic shared memory.
-Arguments are C-contiguous device arrays, Python ints (passed as int), floats (as real) and NumPy scalars (as what they are).
+In the source, `real` is the dtype, `#include "…"` names a file of this package, and DYN_SHARED(T, name)
+declares the dynamic shared memory. Arguments are C-contiguous device arrays, Python ints (passed as int),
+Python floats (passed as real) and NumPy scalars (passed with their own type).
 """
 import functools
 import pathlib
@@ -22,37 +23,42 @@ __all__ = ["Kernels", "load", "source", "wanted", "shared_limit", "multiprocesso
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 NAMES = {"float32": "float", "float64": "double"}
-STATIC_SHARED = 48 << 10                                              # what a block has without asking for more
+DEFAULT_SHARED = 48 << 10                            # bytes of a block for which a kernel needs no attribute
 
 
 def wanted(xp):
-    """Whether kernels are to be used for arrays of this module: on a device, unless `device.kernels` says otherwise."""
+    """Whether kernels are used for arrays of this module: on a device, unless `device.kernels` forbids it."""
     return xp is not np and device.kernels_enabled()
 
 
 @functools.cache
 def fall_back(what):
-    """Say once that array code runs where a kernel could not."""
-    warnings.warn(f"{what}; array code is used instead, which launches many small kernels", RuntimeWarning, stacklevel=3)
+    """Warn once that array code runs in place of a kernel."""
+    message = f"{what}; array code is used instead, which launches many small kernels"
+    warnings.warn(message, RuntimeWarning, stacklevel=3)
 
 
 def shared_limit(xp):
-    """The most bytes of shared memory that a block can have on the current device."""
+    """The largest shared memory of a block on the current device, in bytes."""
     return _attributes(xp, xp.cuda.Device().id)["MaxSharedMemoryPerBlockOptin"]
 
 
 def multiprocessors(xp):
+    """The number of multiprocessors of the current device."""
     return _attributes(xp, xp.cuda.Device().id)["MultiProcessorCount"]
 
 
 @functools.cache
 def _attributes(xp, number):
-    """What the device can, asked once: CuPy asks the driver for each of a hundred attributes."""
+    """The device's attributes, queried once: CuPy asks the driver for each of about a hundred."""
     return dict(xp.cuda.Device(number).attributes)
 
 
 def load(path, dtype, *, code="", **constants):
-    """The kernels of one file for one dtype and one set of constants, compiled when first launched; code stands before the file's."""
+    """The kernels of one file for one dtype and one set of constants, compiled at their first launch.
+
+    `code` is inserted before the text of the file.
+    """
     return _load(path, np.dtype(dtype).name, code, tuple(sorted(constants.items())))
 
 
@@ -62,12 +68,13 @@ def _load(path, dtype, code, constants):
     if dtype not in NAMES:
         raise ValueError(f"dtype: expected float32 or float64, got {dtype}")
     defines = [f"-DREAL={NAMES[dtype]}", *(f"-D{name}={value}" for name, value in constants)]
-    return Kernels(cupy.RawModule(code=source(path, code), options=("--std=c++17", *defines)), np.dtype(dtype))
+    module = cupy.RawModule(code=source(path, code), options=("--std=c++17", *defines))
+    return Kernels(module, np.dtype(dtype))
 
 
 @functools.cache
 def source(path, code=""):
-    """The text of one file of this package, what it includes in the place where it is first included, after code that knows `real`."""
+    """The text of a file of this package, each include expanded once, after `code` (which may use `real`)."""
     seen = set()
 
     def expanded(text):
@@ -82,17 +89,17 @@ def source(path, code=""):
 
 
 class Kernels:
-    """The compiled kernels of one file."""
+    """The kernels of one compiled file."""
 
     def __init__(self, module, dtype):
         self._function, self.dtype = functools.cache(module.get_function), dtype
 
     def __call__(self, name, grid, block, *args, shared=0):
-        """Launch one of them on the current stream; grid and block are ints or tuples, shared is in bytes."""
+        """Launch a kernel on the current stream; grid and block are ints or tuples, shared is in bytes."""
         function = self._function(name)
-        if shared > STATIC_SHARED and function.max_dynamic_shared_size_bytes < shared:
+        if shared > DEFAULT_SHARED and function.max_dynamic_shared_size_bytes < shared:
             function.max_dynamic_shared_size_bytes = shared
-        function(_three(grid), _three(block), tuple(self._argument(a) for a in args), shared_mem=shared)
+        function(_sizes(grid), _sizes(block), tuple(self._argument(a) for a in args), shared_mem=shared)
 
     def _argument(self, value):
         if isinstance(value, np.generic):
@@ -105,5 +112,5 @@ class Kernels:
         return value
 
 
-def _three(size):
+def _sizes(size):
     return size if isinstance(size, tuple) else (size,)

@@ -156,7 +156,6 @@ class Tape:
     """
 
     def __init__(self, xp, shapes, n, dtype):
-        shapes = [getattr(shape, "shape", shape) for shape in shapes]                 # to be removed: layers in place of shapes
         self.inputs = [xp.ones((n_in, n), dtype) for n_in, _ in shapes]               # the first row stays one
         self.fed = [h[1:] for h in self.inputs]
         self.out = xp.empty((shapes[-1][1], n), dtype)

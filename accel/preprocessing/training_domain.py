@@ -1,7 +1,8 @@
-"""Distance of data from the simulations that a network was trained on; it is 1 at the edge of what they cover.
+"""Distance of data from the simulations that a network was trained on, 1 at the edge of what they cover.
 
-The mathematics is in `reference.preprocessing.training_domain`. Same values; data are reconstructed and moments
-accumulated, in float64, over blocks of rows: there is no second copy of the data and no float64 copy of the features.
+The mathematics is in `reference.preprocessing.training_domain`. Same values; data are reconstructed and
+moments accumulated, in float64, over blocks of rows: there is no second copy of the data and no float64 copy
+of the features.
 
 Example
 -------
@@ -52,7 +53,7 @@ class TrainingDomain(NamedTuple):
         return array_module(d).sqrt(d, out=d)
 
 
-def features(x: Array, c: Array, compression) -> Array:
+def features(x: Array, c: Array, compression: tuple | None) -> Array:
     """The features (3) of data, (N, F).
 
     Parameters

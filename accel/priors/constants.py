@@ -15,8 +15,8 @@ from accel.runtime import checks
 from accel.runtime._arrays import to_host
 from accel.runtime.protocols import Array, Prior
 
-__all__ = ["hold"]
-SHARED = ["rebuilt", "inside_cube"]
+__all__ = []
+SHARED = ["hold", "rebuilt", "inside_cube"]
 __all__ += SHARED
 
 

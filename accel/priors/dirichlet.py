@@ -34,6 +34,7 @@ from accel.runtime.protocols import Array, Rng
 __all__ = ["Dirichlet"]
 
 SUM_TOLERANCE = 1e-6                                          # the rounding of a simplex stored in float32
+EDGE = 2.0**-53                                               # SciPy's inverse of I can be NaN for smaller v
 
 
 @dataclass(frozen=True, eq=False)
@@ -151,11 +152,11 @@ class Dirichlet:
         Parameters
         ----------
         v : (N, K − 1) float
-            In [0, 1].
+            In [0, 1]; a number within EDGE of an end counts as EDGE away from it.
         """
-        v = inside_cube(checks.as_array("v", v, ("N", self.unconstrained_dim)))
-        xp, wide, betaincinv = array_module(v), v.astype(np.float64, copy=False), special(v).betaincinv
-        alpha, beta = self._beta(xp)
+        v = checks.as_array("v", v, ("N", self.unconstrained_dim))
+        xp, betaincinv = array_module(v), special(v).betaincinv
+        wide, (alpha, beta) = v.astype(np.float64, copy=False).clip(EDGE, 1 - EDGE), self._beta(xp)
         left = xp.ones((len(v), self.dim), dtype=v.dtype)
         left[:, 1:] = betaincinv(beta, alpha, 1 - wide)               # 1 − z, by (8) inverted
         theta = xp.cumprod(left, axis=1)

@@ -2,6 +2,15 @@
 
     folder/<field>.npy        one file for each field, of its full length from the start
     folder/catalogue.json     the arguments of the run and the number of its finished rows, written after them
+
+Example
+-------
+>>> import numpy as np
+>>> from accel.runtime.rows import Rows
+>>> rows = Rows("squares", {"square": ((), float), "flag": ((), int)}, 5, {"seed": 1}, folder=None)
+>>> rows.write({"square": np.array([0.0, 1.0, 4.0]), "flag": np.zeros(3, int)})
+>>> print(rows.done, rows.finished()["square"])
+3 [0. 1. 4.]
 """
 import hashlib
 import json

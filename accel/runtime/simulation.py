@@ -45,7 +45,7 @@ class Simulations(NamedTuple):
 class SimulationError(ValueError):
     """A simulator failed. Has `theta` (n, P) and `x` (n, D), what was finished; x is None if nothing was."""
 
-    def __init__(self, message, theta, x):
+    def __init__(self, message: str, theta: Array, x: Array | None):
         super().__init__(message)
         self.theta, self.x = theta, x
 

@@ -4,13 +4,28 @@ walks.
 The definitions are in `reference.runtime.tree`. Same values; the vector behind a frozen tree is what kernels
 and array code read, without a copy (`accel.runtime._vector`). CuPy has no read-only arrays: on a device the
 containers alone refuse.
+
+Example
+-------
+>>> import numpy as np
+>>> from accel.runtime import tree
+>>> params = {"layers": [np.zeros((2, 2)), np.ones(3)]}
+>>> print(tree.ravel(params))
+[0. 0. 0. 0. 1. 1. 1.]
+>>> tree.frozen(params)["layers"][1].flags.writeable
+False
 """
+from collections.abc import Callable
+
 import numpy as np
 
 from accel.device import array_module
 from accel.runtime._vector import views
+from accel.runtime.protocols import Array, Params
 
-__all__ = ["Tree", "leaves", "tree_map", "ravel", "unravel", "frozen"]
+__all__ = ["Tree", "tree_map", "ravel", "unravel", "frozen"]
+SHARED = ["leaves"]
+__all__ += SHARED
 
 
 class Tree(dict):
@@ -38,8 +53,15 @@ class Tree(dict):
         return self if flat is self.flat else _frozen_views(flat, self)
 
 
-def leaves(tree, path=""):
-    """A list of (path, array), depth first: [("mades/0/1", W), …]."""
+def leaves(tree: Params, path: str = "") -> list[tuple[str, Array]]:
+    """A list of (path, array), depth first: [("mades/0/1", W), …].
+
+    Parameters
+    ----------
+    tree : tree
+    path : str
+        Stands before each path.
+    """
     if isinstance(tree, dict):
         pairs = tree.items()
     elif isinstance(tree, (list, tuple)):
@@ -49,8 +71,16 @@ def leaves(tree, path=""):
     return [leaf for key, sub in pairs for leaf in leaves(sub, f"{path}/{key}" if path else str(key))]
 
 
-def tree_map(function, tree, *others):
-    """A new tree of function(leaf, leaf of the second tree, …), of plain dicts and lists."""
+def tree_map(function: Callable, tree: Params, *others: Params) -> Params:
+    """A new tree of function(leaf, leaf of the second tree, …), of plain dicts and lists.
+
+    Parameters
+    ----------
+    function : callable
+        Of as many leaves as there are trees.
+    tree, others : tree
+        Of one shape.
+    """
     if isinstance(tree, dict):
         return {key: tree_map(function, tree[key], *(other[key] for other in others)) for key in tree}
     if isinstance(tree, (list, tuple)):
@@ -58,16 +88,28 @@ def tree_map(function, tree, *others):
     return function(tree, *others)
 
 
-def ravel(tree):
-    """All leaves as one new vector, (P,)."""
+def ravel(tree: Params) -> Array:
+    """All leaves as one new vector, (P,).
+
+    Parameters
+    ----------
+    tree : tree
+    """
     if isinstance(tree, Tree):
         return tree.flat.copy()
     arrays = [leaf for _, leaf in leaves(tree)]
     return array_module(*arrays).concatenate([array.reshape(-1) for array in arrays])
 
 
-def unravel(flat, like):
+def unravel(flat: Array, like: Params) -> Params:
     """A new tree shaped like `like`, with the numbers of the vector.
+
+    Parameters
+    ----------
+    flat : (P,) float
+        The numbers of all leaves.
+    like : tree
+        Decides the shapes.
 
     Raises
     ------
@@ -80,8 +122,14 @@ def unravel(flat, like):
     return views(flat.copy(), like)
 
 
-def frozen(tree):
-    """A frozen copy of a tree, whose dict is its outermost container."""
+def frozen(tree: Params) -> Tree:
+    """A frozen copy of a tree.
+
+    Parameters
+    ----------
+    tree : tree
+        A dict on the outside.
+    """
     return _frozen_views(ravel(tree), tree)
 
 
@@ -113,4 +161,3 @@ def _view(flat, like, start):
 
 def _plain(tree):
     return tree_map(lambda leaf: leaf, tree)
-from accel.runtime._old import Packed, empty_like, packed  # noqa: E402,F401  to be removed

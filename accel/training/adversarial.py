@@ -4,11 +4,21 @@ What it does is in `reference.training.adversarial`. Same numbers; each network'
 state and average are flat buffers updated in place, batches are gathered where the data live, and on a device
 the losses stay there until the end of an epoch, when they are checked together. Networks of up to a million
 parameters train on one BLAS thread.
+
+Example
+-------
+>>> import numpy as np
+>>> from accel.generative import gan
+>>> x = np.random.default_rng(0).standard_normal((100, 2))
+>>> fitted = gan.fit(x, rng=np.random.default_rng(1), n_latent=2, hidden=(4,), n_epochs=2)
+>>> sorted(fitted.history), len(fitted.history["generator_loss"])
+(['discriminator_loss', 'generator_loss'], 2)
 """
 import contextlib
 import math
 import warnings
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -43,16 +53,16 @@ class Trained(NamedTuple):
     stopped: str
 
 
-def train(model, params: Params, x: Array, *, rng: Rng, n_critic: int = 1, averaging: float = 0.0,
+def train(model: Any, params: Params, x: Array, *, rng: Rng, n_critic: int = 1, averaging: float = 0.0,
           learning_rate: float = 2e-4,
           beta1: float = 0.5, beta2: float = 0.99, batch_size: int = 64, n_epochs: int = 100,
-          schedule=optim.constant,
+          schedule: Callable = optim.constant,
           checkpoint: str | None = None, progress: bool = False) -> Trained:
     """Let the two networks learn in turn; params decide the device and the dtype.
 
     Parameters
     ----------
-    model
+    model : object
         Has the two losses and their noise, see above.
     params : tree
         Where training starts; not changed.

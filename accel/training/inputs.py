@@ -1,7 +1,15 @@
-"""What the training loops check before they start, the noise of a loss, and the error when a loss is not
-finite.
+"""Input checks of the training loops, the noise of a loss, and the error when a loss is not finite.
+
+Example
+-------
+>>> import numpy as np
+>>> from accel.training import inputs
+>>> inputs.check_settings(100, learning_rate=1e-3, batch_size=200, max_epochs=5, patience=2,
+...                       validation_fraction=0.1, clip_norm=5.0)["batch_size"]
+90
 """
 from accel.runtime import checks
+from accel.runtime.protocols import Params
 
 __all__ = ["NonFiniteLossError"]
 SHARED = ["check_adversarial_settings", "check_data", "check_settings", "draw"]
@@ -13,7 +21,7 @@ class NonFiniteLossError(ArithmeticError):
     `history`.
     """
 
-    def __init__(self, step, params, history):
+    def __init__(self, step: int, params: Params, history: dict) -> None:
         super().__init__(f"the loss is not finite at step {step}; lower the learning rate or look at the "
                          "data "
                          "(.params holds the last good parameters, .history the losses)")

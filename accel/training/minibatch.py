@@ -6,15 +6,28 @@ model's fused step on a device, replayed from a captured graph for all trainings
 Adam's state are flat buffers updated in place, batches are gathered where the data live, and on a device the
 losses stay there until the end of an epoch, when they are checked together (the error still names the step).
 Networks of up to a million parameters train on one BLAS thread.
+
+Example
+-------
+>>> import numpy as np
+>>> from accel.density import maf
+>>> from accel.training import minibatch
+>>> rng = np.random.default_rng(0)
+>>> x, params = 3 + rng.standard_normal((200, 2)), maf.init_params(rng, dim=2, n_transforms=1, hidden=(4,))
+>>> trained = minibatch.train(maf, params, (x,), rng=rng, learning_rate=1e-2, batch_size=50, max_epochs=20)
+>>> trained.stopped, bool(trained.loss < maf.loss(params, x))
+('max_epochs', True)
 """
 import contextlib
 import math
 import warnings
+from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 
+from accel.runtime.protocols import Array, Model, Params, Rng
 from accel.device import array_module, check_together, single_blas_thread, to_host
 from accel.kernels.training import launch as training_kernel
 from accel.runtime._vector import arrays_of, owned, vector
@@ -26,7 +39,7 @@ from accel.training.checkpoint import rng_state
 from accel.training.inputs import NonFiniteLossError, check_data, check_settings, draw
 
 __all__ = ["Trained", "NonFiniteLossError", "train"]
-SHARED = ["ArrayCode", "Run", "SMALL", "on_host", "permutation", "train_together"]
+SHARED = ["ArrayCode", "Learner", "Run", "SMALL", "on_host", "permutation", "train_together"]
 __all__ += SHARED
 
 
@@ -44,7 +57,7 @@ class Trained(NamedTuple):
     history : dict of list of float
         "train_loss" (mean over an epoch's batches) and "validation_loss", one number per finished epoch.
     best_epoch : int
-        The epoch of params, counted from 1; 0 if none was better than the start.
+        The epoch of params, from 1; 0 if none was better than the start.
     stopped : str
         "patience", "max_epochs" or "interrupted".
     """
@@ -58,9 +71,11 @@ class Trained(NamedTuple):
 SMALL = 1_000_000
 
 
-def train(model, params, data, *, rng, learning_rate=5e-4, batch_size=200, max_epochs=200,
-          patience=20, validation_fraction=0.1,
-          clip_norm=5.0, schedule=optim.constant, checkpoint=None, progress=False):
+def train(model: Model, params: Params, data: tuple[Array, ...], *, rng: Rng,
+          learning_rate: float = 5e-4, batch_size: int = 200,
+          max_epochs: int = 200, patience: int = 20, validation_fraction: float = 0.1, clip_norm: float = 5.0,
+          schedule: Callable = optim.constant, checkpoint: str | None = None,
+          progress: bool = False) -> Trained:
     """Fit the parameters to the data; they decide the device and the dtype.
 
     Parameters
@@ -122,7 +137,7 @@ def train_together(model, starts, data, *, rngs, learning_rate, batch_size, max_
     runs = [Run(model, params, len(data[0]), rng, checkpoint, identity, settings)
             for params, rng, checkpoint in zip(starts, rngs, checkpoints, strict=True)]
     step = training_kernel.step_of(model, runs[0].params, data, settings["batch_size"])
-    engine_for = partial(ArrayCode, model, data) if step is None else partial(training_kernel.Fused, step)
+    engine_for = partial(ArrayCode, model, data) if step is None else partial(training_kernel.GraphEngine, step)
 
     engine, active, starting = engine_for(runs), runs, [run for run in runs if run.state["epoch"] == 0]
     if settings["n_validation"] and starting:
@@ -182,14 +197,11 @@ class ArrayCode:
         """
         xp, (uniform, noise), size, losses = self.xp, run.numbers(), run.settings["batch_size"], []
         order = xp.asarray(run.kept[np.argsort(to_host(uniform))])
-        write_grads = getattr(self.model, "write_grads", None) or partial(copy_grads, self.model)
         for b, (rates, drawn) in enumerate(zip(run.folded_rates(), noise)):
-            loss = write_grads(run.params, run.grads, *self._rows(order[b * size:(b + 1) * size]), *drawn)
-            losses.append(loss)
-            if xp is np and not math.isfinite(loss):
+            losses.append(run.gradient(*self._rows(order[b * size:(b + 1) * size]), *drawn))
+            if xp is np and not math.isfinite(losses[-1]):
                 break
-            optim.clip(run.grads.flat, run.settings["clip_norm"])
-            optim.update(run.params.flat, run.mean, run.square, run.grads.flat, run.room, rates)
+            run.update(rates, run.settings["clip_norm"])
         return on_host(xp, losses)
 
 
@@ -205,29 +217,48 @@ def on_host(xp, losses):
     return np.array(losses, float) if xp is np else xp.stack(losses).get().astype(float)
 
 
-class Run:
+class Learner:
+    """Parameters in training, with their gradient and Adam's means, in vectors that each step updates in place."""
+
+    def __init__(self, model, start):
+        xp = array_module(vector(start))
+        flat = xp.array(vector(start))
+        self.params, self.grads = owned(flat, start), owned(xp.empty_like(flat), start)
+        self.mean, self.square, self.room = xp.zeros_like(flat), xp.zeros_like(flat), xp.empty_like(flat)
+        self.write_grads = getattr(model, "write_grads", None) or partial(copy_grads, model)
+
+    def gradient(self, *batch):
+        """The loss of a batch; its gradient is kept for `update`."""
+        return self.write_grads(self.params, self.grads, *batch)
+
+    def update(self, rates, clip_norm):
+        """One step of Adam along the clipped gradient; rates are (η', ε') of `optim.folded`."""
+        optim.clip(self.grads.flat, clip_norm)
+        optim.update(self.params.flat, self.mean, self.square, self.grads.flat, self.room, rates)
+
+
+class Run(Learner):
     """One training: its parameters and Adam's state, its random numbers, and what it has reached."""
 
     def __init__(self, model, start, n, rng, checkpoint, identity, settings):
+        super().__init__(model, start)
         self.model, self.rng, self.settings = model, rng, settings
         self.checkpoint, self.identity = checkpoint, identity
-        xp, n_validation = array_module(vector(start)), settings["n_validation"]
-        flat = xp.array(vector(start))
-        self.params, self.grads, self.room = owned(flat, start), owned(xp.empty_like(flat),
-                                                                       start), xp.empty_like(flat)
+        flat, n_validation = self.params.flat, settings["n_validation"]
+        xp = array_module(flat)
         state = checkpoints.load(checkpoint, "training", identity, flat.size, rng)
         if state is None:
             state = {"epoch": 0, "best_epoch": 0, "best_loss": math.inf, "stopped": "", "step": 0,
                      "history": {"train_loss": [], "validation_loss": []},
                      "order": permutation(rng, n), "noise": draw(model, rng, n_validation)}
-            saved = {"best": flat, "mean": xp.zeros_like(flat), "square": xp.zeros_like(flat)}
+            self.best = flat.copy()
         else:
             saved = {name: xp.asarray(state.pop(name), dtype=flat.dtype)
                      for name in ("params", "best", "mean", "square")}
-            flat[...] = saved["params"]
+            flat[...], self.mean[...], self.square[...] = saved["params"], saved["mean"], saved["square"]
+            self.best = saved["best"].copy()
             state["noise"] = [xp.asarray(a) for a in state["noise"]]
-        self.state, self.best = state, saved["best"].copy()
-        self.mean, self.square = saved["mean"], saved["square"]
+        self.state = state
         self.held, self.kept = state["order"][:n_validation], state["order"][n_validation:]
         self.ahead = self.mark = None
 

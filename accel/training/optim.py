@@ -5,10 +5,20 @@ parameters, with the two bias corrections folded into the step size and ε. A tr
 vectors in place by the same passes:
 
     w ← w − η' m / (√v + ε'),   ε' = ε √(1 − β₂ᵗ),   η' = η √(1 − β₂ᵗ) / (1 − β₁ᵗ)
+
+Example
+-------
+>>> import numpy as np
+>>> from accel.training import optim
+>>> params, grads = {"w": np.zeros(2)}, {"w": np.array([3.0, -4.0])}
+>>> params, state = optim.adam_step(params, grads, optim.init_adam(params), learning_rate=0.1)
+>>> print(params["w"].round(3), state.step)
+[-0.1  0.1] 1
 """
 import math
 from typing import NamedTuple
 
+from accel.runtime.protocols import Array, Params
 from accel.device import array_module
 from accel.runtime._vector import vector, views
 
@@ -26,13 +36,32 @@ class AdamState(NamedTuple):
     square: dict
 
 
-def init_adam(params):
+def init_adam(params: Params) -> AdamState:
+    """The state before the first step.
+
+    Parameters
+    ----------
+    params : tree
+        Decides the shapes; its numbers do not count.
+    """
     flat = vector(params)
     return AdamState(0, *(views(array_module(flat).zeros_like(flat), params) for _ in range(2)))
 
 
-def adam_step(params, grads, state, *, learning_rate=1e-3, beta1=BETA1, beta2=BETA2, epsilon=EPSILON):
-    """The parameters and the state after one step, in new trees."""
+def adam_step(params: Params, grads: Params, state: AdamState, *, learning_rate: float = 1e-3,
+              beta1: float = 0.9,
+              beta2: float = 0.999, epsilon: float = 1e-8) -> tuple[Params, AdamState]:
+    """The parameters and the state after one step, in new trees.
+
+    Parameters
+    ----------
+    params, grads : tree
+        w and g.
+    state : AdamState
+        From `init_adam`, or the step before.
+    learning_rate, beta1, beta2, epsilon : float
+        η, β₁, β₂ and ε.
+    """
     w, m, v = (array_module(flat).array(flat) for flat in map(vector, (params, state.mean, state.square)))
     rates = folded(state.step + 1, learning_rate, beta1, beta2, epsilon)
     update(w, m, v, vector(grads), array_module(w).empty_like(w), rates, beta1, beta2)
@@ -63,9 +92,16 @@ def folded(step, learning_rate, beta1=BETA1, beta2=BETA2, epsilon=EPSILON):
     return learning_rate * root / (1 - beta1**step), epsilon * root
 
 
-def clip_by_norm(grads, max_norm):
+def clip_by_norm(grads: Params, max_norm: float) -> tuple[Params, Array]:
     """The gradients in a new tree, scaled down if their joint norm exceeds max_norm, and the norm that
     they had.
+
+    Parameters
+    ----------
+    grads : tree
+        g.
+    max_norm : float
+        c, above zero.
     """
     flat = array_module(vector(grads)).array(vector(grads))
     norm = clip(flat, max_norm)
@@ -88,13 +124,16 @@ def clip(flat, max_norm):
     return norm
 
 
-def constant(fraction):
+def constant(fraction: float) -> float:
+    """The factor 1."""
     return 1.0
 
 
-def cosine(fraction):
+def cosine(fraction: float) -> float:
+    """½ (1 + cos πf): from 1 down to 0."""
     return 0.5 * (1 + math.cos(math.pi * fraction))
 
 
-def one_cycle(fraction):
+def one_cycle(fraction: float) -> float:
+    """A rise from 0 over the first tenth, then cosine."""
     return fraction / 0.1 if fraction < 0.1 else cosine((fraction - 0.1) / 0.9)

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from accel import device
-from accel.runtime.tree import packed, ravel, tree_map
+from accel.runtime.tree import frozen, ravel, tree_map
 from accel.density import made, maf
 from experiments.bench import peers, timing
 
@@ -71,7 +71,7 @@ def batches(n):
 
 class Ours:
     def __init__(self, params):
-        self.params = packed(tree_map(np.copy, params))
+        self.params = frozen(params)
         self.size = ravel(params).size
 
     def shared_loss(self):

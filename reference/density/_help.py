@@ -1,4 +1,6 @@
-"""What all density models say of their parameters, for `help()`: their functions have one signature, and one description of it."""
+"""What all density models say of their parameters, for `help()`: their functions have one signature, and
+one description of it.
+"""
 
 __all__ = ["documented"]
 

@@ -1,25 +1,44 @@
-"""What all flows share at their door: the shapes of their arguments, the Gaussian draws that a sample starts
-from, gradients by row.
+"""Input checks and base draws shared by all flows, and gradients row by row.
 
     (1)  z ~ N(0, I),   one for each sample asked for, and for each row of the context
-    (2)  ∂/∂xₙ ∑ₘ log p(xₘ|cₘ) = ∂ log p(xₙ|cₙ)/∂xₙ,   and for c alike: rows do not see each other
+    (2)  ∂/∂xₙ ∑ₘ log p(xₘ|cₘ) = ∂ log p(xₙ|cₙ)/∂xₙ,   and for c alike: rows do not depend on each other
 
 Shapes        N points, D dimensions, C context; x, z (N, D); context (N, C) beside points, (M, C) for n
               samples of each row.
 Conventions   a flow without a context takes None, one with a context takes nothing else.
+
+Example
+-------
+>>> import numpy as np
+>>> from reference.density import flows
+>>> z, context, shape = flows.draw_base(np.random.default_rng(0), 2, 3, 1, np.array([[0.5], [1.5]]))
+>>> z.shape, context[:, 0].tolist(), shape
+((4, 3), [0.5, 0.5, 1.5, 1.5], (2, 2, 3))
 """
 import numpy as np
 from autograd import make_vjp
 
 from reference.runtime import checks
+from reference.runtime.protocols import Array, Rng
 
-__all__ = ["check_inputs", "draw_base"]
+__all__ = []
+SHARED = ["check_inputs", "draw_base", "value_and_row_gradients"]
+__all__ += SHARED
 
 UNASKED = "context: expected none, since the density is unconditional, got one"
 
 
-def check_inputs(x, context, dim, context_dim):
+def check_inputs(x: Array, context: Array | None, dim: int, context_dim: int) -> tuple[Array, Array | None]:
     """x (N, D) and context (N, C), or None where C = 0, as arrays.
+
+    Parameters
+    ----------
+    x : (N, D) array_like
+        Points.
+    context : (N, C) array_like or None
+        What the density is conditioned on.
+    dim, context_dim : int
+        D and C.
 
     Raises
     ------
@@ -36,9 +55,21 @@ def check_inputs(x, context, dim, context_dim):
     return x, checks.as_array("context", context, (x.shape[0], context_dim))
 
 
-def draw_base(rng, n, dim, context_dim, context):
+def draw_base(rng: Rng, n: int, dim: int, context_dim: int,
+              context: Array | None) -> tuple[Array, Array | None, tuple]:
     """Draws z of (1), (n, D) or (M·n, D), the context repeated for each, and the shape of the answer, (n, D)
     or (M, n, D).
+
+    Parameters
+    ----------
+    rng : Generator
+        Draws the normals.
+    n : int
+        Draws, for each row of the context where there is one.
+    dim, context_dim : int
+        D and C.
+    context : (M, C) array_like or None
+        What the density is conditioned on.
 
     Raises
     ------

@@ -40,6 +40,8 @@ from reference.density._help import documented
 
 __all__ = ["init_params", "masks", "conditionals", "forward", "inverse", "log_prob",
            "sample", "loss", "loss_and_grad"]
+SHARED = ["S", "network", "sizes"]
+__all__ += SHARED
 
 S = 7.0
 
@@ -65,8 +67,14 @@ def init_params(rng: Rng, *, dim: int, context_dim: int = 0, hidden: tuple = (50
     return {"layers": [*layers, np.zeros((hidden[-1] + 1, 2 * dim))]}
 
 
-def masks(params):
-    """The masks of the layers' weights, zeros and ones, each (n_in, n_out)."""
+def masks(params: Params) -> list[Array]:
+    """The masks of the layers' weights, zeros and ones, each (n_in, n_out).
+
+    Parameters
+    ----------
+    params : tree
+        From `init_params`; its shapes decide.
+    """
     return masks_of(params["layers"])
 
 
@@ -95,8 +103,18 @@ def _masks(dim, context_dim, hidden, n_each=2):
     return [*found, 1.0 * (outputs[None, :] > below[:, None])]                    # (3)
 
 
-def conditionals(params, x, context=None):
-    """μ and log σ of (1), each (N, D)."""
+def conditionals(params: Params, x: Array, context: Array | None = None) -> tuple[Array, Array]:
+    """μ and log σ of (1), each (N, D).
+
+    Parameters
+    ----------
+    params : tree
+        From `init_params`, or trained.
+    x : (N, D) float
+        Points.
+    context : (N, C) float, optional
+        What the density is conditioned on.
+    """
     mu, a = np.split(network(params["layers"], x, context), 2, axis=1)
     return mu, S * np.tanh(a / S)                                                 # (4)
 

@@ -14,7 +14,8 @@ L is strictly lower triangular: eˢᵢ is the width of xᵢ once x₁ … xᵢ�
 xⱼ. Every covariance matrix is one such (s, L), and L = 0 makes it diagonal.
 
 Shapes        N samples, D dimensions, C context, K components, H the network's outputs, P = D(D − 1)/2; x
-              (N, D); c (N, C); heads (H + 1, K), (H + 1, D, K), (H + 1, D, K), (H + 1, P, K), rows of L in order.
+              (N, D); c (N, C); heads (H + 1, K), (H + 1, D, K), (H + 1, D, K), (H + 1, P, K), rows of L in
+              order.
 Conventions   nats. S = 7: widths lie between e⁻⁷ and e⁷; standardise the data. There is no head L where Σ is
               diagonal or D = 1, and no network without a context c: each head is then its bias.
 Source        "Mixture density networks", Bishop, 1994, eqs. 20–29; "Joint mean-covariance models",
@@ -67,8 +68,7 @@ class Components(NamedTuple):
 
 def init_params(rng: Rng, *, dim: int, context_dim: int = 0, n_components: int = 8,
                 hidden: tuple = (50, 50), covariance: Covariance = FULL) -> Params:
-    """Network weights N(0, 1/n_in); heads of zeros, but for means that start as N(0, I) so that no two
-    components are alike.
+    """Network weights N(0, 1/n_in); heads of zeros, but for means N(0, I), so that components differ.
 
     Parameters
     ----------
@@ -85,7 +85,8 @@ def init_params(rng: Rng, *, dim: int, context_dim: int = 0, n_components: int =
     ValueError
         If a number is no count, or the covariance neither of the two.
     """
-    for name, n, least in (("dim", dim, 1), ("context_dim", context_dim, 0), ("n_components", n_components, 1)):
+    for name, n, least in (("dim", dim, 1), ("context_dim", context_dim, 0),
+                           ("n_components", n_components, 1)):
         checks.check_count(name, n, least=least)
     if covariance not in (FULL, DIAGONAL):
         raise ValueError(f"covariance: expected FULL or DIAGONAL, got {covariance!r}")
@@ -121,8 +122,7 @@ def mixture(params, context):
 
 
 def below(i):
-    """Where the couplings Lᵢⱼ, j < i, stand among all."""
-    return slice(i * (i - 1) // 2, i * (i + 1) // 2)
+    return slice(i * (i - 1) // 2, i * (i + 1) // 2)                  # where Lᵢⱼ, j < i, stand among all
 
 
 def whiten(x, mu, s, coupling):

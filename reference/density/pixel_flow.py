@@ -35,13 +35,14 @@ Example
 >>> flow.bound(np.random.default_rng(2), x[:3]).shape
 (3,)
 """
+from collections.abc import Callable
 from functools import partial
 from types import SimpleNamespace
 
 import autograd.numpy as np
 from autograd import value_and_grad
 
-from reference.runtime.protocols import Array, Params, Rng
+from reference.runtime.protocols import Array, Density, Params, Rng
 from reference.training import minibatch, optim
 from reference.preprocessing.scaling import Scaling, fit_scaling
 from reference.density import realnvp
@@ -52,28 +53,63 @@ __all__ = ["PixelFlow", "loss", "loss_and_grad", "fit", "load"]
 
 
 
-def loss(params: Params, x: Array, context: Array, noise: Array, *, density, levels: int,
+def loss(params: Params, x: Array, context: Array, noise: Array, *, density: Density, levels: int,
          alpha: float, scaling: Scaling) -> Array:
-    """(6) in nats, for pixels x (N, D) already in the order π, standardised context (N, C), C = 0 for
-    none, and noise (N, D).
+    """(6) in nats.
+
+    Parameters
+    ----------
+    params : tree
+        Of the flow.
+    x : (N, D) float
+        Pixels already in the order π, whole numbers 0 … Q−1.
+    context : (N, C) float
+        Standardised; C = 0 for none.
+    noise : (N, D) float
+        ε, in [0, 1).
+    density : module
+        The flow: `density.realnvp`, `density.maf` or `density.nsf`.
+    levels, alpha : int, float
+        Q and α.
+    scaling : Scaling
+        m and s of (3).
     """
     y, log_det = pixels.to_real(pixels.dequantise(x, noise, levels=levels), alpha=alpha)          # (1), (2)
     log_det = np.mean(log_det) + scaling.log_det - x.shape[1] * np.log(levels)
     return density.loss(params, scaling.apply(y), context if context.shape[1] else None) - log_det  # (3), (6)
 
 
-def loss_and_grad(params: Params, x: Array, context: Array, noise: Array, *, density,
+def loss_and_grad(params: Params, x: Array, context: Array, noise: Array, *, density: Density,
                   levels: int, alpha: float, scaling: Scaling) -> tuple[Array, Params]:
-    """The loss and its gradient, in the tree of params."""
+    """The loss and its gradient, in the tree of params.
+
+    Parameters
+    ----------
+    params : tree
+        Of the flow.
+    x : (N, D) float
+        Pixels already in the order π, whole numbers 0 … Q−1.
+    context : (N, C) float
+        Standardised; C = 0 for none.
+    noise : (N, D) float
+        ε, in [0, 1).
+    density : module
+        The flow: `density.realnvp`, `density.maf` or `density.nsf`.
+    levels, alpha : int, float
+        Q and α.
+    scaling : Scaling
+        m and s of (3).
+    """
     own = partial(loss, density=density, levels=levels, alpha=alpha, scaling=scaling)
     return value_and_grad(own)(params, x, context, noise)
 
 
 def fit(x: Array, *, rng: Rng, levels: int, context: Array | None = None, order: Array | None = None,
         alpha: float = 1e-3,
-        density=realnvp, n_transforms: int | None = None, hidden: tuple = (128,), learning_rate: float = 2e-3,
+        density: Density = realnvp, n_transforms: int | None = None, hidden: tuple = (128,),
+        learning_rate: float = 2e-3,
         batch_size: int = 64, max_epochs: int = 100, patience: int = 50, validation_fraction: float = 0.1,
-        clip_norm: float = 5.0, schedule=optim.cosine, checkpoint: str | None = None,
+        clip_norm: float = 5.0, schedule: Callable = optim.cosine, checkpoint: str | None = None,
         progress: bool = False) -> PixelFlow:
     """Train a flow on images.
 
@@ -97,8 +133,9 @@ def fit(x: Array, *, rng: Rng, levels: int, context: Array | None = None, order:
         By default the density's own number.
     hidden : tuple of int
         The hidden sizes of each transform.
-    learning_rate, batch_size, max_epochs, patience, validation_fraction, clip_norm, schedule, checkpoint,
-    progress
+    learning_rate, batch_size, max_epochs, patience, validation_fraction, clip_norm : number
+        As in `training.minibatch.train`.
+    schedule, checkpoint, progress
         As in `training.minibatch.train`.
 
     Raises

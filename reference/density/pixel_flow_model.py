@@ -62,7 +62,15 @@ class PixelFlow:
     history: dict
 
     def log_prob(self, u: Array, context: Array | None = None) -> Array:
-        """log p(u|c) in nats, (N,), for u (N, D); −inf outside the unit cube."""
+        """log p(u|c) in nats, (N,); −inf outside the unit cube.
+
+        Parameters
+        ----------
+        u : (N, D) float
+            Images, noise included, in the unit cube.
+        context : (N, C) float, optional
+            What is known of each, where the flow was given it.
+        """
         u = checks.as_array("u", u, ("N", len(self.order)))[:, self.order]
         y, log_det = pixels.to_real(np.clip(u, 0, 1), alpha=self.alpha)
         log_q = self.density.log_prob(self.params, self.scaling.apply(y), self._standardised(context))
@@ -70,8 +78,18 @@ class PixelFlow:
                         -np.inf)  # (4)
 
     def bound(self, rng: Rng, x: Array, context: Array | None = None, *, n_draws: int = 1) -> Array:
-        """The bound (5) on log P(x|c) in nats, (N,), for levels x (N, D): the mean over n_draws of ε for
-        each image.
+        """The bound (5) on log P(x|c) in nats, (N,): the mean over n_draws of ε for each image.
+
+        Parameters
+        ----------
+        rng : Generator
+            Draws ε.
+        x : (N, D) float
+            Whole numbers 0 … Q−1.
+        context : (N, C) float, optional
+            What is known of each image, where the flow was given it.
+        n_draws : int
+            Draws of ε for each image.
         """
         x = check_levels(checks.as_array("x", x, ("N", len(self.order))), self.levels)
         checks.check_count("n_draws", n_draws)
@@ -80,7 +98,17 @@ class PixelFlow:
         return np.mean(np.stack(log_p), axis=0) - x.shape[1] * np.log(self.levels)                # (5)
 
     def sample(self, rng: Rng, n: int, context: Array | None = None) -> Array:
-        """n images of levels, (n, D); with a context of M rows, n for each: (M, n, D)."""
+        """n images of levels, (n, D); with a context of M rows, n for each: (M, n, D).
+
+        Parameters
+        ----------
+        rng : Generator
+            Draws the base density's normals.
+        n : int
+            Images, for each row of the context where there is one.
+        context : (M, C) float, optional
+            What is known of each, where the flow was given it.
+        """
         v = self.density.sample(self.params, rng, n, self._standardised(context))
         u, _ = pixels.from_real(self.scaling.undo(v).reshape(-1, len(self.order)), alpha=self.alpha)
         return pixels.quantise(u[:, np.argsort(self.order)], levels=self.levels).reshape(v.shape)  # (7)
@@ -128,7 +156,7 @@ def check_images(x, context, order, levels, density):
     checks.check_count("x: number of rows", len(x), least=2)
     context = np.zeros((len(x), 0), x.dtype) if context is None else checks.as_array("context",
                                                                                      context, (len(x), "C"))
-    order = np.arange(x.shape[1]) if order is None else np.asarray(order)
+    order = np.arange(x.shape[1]) if order is None else np.array(order)
     if order.shape != x.shape[1:] or not np.array_equal(np.sort(order), np.arange(x.shape[1])):
         raise ValueError(f"order: expected each of 0 … {x.shape[1] - 1} once, got {order.tolist()}")
     return x, context, order

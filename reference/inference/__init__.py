@@ -3,11 +3,13 @@
 Reading order:
 
     rejection_abc        approximate Bayesian computation by rejection; start here
+    kept                 the simulations that it keeps
     npe                  neural posterior estimation
     npe_posterior        its posterior: draws, densities, files
     nle                  neural likelihood estimation
     nle_posterior        its posterior: likelihoods, draws, files
     ratio                likelihood-to-evidence ratio, the classifier of nre
+    cross_entropy        its losses
     nre                  neural ratio estimation
     nre_posterior        its posterior: ratios, draws, files
     importance           importance weights of posterior draws
@@ -31,15 +33,15 @@ Reading order:
     description          trained posteriors as trees of plain values and arrays
 """
 from reference.inference import (
-    catalogue, catalogue_stream, chains, covariance, deep_ensemble, description, emcee_sampler,
-    gaussian_likelihood, hmc, hmc_tuning, importance, inputs, metropolis, nested_sampler, nle,
+    catalogue, catalogue_stream, chains, covariance, cross_entropy, deep_ensemble, description, emcee_sampler,
+    gaussian_likelihood, hmc, hmc_tuning, importance, inputs, kept, metropolis, nested_sampler, nle,
     nle_posterior, npe, npe_posterior, nre, nre_posterior, ratio, rejection_abc, run_chains,
     slice_sampler, starts, target, target_checks,
 )
 
 __all__ = [
-    "catalogue", "catalogue_stream", "chains", "covariance", "deep_ensemble", "description",
-    "emcee_sampler", "gaussian_likelihood", "hmc", "hmc_tuning", "importance", "inputs", "metropolis",
+    "catalogue", "catalogue_stream", "chains", "covariance", "cross_entropy", "deep_ensemble", "description",
+    "emcee_sampler", "gaussian_likelihood", "hmc", "hmc_tuning", "importance", "inputs", "kept", "metropolis",
     "nested_sampler", "nle", "nle_posterior", "npe", "npe_posterior", "nre", "nre_posterior", "ratio",
     "rejection_abc", "run_chains", "slice_sampler", "starts", "target", "target_checks",
 ]

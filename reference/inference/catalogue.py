@@ -5,10 +5,9 @@
     (3)  Cᵢ = 1/(n−1) ∑ₛ (θᵢₛ − mᵢ)(θᵢₛ − mᵢ)ᵀ
     (4)  t = θ₍ₖ₎ + (h − k)(θ₍ₖ₊₁₎ − θ₍ₖ₎),   h = p(n−1),  k = ⌊h⌋      the p-quantile of sorted draws
 
-The draws of an object are a function of the seed and of its number in the catalogue
-(inference.catalogue_stream). They do not depend on how many objects there are, how these are divided into
-chunks, or on how many sittings or machines (`first`) the work takes. A run that was interrupted continues
-where it stopped.
+The draws of an object depend on the seed and on its number in the catalogue alone
+(inference.catalogue_stream): not on how many objects there are, nor on their division into chunks, sittings
+or machines (`first`). A run that was interrupted continues where it stopped.
 
 Every object has a flag, a bit mask; 0 means no problem:
 
@@ -17,8 +16,7 @@ Every object has a flag, a bit mask; 0 means no problem:
     BAD_RESULT = 4     a mean or covariance is not finite although x is
 
 Shapes        N objects, D data, n draws, P parameters, Q quantiles; x (N, D), θ (M, n, P).
-Conventions   the covariance divides by n − 1; quantiles are NumPy's, "linear". Both are those of the draws:
-              q's own, to 1/√n.
+Conventions   of the draws: covariances divide by n − 1, quantiles are NumPy's, "linear".
 
 Example
 -------
@@ -30,6 +28,7 @@ Example
 [10. 20.] [[9.0, 19.0], [11.0, 21.0]]
 """
 from collections.abc import Sequence
+from os import PathLike
 from typing import NamedTuple
 
 import numpy as np
@@ -45,14 +44,7 @@ __all__ = ["BAD_INPUT", "FAR", "BAD_RESULT", "Summary", "Catalogue", "Samples", 
 
 
 class Summary(NamedTuple):
-    """The summaries of M objects.
-
-    Attributes
-    ----------
-    mean : (M, P) float
-    covariance : (M, P, P) float
-    quantiles : (M, Q, P) float
-    """
+    """The summaries of M objects: mean (M, P), covariance (M, P, P) and quantiles (M, Q, P)."""
     mean: Array
     covariance: Array
     quantiles: Array
@@ -67,8 +59,7 @@ class Catalogue(NamedTuple):
     covariance : (N, P, P) float
     quantiles : (N, Q, P) float
     distance : (N,) float
-        From the simulations; one simulation in a thousand has more than 1. For an ensemble the largest of its
-        members'; NaN if a posterior has no training domain.
+        From the simulations, for an ensemble the largest of its members'; NaN without a training domain.
     flag : (N,) uint8
     """
     mean: Array
@@ -111,7 +102,8 @@ def summary(theta: Array, quantiles: Sequence[float] = (0.16, 0.5, 0.84)) -> Sum
 
 
 def summarise(posterior: Posterior, x: Array, *, seed: int, n_samples: int = 1000,
-              quantiles: Sequence[float] = (0.16, 0.5, 0.84), first: int = 0, out=None,
+              quantiles: Sequence[float] = (0.16, 0.5, 0.84), first: int = 0,
+              out: str | PathLike | None = None,
               chunk_size: int | None = None, progress: bool = False) -> Catalogue:
     """Summarise the posterior of every object of a catalogue.
 
@@ -160,16 +152,28 @@ def summarise(posterior: Posterior, x: Array, *, seed: int, n_samples: int = 100
                   progress=progress)
 
 
-def sample(posterior: Posterior, x: Array, *, seed: int, n_samples: int = 1000, first: int = 0, out=None,
-           chunk_size: int | None = None, progress: bool = False) -> Samples:
-    """Sample the posterior of every object of a catalogue; arguments and errors as in `summarise`."""
+def sample(posterior: Posterior, x: Array, *, seed: int, n_samples: int = 1000, first: int = 0,
+           out: str | PathLike | None = None, chunk_size: int | None = None,
+           progress: bool = False) -> Samples:
+    """Sample the posterior of every object of a catalogue.
+
+    Parameters
+    ----------
+    posterior, x, seed, n_samples, first, out, chunk_size, progress
+        As in `summarise`.
+
+    Raises
+    ------
+    CatalogueError, ValueError
+        As in `summarise`.
+    """
     checks.check_count("n_samples", n_samples)
     fields = {"theta": (n_samples, members_of(posterior)[0].prior.dim)}
     return stream(posterior, x, lambda theta: {"theta": theta}, Samples, fields, "samples", {}, seed=seed,
                   n_samples=n_samples, first=first, out=out, chunk_size=chunk_size, progress=progress)
 
 
-def load(out) -> Catalogue | Samples:
+def load(out: str | PathLike) -> Catalogue | Samples:
     """The results in a folder, as memmaps: of all objects that are finished.
 
     Parameters

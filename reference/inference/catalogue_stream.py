@@ -11,9 +11,25 @@ Conventions   the formulas are numbered as in `inference.catalogue`.
 Source        (5) "Parallel random numbers: as easy as 1, 2, 3", Salmon, Moraes, Dror and Shaw, 2011.
 Departures    (6) is systematic where Ensemble.sample draws the member of each sample: the same expectation,
               less noise.
+
+Example
+-------
+>>> import numpy as np
+>>> from reference import priors
+>>> from reference.inference import catalogue, npe
+>>> rng = np.random.default_rng(0)
+>>> theta = rng.standard_normal((60, 1))
+>>> x = theta + 0.5 * rng.standard_normal((60, 1))
+>>> prior = priors.Normal([0.0], [1.0])
+>>> posterior = npe.fit(prior, theta, x, rng=rng, n_transforms=1, hidden=(4,), max_epochs=1)
+>>> whole = catalogue.sample(posterior, x[:5], seed=1, n_samples=8)
+>>> part = catalogue.sample(posterior, x[3:5], seed=1, n_samples=8, first=3)
+>>> bool((whole.theta[3:] == part.theta).all())
+True
 """
 import math
 import warnings
+from typing import NamedTuple
 
 import numpy as np
 
@@ -36,7 +52,7 @@ CALL, CHUNK = 2**56, 1000
 class CatalogueError(RuntimeError):
     """A run that failed. Has `finished`, a Catalogue or Samples of the objects before the one that failed."""
 
-    def __init__(self, message, finished):
+    def __init__(self, message: str, finished: NamedTuple):
         super().__init__(message)
         self.finished = finished
 

@@ -25,8 +25,9 @@ Example
 [0.5 0.5] 0.8
 """
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from os import PathLike
 
 import numpy as np
 
@@ -42,13 +43,7 @@ __all__ = ["Ensemble", "combine", "fit", "load"]
 
 @dataclass(frozen=True, eq=False)
 class Ensemble:
-    """A weighted mixture of posteriors.
-
-    Attributes
-    ----------
-    members : tuple of npe.Posterior
-    weights : (E,) float
-    """
+    """A mixture of members, a tuple of npe.Posterior, with weights (E,)."""
     members: tuple[npe.Posterior, ...]
     weights: Array
 
@@ -95,7 +90,7 @@ class Ensemble:
         log_q = np.stack([posterior.log_prob(theta, x) for posterior in self.members])
         return logsumexp(log_q, axis=0, b=self.weights[:, None])      # (1)
 
-    def save(self, path) -> None:
+    def save(self, path: str | PathLike) -> None:
         """Write to one .npz file that either package loads.
 
         Parameters
@@ -103,10 +98,6 @@ class Ensemble:
         path : str or path-like
             The file, exactly as named; its folder must exist.
 
-        Raises
-        ------
-        OSError
-            If the file cannot be written; an older file of that name is then untouched.
         """
         persistence.save(path, "ensemble", describe_ensemble(self))
 
@@ -149,8 +140,9 @@ def fit(prior: Prior, theta: Array, x: Array, *, rng: Rng, n_members: int = 5,
         n_processes: int | None = None, embedding: tuple[int, ...] = (), n_components: int | None = None,
         density: Density = maf, n_transforms: int | None = None, hidden: tuple[int, ...] = (50, 50),
         learning_rate: float = 5e-3, batch_size: int = 200, max_epochs: int = 200, patience: int = 40,
-        validation_fraction: float = 0.1, clip_norm: float = 5.0, schedule=optim.one_cycle, checkpoint=None,
-        progress: bool = False) -> Ensemble:
+        validation_fraction: float = 0.1, clip_norm: float = 5.0,
+        schedule: Callable[[float], float] = optim.one_cycle,
+        checkpoint: str | PathLike | None = None, progress: bool = False) -> Ensemble:
     """Train several posteriors on the same simulations and combine them.
 
     Parameters
@@ -164,9 +156,9 @@ def fit(prior: Prior, theta: Array, x: Array, *, rng: Rng, n_members: int = 5,
     n_processes : int, optional
         How many members accel trains at the same time, one core each; by default as many as there are cores.
         The reference trains one after the other.
-    embedding, n_components, density, n_transforms, hidden
+    embedding, n_components, density, n_transforms, hidden, learning_rate, batch_size, max_epochs, patience
         As in `npe.fit`, the same for all members.
-    learning_rate, batch_size, max_epochs, patience, validation_fraction, clip_norm, schedule, progress
+    validation_fraction, clip_norm, schedule, progress
         As in `npe.fit`, the same for all members.
     checkpoint : path, optional
         The beginning of a file name: member m keeps its own checkpoint in "….member<m>".
@@ -185,16 +177,12 @@ def fit(prior: Prior, theta: Array, x: Array, *, rng: Rng, n_members: int = 5,
                 "validation_fraction": validation_fraction, "clip_norm": clip_norm, "schedule": schedule,
                 "progress": progress}
     seeds = rng.integers(0, 2**62, size=n_members)
-    return combine(npe.fit(prior, theta, x, rng=np.random.default_rng(int(seed)),
-                           checkpoint=checkpoint_of(checkpoint, m), **settings)
-                   for m, seed in enumerate(seeds))
+    paths = [checkpoint and f"{os.fspath(checkpoint)}.member{m}" for m in range(n_members)]
+    return combine(npe.fit(prior, theta, x, rng=np.random.default_rng(int(seed)), checkpoint=path, **settings)
+                   for seed, path in zip(seeds, paths))
 
 
-def checkpoint_of(checkpoint, m):
-    return None if checkpoint is None else f"{os.fspath(checkpoint)}.member{m}"
-
-
-def load(path) -> Ensemble:
+def load(path: str | PathLike) -> Ensemble:
     """The ensemble that `Ensemble.save` wrote.
 
     Parameters

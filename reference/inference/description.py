@@ -5,8 +5,23 @@
 
 Conventions   a prior is described by `priors`, a density by its short name, a fitted part (PCA, Scaling, …)
               by its fields. Files of version 0.1 name the training domain "support".
+
+Example
+-------
+>>> import numpy as np
+>>> from reference import priors
+>>> from reference.inference import description, nre
+>>> rng = np.random.default_rng(0)
+>>> theta = rng.standard_normal((30, 1))
+>>> posterior = nre.fit(priors.Normal([0.0], [1.0]), theta, theta + 1, rng=rng, hidden=(4,), max_epochs=1)
+>>> tree = description.describe(posterior)
+>>> print(list(tree), tree["prior"]["name"])
+['prior', 'params', 'regression', 'compression', 'scaling', 'history'] Normal
+>>> bool(description.restore(nre.Posterior, tree).log_prob(theta, theta[0]).all())
+True
 """
 from dataclasses import fields
+from os import PathLike
 
 from reference import priors
 from reference.density import maf, mdn, nsf, realnvp
@@ -31,7 +46,7 @@ class Described:
     """A frozen dataclass of these fields; pickle, copy and process pools handle it by its description."""
     kind = None
 
-    def save(self, path) -> None:
+    def save(self, path: str | PathLike) -> None:
         """Write to a .npz file that either package loads.
 
         Parameters

@@ -5,6 +5,15 @@
 
 Shapes        N simulations or pairs, P parameters, D data, C context, M observations; θ (N, P), x (N, D), c
               (N, C).
+
+Example
+-------
+>>> import numpy as np
+>>> from reference.inference import inputs
+>>> x = np.random.default_rng(0).standard_normal((50, 4)) * 3 + 1
+>>> compression, scaling, c = inputs.compress(x, 2)
+>>> print(c.shape, c.std(axis=0).round(6))
+(50, 2) [1. 1.]
 """
 from reference import priors
 from reference.preprocessing.scaling import fit_scaling

@@ -40,6 +40,9 @@ Example
 
 [ -0. -17.]
 """
+from collections.abc import Callable
+from os import PathLike
+
 from reference.density import maf
 from reference.inference import npe
 from reference.inference.description import name_of
@@ -56,8 +59,9 @@ __all__ = ["Posterior", "fit", "load"]
 def fit(prior: Prior, theta: Array, x: Array, *, rng: Rng, n_components: int | None = None,
         density: Density = maf, n_transforms: int | None = None, hidden: tuple[int, ...] = (50, 50),
         learning_rate: float = 5e-3, batch_size: int = 200, max_epochs: int = 200, patience: int = 40,
-        validation_fraction: float = 0.1, clip_norm: float = 5.0, schedule=optim.one_cycle, checkpoint=None,
-        progress: bool = False) -> Posterior:
+        validation_fraction: float = 0.1, clip_norm: float = 5.0,
+        schedule: Callable[[float], float] = optim.one_cycle,
+        checkpoint: str | PathLike | None = None, progress: bool = False) -> Posterior:
     """Train a likelihood on simulations.
 
     Parameters

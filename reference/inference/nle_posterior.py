@@ -6,11 +6,25 @@
     (6)  ∂ log q(x|θ)/∂u = [∂ log q_φ/∂c − A₁ L⁻ᵀ ∂ log q_φ/∂v] / s         A₁: A without the constant's row
     (7)  p(θ|x₁ … x_T) ∝ p(θ) ∏ₜ q(xₜ|θ)                      T independent observations of one θ
 
-Shapes        P parameters, D data, M observations, T observations of one θ, n draws; θ (N, P), u (N, P′), x
-              (M, D).
+Shapes        M observations, T of them of one θ, n draws; θ (N, P), u (N, P′), x (M, D).
 Conventions   nats; the formulas are numbered as in `inference.nle`.
+
+Example
+-------
+>>> import numpy as np
+>>> from reference import priors
+>>> from reference.inference import nle
+>>> rng = np.random.default_rng(0)
+>>> theta = rng.standard_normal((300, 1))
+>>> x = theta + 0.5 * rng.standard_normal((300, 1))
+>>> posterior = nle.fit(priors.Normal([0.0], [1.0]), theta, x, rng=rng, n_transforms=1, max_epochs=2)
+>>> print(posterior.log_likelihood(theta[:2], x[:9], iid=True).shape)
+(2,)
 """
 from dataclasses import dataclass
+from functools import partial
+from os import PathLike
+from types import ModuleType
 
 import numpy as np
 
@@ -37,18 +51,14 @@ class Posterior(Described):
     ----------
     prior
         From `priors`; it bounds every sample.
-    density : module
-        The likelihood's: `maf`, `nsf`, `realnvp` or `mdn`.
-    params : tree
-        Of the density.
+    density, params : module, tree
+        The likelihood's, `maf`, `nsf`, `realnvp` or `mdn`, and its parameters.
     standardisation : Scaling
         Of T(θ).
     whitening : Regression
         Of the data on T(θ).
-    compression : PCA or None
-        Of the data, if asked for.
-    scaling : Scaling
-        Of the data, or of their PCA scores.
+    compression, scaling : PCA or None, Scaling
+        Of the data, if asked for; of the data, or of their PCA scores.
     validation_log_prob : float
         Mean log q(x|θ) over the simulations held out in training, nats; NaN when none were.
     history : dict
@@ -93,10 +103,8 @@ class Posterior(Described):
         """
         x, single = check_observation(x, data_mean(self))
         theta = check_each(self.prior, theta, x, single or iid, hint=", or iid=True")
-        u, _, inside = priors.unconstrained_inside(self.prior, theta)
-        y = self.summary(x)
-        log_q = sum(self._terms(u, one)[0] for one in y[:, None]) if single or iid else self._terms(u, y)[0]
-        return np.where(inside, log_q, -np.inf)
+        (u, _, inside), y = priors.unconstrained_inside(self.prior, theta), self.summary(x)
+        return np.where(inside, self._log_q(y[:, None] if single or iid else y[None], u), -np.inf)
 
     def log_prob(self, theta: Array, x: Array, *, iid: bool = False) -> Array:
         """log q(x|θ) + log p(θ), (N,): log p(θ|x) up to a constant; arguments as in log_likelihood."""
@@ -121,15 +129,10 @@ class Posterior(Described):
             raise ValueError(f"x: expected one observation ({x.shape[1]},), or several of one theta and "
                              f"iid=True, got {len(x)}")
         y = self.summary(x)[:, None]
+        return run_chains.Target(self.prior, partial(self._log_q, y), partial(self._log_q_and_grad, y))
 
-        def log_q(u):
-            return sum(self._terms(u, one)[0] for one in y)
-
-        def log_q_and_grad(u):
-            return tuple(map(sum, zip(*(self._terms(u, one, slope=True) for one in y))))
-        return run_chains.Target(self.prior, log_q, log_q_and_grad)
-
-    def sample(self, rng: Rng, n: int, x: Array, *, iid: bool = False, sampler=hmc, n_chains: int = 50,
+    def sample(self, rng: Rng, n: int, x: Array, *, iid: bool = False, sampler: ModuleType = hmc,
+               n_chains: int = 50,
                n_warmup: int = 200, thin: int = 10, n_candidates: int = 10_000,
                progress: bool = False) -> Array:
         """Draws of θ for one observation, (n, P), or for each of M, one after another, (M, n, P).
@@ -160,6 +163,13 @@ class Posterior(Described):
                  for one in (x[None] if single or iid else x[:, None])]
         return theta[0] if single or iid else np.stack(theta)
 
+    def _log_q(self, y, u):
+        """∑ₜ log q(xₜ|θ), (N,), for y (T, N or 1, C) and u (N, P′)."""
+        return sum(self._terms(u, of_t)[0] for of_t in y)
+
+    def _log_q_and_grad(self, y, u):
+        return tuple(map(sum, zip(*(self._terms(u, of_t, slope=True) for of_t in y))))
+
     def _terms(self, u, y, *, slope=False):
         """log q(x|θ) (N,) for u (N, P′) and y (N, C) or (1, C), and its gradient in u (N, P′) or None."""
         c = self.standardisation.apply(u)                                                     # (2)
@@ -173,7 +183,7 @@ class Posterior(Described):
         return log_q + constant, du
 
 
-def load(path) -> Posterior:
+def load(path: str | PathLike) -> Posterior:
     """The posterior that `Posterior.save` wrote.
 
     Parameters

@@ -31,7 +31,9 @@ Example
 >>> print(posterior.log_ratio(np.array([[0.8]]), np.array([1.0])).round())          # exact: 1.1
 [1.]
 """
+from collections.abc import Callable
 from functools import partial
+from os import PathLike
 from types import SimpleNamespace
 
 from reference.inference import ratio
@@ -48,8 +50,9 @@ __all__ = ["Posterior", "fit", "load"]
 def fit(prior: Prior, theta: Array, x: Array, *, rng: Rng, n_components: int | None = None,
         n_contrastive: int = 5, balance: float = 0.0, hidden: tuple[int, ...] = (64, 64, 64),
         learning_rate: float = 5e-3, batch_size: int = 200, max_epochs: int = 100, patience: int = 20,
-        validation_fraction: float = 0.1, clip_norm: float = 5.0, schedule=optim.one_cycle, checkpoint=None,
-        progress: bool = False) -> Posterior:
+        validation_fraction: float = 0.1, clip_norm: float = 5.0,
+        schedule: Callable[[float], float] = optim.one_cycle,
+        checkpoint: str | PathLike | None = None, progress: bool = False) -> Posterior:
     """Train a ratio on simulations.
 
     Parameters

@@ -5,14 +5,28 @@
     (3)  ∫ r(x, θ) p(θ) dθ = 1                                not enforced by the training: a check of r
     (4)  u ~ ½ p(u) + ½ N(u; [1, c] A, L Lᵀ),   w = r/(½ + ½ r₀)
 
-(4) are candidates and their weights, from which draws are resampled. Candidates from the prior cover all of
-the posterior. Those from the regression behind r₀ are near it where the posterior is narrow. No weight
-exceeds 2r.
+Draws are resampled from candidates by (4). Those from the prior cover all of the posterior; those from the
+regression behind r₀ are near it where it is narrow. No weight exceeds 2r.
 
-Shapes        P parameters, D data, C context, M observations, n draws; θ (N, P), x (D,) or (M, D), c (M, C).
+Shapes        M observations, n draws; θ (N, P), x (D,) or (M, D), c (M, C).
 Conventions   nats; the formulas are numbered as in `inference.nre`.
+
+Example
+-------
+>>> import numpy as np
+>>> from reference import priors
+>>> from reference.inference import nre
+>>> rng = np.random.default_rng(0)
+>>> theta = rng.standard_normal((300, 1))
+>>> x = theta + 0.5 * rng.standard_normal((300, 1))
+>>> posterior = nre.fit(priors.Normal([0.0], [1.0]), theta, x, rng=rng, hidden=(8,), max_epochs=2)
+>>> print(abs(posterior.candidates(rng, 5000, np.array([1.0])).log_mean_weight) < 0.5)             # (3)
+True
 """
 from dataclasses import dataclass
+from functools import partial
+from os import PathLike
+from types import ModuleType
 
 import numpy as np
 
@@ -39,14 +53,10 @@ class Posterior(Described):
     ----------
     prior
         From `priors`; it bounds every sample.
-    params : tree
-        Of the network.
-    regression : Regression
-        Of T(θ) on the context.
-    compression : PCA or None
-        Of the data, if asked for.
-    scaling : Scaling
-        Of the data, or of their PCA scores.
+    params, regression : tree, Regression
+        Of the network; of T(θ) on the context.
+    compression, scaling : PCA or None, Scaling
+        Of the data, if asked for; of the data, or of their PCA scores.
     history : dict
         The losses of the training, epoch by epoch.
     """
@@ -85,13 +95,10 @@ class Posterior(Described):
         x, single = check_observation(x, data_mean(self))
         theta = check_each(self.prior, theta, x, single)
         u, _, inside = priors.unconstrained_inside(self.prior, theta)
-        return np.where(inside, self._log_r(u, self.context(x)), -np.inf)                     # (1)
+        return np.where(inside, self._log_r(self.context(x), u), -np.inf)                     # (1)
 
     def log_prob(self, theta: Array, x: Array) -> Array:
-        """log r(x, θ) + log p(θ), (N,), in nats, −inf outside the prior; arguments as in log_ratio.
-
-        It is log p(θ|x), normalised as far as (3) holds.
-        """
+        """log p(θ|x), (N,), in nats, normalised as far as (3) holds; arguments as in log_ratio."""
         return self.log_ratio(theta, x) + self.prior.log_prob(theta)                          # (2)
 
     def candidates(self, rng: Rng, n: int, x: Array) -> importance.Weighted:
@@ -116,7 +123,7 @@ class Posterior(Described):
         z = rng.standard_normal((1, n - n_prior, self.prior.unconstrained_dim))
         u = np.concatenate((of_prior, self.regression.undo(z, c)[0]))
         log_r0 = ratio.linear_log_ratio(u, c, prior=self.prior, regression=self.regression)
-        log_weight = self._log_r(u, c) - np.logaddexp(log_r0, 0) + np.log(2)                  # (4)
+        log_weight = self._log_r(c, u) - np.logaddexp(log_r0, 0) + np.log(2)                  # (4)
         return importance.weigh(self.prior.to_constrained(u)[0], log_weight)
 
     def target(self, x: Array) -> run_chains.Target:
@@ -133,13 +140,11 @@ class Posterior(Described):
             If x has another shape or is not finite.
         """
         x, _ = check_observation(checks.as_array("x", x, ("D",)), data_mean(self))
-        c, baseline = self.context(x), {"prior": self.prior, "regression": self.regression}
+        c = self.context(x)
+        return run_chains.Target(self.prior, partial(self._log_r, c), partial(self._log_r_and_grad, c))
 
-        def log_r_and_grad(u):
-            return ratio.log_ratio_and_grad(self.params, u, c, **baseline)
-        return run_chains.Target(self.prior, lambda u: self._log_r(u, c), log_r_and_grad)
-
-    def sample(self, rng: Rng, n: int, x: Array, *, sampler=None, n_candidates: int = 100_000,
+    def sample(self, rng: Rng, n: int, x: Array, *, sampler: ModuleType | None = None,
+               n_candidates: int = 100_000,
                n_chains: int = 50, n_warmup: int = 200, thin: int = 10, progress: bool = False) -> Array:
         """Draws of θ for one observation, (n, P), or for each of M, one after another, (M, n, P).
 
@@ -151,9 +156,8 @@ class Posterior(Described):
         x : (D,) or (M, D) float
             One observation, or M of them.
         sampler : module, optional
-            By default none: the draws are resampled from n_candidates weighted ones, with a warning where
-            these are worth fewer than n. `slice_sampler`, `hmc` and the others of `run_chains.sample` draw
-            chains from the target instead, which stays cheap where the posterior is narrow.
+            By default none: draws are resampled from n_candidates weighted ones, with a warning where these
+            are worth fewer. One of `run_chains.sample`'s stays cheap where the posterior is narrow.
         n_candidates, n_chains, n_warmup, thin, progress
             As in `run_chains.sample`; the last four are for a sampler.
 
@@ -172,11 +176,14 @@ class Posterior(Described):
             drawn = [run_chains.sample(rng, self.target(one), n, **settings).theta for one in x]
         return drawn[0] if single else np.stack(drawn)
 
-    def _log_r(self, u, c):
+    def _log_r(self, c, u):
         return ratio.log_ratio(self.params, u, c, prior=self.prior, regression=self.regression)
 
+    def _log_r_and_grad(self, c, u):
+        return ratio.log_ratio_and_grad(self.params, u, c, prior=self.prior, regression=self.regression)
 
-def load(path) -> Posterior:
+
+def load(path: str | PathLike) -> Posterior:
     """The posterior that `Posterior.save` wrote.
 
     Parameters

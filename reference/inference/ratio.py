@@ -46,11 +46,12 @@ Example
 >>> print(ratio.log_ratio(params, u, c, prior=Normal([0.0], [1.0]), regression=exact).round(3))
 [  0.921 -13.579]
 """
-from functools import partial, reduce
+from functools import partial
 
 import autograd.numpy as np
 from autograd import make_vjp, value_and_grad
 
+from reference.inference.cross_entropy import cross_entropy, imbalance
 from reference.inference.inputs import check_pairs
 from reference.nets import dense
 from reference.preprocessing.regression import Regression
@@ -132,37 +133,21 @@ def logit(params, u, c, prior, regression):
 
 def log_ratio_and_grad(params: Params, u: Array, c: Array, *, prior: Prior,
                        regression: Regression) -> tuple[Array, Array]:
-    """The logit of each pair, (N,), and its gradient in u, (N, P); arguments as in `log_ratio`."""
+    """The logit of each pair, (N,), and its gradient with respect to u, (N, P).
+
+    Parameters
+    ----------
+    params, u, c, prior, regression
+        As in `log_ratio`.
+
+    Raises
+    ------
+    ValueError
+        If the shapes do not fit.
+    """
     u, c = check_pairs(params, u, c)
     vjp, f = make_vjp(lambda u: logit(params, u, c, prior, regression))(u)
     return f, vjp(np.ones_like(f))
-
-
-def binary_cross_entropy(matched, mismatched):
-    """(7) for logits (N,) each."""
-    def s(f):
-        return 1 / (1 + np.exp(-f))
-    return -0.5 * np.mean(np.log(s(matched))) - 0.5 * np.mean(np.log(1 - s(mismatched)))  # (7)
-
-
-def cross_entropy_literal(f):
-    """(8) for logits f (K + 1, N)."""
-    e, k = np.exp(f), len(f) - 1
-    matched, none = e[0] / (k + np.sum(e[:-1], axis=0)), k / (k + np.sum(e[1:], axis=0))
-    return -0.5 * np.mean(np.log(matched) + np.log(none))                                 # (8)
-
-
-def cross_entropy(f):
-    """(8) for logits f (K + 1, N), finite for all logits."""
-    log_k = np.log(len(f) - 1.0)
-    shared = reduce(np.logaddexp, f[1:-1], log_k * np.ones(f.shape[1]))   # log(K + what is in both sums)
-    with_matched, without = np.logaddexp(shared, f[0]), np.logaddexp(shared, f[-1])
-    return 0.5 * np.mean(with_matched - f[0] + without - log_k)                           # (8)
-
-
-def imbalance(f):
-    """The sum whose square is (9), for logits f (K + 1, N); s(f) = ½ + ½ tanh(f/2)."""
-    return 0.5 * np.mean(np.tanh(f[0] / 2)) + 0.5 * np.mean(np.tanh(f[1:] / 2))           # (9)
 
 
 def loss(params: Params, u: Array, c: Array, *, prior: Prior, regression: Regression, n_contrastive: int = 5,
@@ -192,11 +177,22 @@ def loss(params: Params, u: Array, c: Array, *, prior: Prior, regression: Regres
     u, c = check_pairs(params, u, c, matched=True)
     pairs = range(min(n_contrastive, len(u) - 1) + 1)
     f = np.stack([logit(params, np.roll(u, -k, axis=0), c, prior, regression) for k in pairs])
-    return cross_entropy(f) + balance * imbalance(f)**2
+    return cross_entropy(f) + balance * imbalance(f)**2                                       # (8), (9)
 
 
 def loss_and_grad(params: Params, u: Array, c: Array, *, prior: Prior, regression: Regression,
                   n_contrastive: int = 5, balance: float = 0.0) -> tuple[Array, Params]:
-    """The loss and its gradient, in the tree of params; arguments as in `loss`."""
+    """The loss and its gradient, in the tree of params.
+
+    Parameters
+    ----------
+    params, u, c, prior, regression, n_contrastive, balance
+        As in `loss`.
+
+    Raises
+    ------
+    ValueError
+        If the shapes do not fit or there is only one row.
+    """
     settings = {"prior": prior, "regression": regression, "n_contrastive": n_contrastive, "balance": balance}
     return value_and_grad(partial(loss, **settings))(params, u, c)

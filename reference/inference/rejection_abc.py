@@ -31,6 +31,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from reference.inference.kept import Kept, check_choice
 from reference.runtime import checks
 from reference.runtime.progress import progress_bar
 from reference.runtime.protocols import Array, Prior, Rng, Simulator
@@ -60,7 +61,13 @@ class Accepted(NamedTuple):
 
 
 def euclidean(x: Array, observation: Array) -> Array:
-    """The distance (5) of each row of x (N, D) from the observation (D,): (N,)."""
+    """The distance (5) of each simulation from the observation, (N,).
+
+    Parameters
+    ----------
+    x : (N, D) float
+    observation : (D,) float
+    """
     return np.sqrt(np.sum((x - observation)**2, axis=1))                                      # (5)
 
 
@@ -132,7 +139,7 @@ def sample(rng: Rng, prior: Prior, simulate: Simulator, observation: Array, *, n
         raise SimulationError(message, *(kept.rows()[:2] if kept.chunks else (None, None))) from error
     finally:
         bar.close()
-    return kept.accepted()
+    return accepted(kept)
 
 
 def simulated(rng, prior, simulate, observation, distance, n):
@@ -142,64 +149,14 @@ def simulated(rng, prior, simulate, observation, distance, n):
     return theta, x, checks.as_array("distance", distance(x, observation), (n,))
 
 
-class Kept:
-    """What was kept so far, as chunks of (θ, x, ρ), of how many simulations, and how many of these failed."""
-
-    def __init__(self, n_simulations, epsilon, quantile):
-        self.n_simulations, self.epsilon, self.quantile = n_simulations, epsilon, quantile
-        self.chunks, self.n_done, self.n_failed, self.smallest = [], 0, 0, np.inf
-
-    def __len__(self):
-        return sum(len(theta) for theta, _, _ in self.chunks)
-
-    def rows(self):
-        return tuple(np.concatenate(column) for column in zip(*self.chunks))
-
-    def add(self, theta, x, rho):
-        finite = np.isfinite(x).all(axis=1) & np.isfinite(rho)
-        keep = finite if self.quantile is not None else finite & (rho < self.epsilon)         # (2)
-        self.chunks.append(tuple(a[keep] for a in (theta, x, rho)))
-        if self.quantile is not None:
-            self.chunks = [nearest(self.rows(), fraction(self.quantile, self.n_simulations))]         # (4)
-        self.n_done, self.n_failed = self.n_done + len(rho), self.n_failed + int(np.sum(~finite))
-        self.smallest = np.min(rho[finite], initial=self.smallest)
-
-    def accepted(self):
-        """The result, or the error that stands in its place."""
-        theta, x, rho = self.rows()
-        if self.quantile is not None:                                 # of a run that was interrupted, fewer
-            theta, x, rho = nearest((theta, x, rho), fraction(self.quantile, self.n_done))
-        if self.n_failed:
-            share = f"{self.n_failed} of {self.n_done}"
-            raise SimulationError(f"simulate: {share} simulations or their distances are NaN or inf (.theta "
-                                  "and .x hold what was kept of the others)", theta, x)
-        if not len(theta):
-            raise ValueError(f"epsilon: expected a tolerance that keeps something, got {self.epsilon:g}; the "
-                             f"nearest of {self.n_done} simulations is at {self.smallest:.6g}")
-        epsilon = float(rho.max()) if self.epsilon is None else self.epsilon
-        return Accepted(theta, x, rho, epsilon, self.n_done)
-
-
-def check_choice(epsilon, quantile):
-    """The tolerance and the fraction, of which exactly one is a number."""
-    if (epsilon is None) == (quantile is None):
-        came = "neither" if quantile is None else "both"
-        raise ValueError(f"epsilon, quantile: expected one of the two, got {came}")
-    if quantile is None:
-        return checks.check_positive("epsilon", epsilon), None
-    if not checks.check_positive("quantile", quantile) <= 1:
-        raise ValueError(f"quantile: expected a fraction in (0, 1], got {quantile!r}")
-    return None, float(quantile)
-
-
-def fraction(quantile, n):
-    """How many of n a quantile keeps: at least one."""
-    return max(1, round(quantile * n))
-
-
-
-
-def nearest(arrays, n):
-    """The n rows of smallest distance, the last of the arrays, in their order; of equal ones the earlier."""
-    chosen = np.sort(np.argsort(arrays[-1], kind="stable")[:n])
-    return tuple(a[chosen] for a in arrays)
+def accepted(kept):
+    """What was kept, or the error that stands in its place."""
+    theta, x, rho = kept.finished()
+    if kept.n_failed:
+        raise SimulationError(f"simulate: {kept.n_failed} of {kept.n_done} simulations or their distances "
+                              "are NaN or inf (.theta and .x hold what was kept of the others)", theta, x)
+    if not len(theta):
+        raise ValueError(f"epsilon: expected a tolerance that keeps something, got {kept.epsilon:g}; the "
+                         f"nearest of {kept.n_done} simulations is at {kept.smallest:.6g}")
+    epsilon = float(rho.max()) if kept.epsilon is None else kept.epsilon
+    return Accepted(theta, x, rho, epsilon, kept.n_done)

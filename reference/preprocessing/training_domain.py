@@ -1,17 +1,18 @@
-"""Distance of data from the simulations that a network was trained on; it is 1 at the edge of what they cover.
+"""Distance of data from the simulations that a network was trained on, 1 at the edge of what they cover.
 
-    (1)  d(f)² = (f − m)ᵀ S⁻¹ (f − m)                         Mahalanobis distance of features f; m, S: their moments
+    (1)  d(f)² = (f − m)ᵀ S⁻¹ (f − m)                         Mahalanobis; m, S: moments of features f
     (2)  distance(f) = d(f) / d₀                              d₀: the 0.999 quantile of d over the simulations
 
-    (3)  f(x) = c, or [c, ‖x − x̂‖] where the network sees x through PCA scores alone; x̂: their reconstruction
+    (3)  f(x) = c, or [c, ‖x − x̂‖] where the network sees PCA scores, whose reconstruction is x̂
 
-One simulation in a thousand has a distance above 1, whatever the shape of their distribution. The distance describes
-the simulations by one ellipsoid. It does not detect data inside that ellipsoid where no simulation lies, such as a
-hole, or the hollow side of a bend.
+One simulation in a thousand has a distance above 1, whatever the shape of their distribution. The distance
+describes the simulations by one ellipsoid. It does not detect data inside that ellipsoid where no simulation
+lies, such as a hole, or the hollow side of a bend.
 
-Shapes        N simulations, F features, C context, D data; f (N, F), m (F,), factor (F, F), c (N, C), x (N, D).
-Conventions   each column is standardised before S is formed, and 10⁻⁶ is added to its diagonal, so that S can be
-              inverted where columns repeat each other.
+Shapes        N simulations, F features, C context, D data; f (N, F), m (F,), factor (F, F), c (N, C), x (N,
+              D).
+Conventions   each column is standardised before S is formed, and 10⁻⁶ is added to its diagonal, so that S can
+              be inverted where columns repeat each other.
 Source        "On the generalised distance in statistics", Mahalanobis, 1936.
 
 Example
@@ -57,7 +58,7 @@ class TrainingDomain(NamedTuple):
         return np.sqrt(np.sum(((f - self.mean) @ self.factor.T)**2, axis=1))
 
 
-def features(x: Array, c: Array, compression) -> Array:
+def features(x: Array, c: Array, compression: tuple | None) -> Array:
     """The features (3) of data, (N, F).
 
     Parameters

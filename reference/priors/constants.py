@@ -15,8 +15,8 @@ from reference.runtime import checks
 from reference.runtime._arrays import to_host
 from reference.runtime.protocols import Array, Prior
 
-__all__ = ["hold"]
-SHARED = ["rebuilt", "inside_cube"]
+__all__ = []
+SHARED = ["hold", "rebuilt", "inside_cube"]
 __all__ += SHARED
 
 

@@ -37,6 +37,7 @@ from reference.runtime.protocols import Array, Rng
 __all__ = ["Dirichlet"]
 
 SUM_TOLERANCE = 1e-6                                          # the rounding of a simplex stored in float32
+EDGE = 2.0**-53                                               # SciPy's inverse of I can be NaN for smaller v
 
 
 @dataclass(frozen=True, eq=False)
@@ -140,10 +141,10 @@ class Dirichlet:
         Parameters
         ----------
         v : (N, K − 1) float
-            In [0, 1].
+            In [0, 1]; a number within EDGE of an end counts as EDGE away from it.
         """
         from scipy.special import betaincinv
-        v = inside_cube(checks.as_array("v", v, ("N", self.unconstrained_dim)))
+        v = np.clip(checks.as_array("v", v, ("N", self.unconstrained_dim)), EDGE, 1 - EDGE)
         (alpha, beta), ones = self._beta, np.ones((len(v), 1))
         z, one_minus_z = betaincinv(alpha, beta, v), betaincinv(beta, alpha, 1 - v)           # (8) inverted
         return _inside(np.hstack((z, ones)) * np.cumprod(np.hstack((ones, one_minus_z)), axis=1))     # (2)

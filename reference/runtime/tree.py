@@ -11,11 +11,27 @@ a new tree, `tree_map(f, params)`.
 Shapes        P numbers in all leaves together.
 Conventions   keys are strings; order is insertion order, so a tree read from a file ravels like the one
               written.
+
+Example
+-------
+>>> import numpy as np
+>>> from reference.runtime import tree
+>>> params = {"layers": [np.zeros((2, 2)), np.ones(3)]}
+>>> print(tree.ravel(params))
+[0. 0. 0. 0. 1. 1. 1.]
+>>> tree.frozen(params)["layers"][1].flags.writeable
+False
 """
+from collections.abc import Callable
+
 import autograd.numpy as np
 from autograd.builtins import DictBox, DictVSpace
 
-__all__ = ["Tree", "leaves", "tree_map", "ravel", "unravel", "frozen"]
+from reference.runtime.protocols import Array, Params
+
+__all__ = ["Tree", "tree_map", "ravel", "unravel", "frozen"]
+SHARED = ["leaves"]
+__all__ += SHARED
 
 
 class Tree(dict):
@@ -42,8 +58,15 @@ DictBox.register(Tree)  # autograd differentiates with respect to one as to a di
 DictVSpace.register(Tree)
 
 
-def leaves(tree, path=""):
-    """A list of (path, array), depth first: [("mades/0/1", W), …]."""
+def leaves(tree: Params, path: str = "") -> list[tuple[str, Array]]:
+    """A list of (path, array), depth first: [("mades/0/1", W), …].
+
+    Parameters
+    ----------
+    tree : tree
+    path : str
+        Stands before each path.
+    """
     if isinstance(tree, dict):
         pairs = tree.items()
     elif isinstance(tree, (list, tuple)):
@@ -53,8 +76,16 @@ def leaves(tree, path=""):
     return [leaf for key, sub in pairs for leaf in leaves(sub, f"{path}/{key}" if path else str(key))]
 
 
-def tree_map(function, tree, *others):
-    """A new tree of function(leaf, leaf of the second tree, …), of plain dicts and lists."""
+def tree_map(function: Callable, tree: Params, *others: Params) -> Params:
+    """A new tree of function(leaf, leaf of the second tree, …), of plain dicts and lists.
+
+    Parameters
+    ----------
+    function : callable
+        Of as many leaves as there are trees.
+    tree, others : tree
+        Of one shape.
+    """
     if isinstance(tree, dict):
         return {key: tree_map(function, tree[key], *(other[key] for other in others)) for key in tree}
     if isinstance(tree, (list, tuple)):
@@ -62,13 +93,25 @@ def tree_map(function, tree, *others):
     return function(tree, *others)
 
 
-def ravel(tree):
-    """All leaves as one new vector, (P,)."""                         # (1)
-    return np.concatenate([np.reshape(leaf, -1) for _, leaf in leaves(tree)])
+def ravel(tree: Params) -> Array:
+    """All leaves as one new vector, (P,).
+
+    Parameters
+    ----------
+    tree : tree
+    """
+    return np.concatenate([np.reshape(leaf, -1) for _, leaf in leaves(tree)])      # (1)
 
 
-def unravel(flat, like):
+def unravel(flat: Array, like: Params) -> Params:
     """A new tree shaped like `like`, with the numbers of the vector.
+
+    Parameters
+    ----------
+    flat : (P,) float
+        The numbers of all leaves.
+    like : tree
+        Decides the shapes.
 
     Raises
     ------
@@ -82,8 +125,14 @@ def unravel(flat, like):
     return tree_map(lambda leaf: np.reshape(next(pieces), leaf.shape), like)                          # (2)
 
 
-def frozen(tree):
-    """A frozen copy of a tree, whose dict is its outermost container."""
+def frozen(tree: Params) -> Tree:
+    """A frozen copy of a tree.
+
+    Parameters
+    ----------
+    tree : tree
+        A dict on the outside.
+    """
     flat = ravel(tree)
     flat.setflags(write=False)
     return _view(flat, tree, 0)[0]

@@ -33,7 +33,8 @@ Example
 """
 import math
 import warnings
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -65,16 +66,16 @@ class Trained(NamedTuple):
     stopped: str
 
 
-def train(model, params: Params, x: Array, *, rng: Rng, n_critic: int = 1, averaging: float = 0.0,
+def train(model: Any, params: Params, x: Array, *, rng: Rng, n_critic: int = 1, averaging: float = 0.0,
           learning_rate: float = 2e-4,
           beta1: float = 0.5, beta2: float = 0.99, batch_size: int = 64, n_epochs: int = 100,
-          schedule=optim.constant,
+          schedule: Callable = optim.constant,
           checkpoint: str | None = None, progress: bool = False) -> Trained:
     """Let the two networks learn in turn.
 
     Parameters
     ----------
-    model
+    model : object
         Has the two losses and their noise, see above.
     params : tree
         Where training starts; not changed.

@@ -1,15 +1,14 @@
 """The training loop: minibatches, Adam, a validation split, early stopping, checkpoints.
 
     (1)  split    one random permutation; the first ⌊fraction · N⌋ samples validate, the rest train
-    (2)  epoch    a fresh permutation of the training samples, cut into ⌊N/B⌋ batches; the remainder is left out
+    (2)  epoch    a fresh permutation of the training samples, cut into ⌊N/B⌋ batches; a rest is left out
     (3)  step     (loss, g) of a batch → clip ‖g‖ → Adam with η · schedule(fraction of all steps done)
     (4)  best     the parameters with the lowest validation loss so far, the start included; `patience` epochs
                   without a better one stop the run
 
-`train_literal` is (2) and (3) alone. `train` is the same loop with a validation set, a checkpoint, and
-nothing computed lost: an interruption returns the best parameters so far, a loss that is not finite raises an
-error that holds them, and a run that was stopped goes on from its checkpoint to the same numbers as one that
-was not.
+`train_literal` is (2) and (3) alone. `train` adds a validation set and a checkpoint, and loses nothing: an
+interruption returns the best parameters so far, a loss that is not finite raises an error that holds them,
+and a run goes on from its checkpoint to the same numbers as one that was not stopped.
 
 Conventions   a model has `loss(params, *batch)` and `loss_and_grad(params, *batch)`. If it also has
               `draw_noise(rng, n)`, what that returns is passed after the batch: drawn anew at each step, once
@@ -23,11 +22,12 @@ Example
 >>> rng = np.random.default_rng(0)
 >>> x, params = 3 + rng.standard_normal((200, 2)), maf.init_params(rng, dim=2, n_transforms=1, hidden=(4,))
 >>> trained = minibatch.train(maf, params, (x,), rng=rng, learning_rate=1e-2, batch_size=50, max_epochs=20)
->>> trained.stopped, trained.loss < maf.loss(params, x)
+>>> trained.stopped, bool(trained.loss < maf.loss(params, x))
 ('max_epochs', True)
 """
 import math
 import warnings
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -57,7 +57,7 @@ class Trained(NamedTuple):
     history : dict of list of float
         "train_loss" (mean over an epoch's batches) and "validation_loss", one number per finished epoch.
     best_epoch : int
-        The epoch of params, counted from 1; 0 if none was better than the start.
+        The epoch of params, from 1; 0 if none was better than the start.
     stopped : str
         "patience", "max_epochs" or "interrupted".
     """
@@ -97,7 +97,8 @@ class Best(NamedTuple):
 def train(model: Model, params: Params, data: tuple[Array, ...], *, rng: Rng,
           learning_rate: float = 5e-4, batch_size: int = 200,
           max_epochs: int = 200, patience: int = 20, validation_fraction: float = 0.1, clip_norm: float = 5.0,
-          schedule=optim.constant, checkpoint: str | None = None, progress: bool = False) -> Trained:
+          schedule: Callable = optim.constant, checkpoint: str | None = None,
+          progress: bool = False) -> Trained:
     """Fit the parameters to the data.
 
     Parameters
@@ -182,7 +183,8 @@ def train(model: Model, params: Params, data: tuple[Array, ...], *, rng: Rng,
             if checkpoint is not None:
                 checkpoints.save(checkpoint, "training", identity, {
                     "epoch": epoch, "best_epoch": best.epoch, "best_loss": best.loss, "stopped": stopped,
-                    "history": history, "order": order, "noise": noise, "step": adam.step, "params": ravel(params),
+                    "history": history, "order": order, "noise": noise, "step": adam.step,
+                    "params": ravel(params),
                     "best": ravel(best.params), "mean": ravel(adam.mean), "square": ravel(adam.square)}, rng)
             bar.update(1)
     except KeyboardInterrupt:
@@ -195,5 +197,4 @@ def train(model: Model, params: Params, data: tuple[Array, ...], *, rng: Rng,
 
 
 def take(data, rows):
-    """These rows of each array, in a list."""
     return [a[rows] for a in data]

@@ -14,11 +14,21 @@ Shapes        w, g, m, v are trees of the same shapes; t counts the steps, from 
 Source        "Adam: A Method for Stochastic Optimization", Kingma and Ba, 2015, algorithm 1; (7) "SGDR",
               Loshchilov and Hutter, 2017, eq. 5 without restarts; (8) "Super-Convergence", Smith and Topin,
               2018, with a cosine descent.
+
+Example
+-------
+>>> import numpy as np
+>>> from reference.training import optim
+>>> params, grads = {"w": np.zeros(2)}, {"w": np.array([3.0, -4.0])}
+>>> params, state = optim.adam_step(params, grads, optim.init_adam(params), learning_rate=0.1)
+>>> print(params["w"].round(3), state.step)
+[-0.1  0.1] 1
 """
 from typing import NamedTuple
 
 import autograd.numpy as np
 
+from reference.runtime.protocols import Array, Params
 from reference.runtime.tree import ravel, tree_map
 
 __all__ = ["AdamState", "init_adam", "adam_step", "clip_by_norm", "constant", "cosine", "one_cycle"]
@@ -31,14 +41,31 @@ class AdamState(NamedTuple):
     square: dict
 
 
-def init_adam(params):
+def init_adam(params: Params) -> AdamState:
+    """The state before the first step.
+
+    Parameters
+    ----------
+    params : tree
+        Decides the shapes; its numbers do not count.
+    """
     zeros = tree_map(np.zeros_like, params)
     return AdamState(0, zeros, tree_map(np.copy, zeros))
 
 
-def adam_step(params, grads, state, *, learning_rate=1e-3, beta1=0.9, beta2=0.999, epsilon=1e-8):
-    """The parameters and the state after one step. Accel updates both in place, so pass copies of what
-    must survive.
+def adam_step(params: Params, grads: Params, state: AdamState, *, learning_rate: float = 1e-3,
+              beta1: float = 0.9,
+              beta2: float = 0.999, epsilon: float = 1e-8) -> tuple[Params, AdamState]:
+    """The parameters and the state after one step, in new trees.
+
+    Parameters
+    ----------
+    params, grads : tree
+        w and g.
+    state : AdamState
+        From `init_adam`, or the step before.
+    learning_rate, beta1, beta2, epsilon : float
+        η, β₁, β₂ and ε.
     """
     step = state.step + 1
     mean = tree_map(lambda m, g: beta1 * m + (1 - beta1) * g, state.mean, grads)              # (1)
@@ -51,20 +78,32 @@ def adam_step(params, grads, state, *, learning_rate=1e-3, beta1=0.9, beta2=0.99
     return tree_map(update, params, mean, square), AdamState(step, mean, square)
 
 
-def clip_by_norm(grads, max_norm):
-    """The gradients, scaled down if their joint norm exceeds max_norm, and the norm that they had."""
+def clip_by_norm(grads: Params, max_norm: float) -> tuple[Params, Array]:
+    """The gradients in a new tree, scaled down if their joint norm exceeds max_norm, and the norm that they
+    had.
+
+    Parameters
+    ----------
+    grads : tree
+        g.
+    max_norm : float
+        c, above zero.
+    """
     norm = np.linalg.norm(ravel(grads))
     factor = min(1.0, max_norm / norm) if norm > 0 else 1.0                                   # (5)
     return tree_map(lambda g: g * factor, grads), norm
 
 
-def constant(fraction):
+def constant(fraction: float) -> float:
+    """The factor 1."""
     return 1.0                                                                                # (6)
 
 
-def cosine(fraction):
+def cosine(fraction: float) -> float:
+    """½ (1 + cos πf): from 1 down to 0."""
     return 0.5 * (1 + np.cos(np.pi * fraction))                                               # (7)
 
 
-def one_cycle(fraction):
+def one_cycle(fraction: float) -> float:
+    """A rise from 0 over the first tenth, then cosine."""
     return fraction / 0.1 if fraction < 0.1 else cosine((fraction - 0.1) / 0.9)               # (8)

@@ -59,7 +59,7 @@ def _methods(cls, package):
     and object bring)."""
     ours = [base for base in cls.__mro__ if base.__module__.partition(".")[0] == package]
     return {name: value for base in reversed(ours) for name, value in vars(base).items()
-            if inspect.isfunction(value) and not name.startswith("_")}
+            if inspect.isfunction(value) and not name.startswith("_") and not value.__name__.startswith("_")}
 
 
 def signature(function):

@@ -295,9 +295,8 @@ def as_plain(tree, module=None):
 
 
 def as_library(tree, module):
-    """The tree as the library makes it: views of one vector, by the module's `unravel`."""
-    plain = as_plain(tree)
-    return module.unravel(module.ravel(plain), plain)
+    """The tree as the library makes it: frozen, its leaves views of one vector."""
+    return module.frozen(as_plain(tree))
 
 
 def convert(value, kind, module):

@@ -69,8 +69,10 @@ def _one_variant(call, variant, once):
             more = f", and {len(pairs) - 1} more" if pairs[1:] else ""
             broken.append(f"memory: {mine} of the result shares memory with {theirs} of {what}{more}")
 
-    first = call.run(arguments)
+    first = call.outcome(arguments)
     kept = data.values(first)
+    if isinstance(first, BaseException):
+        return [f"results: the call fails when it is made again, {type(first).__name__}: {first}"], kept
     check_arguments("the call")
     check_memory(first, arguments, "the arguments")
     if once:

@@ -4,18 +4,18 @@ import importlib
 import accel
 import reference
 from accel import device
-from accel.core import priors as accel_priors
-from accel.core import tree as accel_tree
-from reference.core import priors as reference_priors
-from reference.core import tree as reference_tree
+from accel import priors as accel_priors
+from accel.runtime import tree as accel_tree
+from reference import priors as reference_priors
+from reference.runtime import tree as reference_tree
 
 __all__ = ["AUTOGRAD", "PACKAGES", "PRIORS", "TREE", "device", "module"]
 
 PACKAGES = {"reference": reference, "accel": accel}
 TREE = {"reference": reference_tree, "accel": accel_tree}
 PRIORS = {"reference": reference_priors, "accel": accel_priors}
-AUTOGRAD = "core.gradient_penalty"                             # the page whose gradient is of second order
-MODULES = {"nets": "core.nets", "optim": "core.optim", "training": "core.training"}
+AUTOGRAD = "nets.gradient_penalty"                             # the page whose gradient is of second order
+MODULES = {"nets": "nets.dense", "optim": "training.optim", "training": "training.minibatch"}
 
 
 def module(package, name):

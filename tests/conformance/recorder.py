@@ -174,7 +174,7 @@ class Call(NamedTuple):
         """The result, or the error that the call raises."""
         try:
             return self.run(arguments)
-        except Exception as error:
+        except (Exception, KeyboardInterrupt) as error:
             return error
 
 

@@ -18,10 +18,6 @@ def normal_score(x, sigma):
     return ([1.0, -2.0] - x) / (VARIANCES + sigma**2)
 
 
-def normal_log_prob(x):
-    return -0.5 * np.sum((x - [1.0, -2.0])**2 / VARIANCES, axis=1)
-
-
 def ridges(x, sigma):
     return mixture_score.score(RIDGES, x, sigma)
 
@@ -43,30 +39,6 @@ def test_unadjusted_ends_with_the_variance_of_its_autoregression(epsilon):
     assert spread_off(x, epsilon / (1 - phi**2)).max() < 4
     assert spread_off(x, VARIANCES)[0] > 8, "the control: the lecture's exact sample is not one at this step"
     assert np.abs((x.mean(axis=0) - [1, -2]) / (x.std(axis=0) / np.sqrt(len(x)))).max() < 4
-
-
-def test_metropolis_takes_the_bias_away():
-    found = langevin.metropolis(np.random.default_rng(2), normal_log_prob, normal_score, start(20_000), step_size=1.0, n_steps=150)
-    assert spread_off(found.x, VARIANCES).max() < 4
-    assert np.abs((found.x.mean(axis=0) - [1, -2]) / (found.x.std(axis=0) / np.sqrt(len(found.x)))).max() < 4
-    assert 0.5 < found.acceptance.mean() < 0.95
-    wrong = langevin.metropolis(np.random.default_rng(2), normal_log_prob, lambda x, sigma: -normal_score(x, sigma), start(2000),
-                                step_size=1.0, n_steps=50)
-    assert wrong.acceptance.mean() < found.acceptance.mean() - 0.2, "the control: a score of the wrong sign is refused more often"
-
-
-def test_metropolis_is_exact_where_the_density_is_cut_off():
-    """An exponential law on x > 0: −inf outside, where the score is NaN; against SciPy's distribution function."""
-    from scipy.stats import expon, kstest
-
-    def log_prob(x):
-        return np.where(x[:, 0] > 0, -x[:, 0], -np.inf)
-
-    def score(x, sigma):
-        return np.where(x > 0, -1.0, np.nan)
-    x = langevin.metropolis(np.random.default_rng(3), log_prob, score, np.full((4000, 1), 0.5), step_size=0.8, n_steps=300).x
-    assert kstest(x[:, 0], expon().cdf).pvalue > 1e-3
-    assert kstest(x[:, 0], expon(scale=1.1).cdf).pvalue < 1e-3, "the control"
 
 
 def test_annealed_finds_the_weights_across_a_gap_where_plain_langevin_does_not():
@@ -134,13 +106,6 @@ class TestBoth:
         with pytest.raises(module.NonFiniteScoreError, match="lower the step size") as caught, np.errstate(all="ignore"):
             module.unadjusted(np.random.default_rng(0), normal_score, start(4), step_size=20.0, n_steps=5000)
         assert np.isfinite(caught.value.samples.x).all() and np.abs(caught.value.samples.x).max() > 1e300
-
-    def test_a_start_without_density_is_refused(self, package):
-        def nowhere(x):
-            return np.where(np.arange(len(x)) < 2, -np.inf, normal_log_prob(x))
-        module = package.generative.langevin
-        with pytest.raises(module.NonFiniteScoreError, match="2 of 4 chains at level 1.*step 0"):
-            module.metropolis(np.random.default_rng(0), nowhere, normal_score, start(4), step_size=0.1, n_steps=5)
 
     @pytest.mark.parametrize(("change", "words"), [
         ({"sigmas": (1.0, 1.0)}, r"sigmas: expected strictly decreasing noise levels, got 1 after 1 \(level 2\)"),

@@ -1,19 +1,19 @@
-"""Score matching against Gaussian data, where the smoothed score and the least loss are known, and mixtures of known weights."""
+"""Score matching against Gaussian data, whose smoothed score and least loss are known, and mixtures of known weights."""
 import numpy as np
 import pytest
+from autograd import grad
 
 import accel
 import reference
-from reference.training import optim
 from reference.density import gmm, mixture_score
 from reference.generative import score_matching
 from tests.agreement.comparator import assert_close
 
 MEAN, ROOT = np.array([1.0, -2.0, 0.5]), np.array([[1.0, 0.0, 0.0], [0.8, 0.5, 0.0], [-0.3, 0.4, 0.2]])
 COVARIANCE = ROOT @ ROOT.T                                            # standard deviations from 0.15 to 1.3, correlated
-LEVELS = score_matching.ladder(4.0, 0.05, 8)
-GAP = gmm.GaussianMixture(np.array([0.8, 0.2]), np.array([[-4.0, 0.0], [4.0, 0.0]]), np.array([[0.8, 0.8], [0.8, 0.8]]), gmm.SPHERICAL,
-                          np.zeros(1), True)
+LEVELS = score_matching.noise_levels(4.0, 0.05, 8)
+GAP = gmm.GaussianMixture(np.array([0.8, 0.2]), np.array([[-4.0, 0.0], [4.0, 0.0]]), np.full((2, 2), 0.8),
+                          gmm.SPHERICAL, np.zeros(1), True)
 
 
 def normal(n, seed=0):
@@ -55,24 +55,6 @@ def test_gaussian_data_within_five_percent_at_every_level():
     assert errors(half).max() > 0.3, "the control"
 
 
-def test_network_learns_what_the_linear_part_does_not_know():
-    """Trained with k = 1 for data of another spread, F alone must make up the difference."""
-    k, rng = np.array([2.0, 0.5]), np.random.default_rng(2)
-    x, sigmas = k * rng.standard_normal((5000, 2)), (1.0, 0.5)
-    params, state = untrained(2, hidden=(32, 32)), None
-    state = optim.init_adam(params)
-
-    def worst():
-        return max(relative_error(score_matching.score(params, at, sigma), -at / (k**2 + sigma**2))
-                   for sigma in sigmas for at in (x + sigma * np.random.default_rng(3).standard_normal(x.shape),))
-    before = worst()
-    for step in range(500):
-        rows = rng.integers(0, len(x), 250)
-        _, grads = score_matching.loss_and_grad(params, x[rows], *score_matching.draw_noise(rng, 250, dim=2), sigmas=sigmas)
-        params, state = optim.adam_step(params, grads, state, learning_rate=1e-2 * optim.cosine(step / 500))
-    assert before > 0.5 and worst() < 0.08
-
-
 @pytest.mark.parametrize("sigma", [0.3, 1.0])
 def test_least_loss_is_the_closed_form(sigma):
     """min J = D/2σ² − ½ E‖∇ log q_σ‖² and, off the minimum, ½ E‖s − ∇ log q_σ‖² more; both closed forms for a Gaussian."""
@@ -90,20 +72,43 @@ def test_least_loss_is_the_closed_form(sigma):
     assert off(wrong, least) > 4, "the control"
 
 
-def test_loss_is_the_mean_over_levels_of_the_literal_form():
+def test_dsm_is_vincents_sum_written_out():
+    params, rng, sigma, k = random_params(3), np.random.default_rng(5), 0.7, np.array([1.2, 0.5, 0.0])
+    x, epsilon = rng.standard_normal((2, 11, 3))
+    terms = [0.5 * np.sum((score_matching.score(params, (x_n + sigma * e_n)[None], sigma, spread=k)[0] + e_n / sigma)**2)
+             for x_n, e_n in zip(x, epsilon)]
+    for package in (reference, accel):
+        found = package.generative.score_matching.dsm(params, x, epsilon, sigma=sigma, spread=k)
+        assert_close(found, np.mean(terms), terms=100)
+
+
+def test_the_rungs_are_the_mean_over_levels_and_over_both_signs():
+    """NCSN's loss is the mean of λ J over the levels of the samples; the loss used is its mean over ε and −ε."""
     params, rng, sigmas, k = random_params(3), np.random.default_rng(5), (2.0, 0.7, 0.2), np.array([1.2, 0.5, 0.0])
     x, epsilon = rng.standard_normal((2, 11, 3))
-    literal = 0.0
-    for sigma in sigmas:
-        for sign in (1, -1):
-            for x_n, e_n in zip(x, sign * epsilon):
-                s = score_matching.score(params, (x_n + sigma * e_n)[None], sigma, spread=k)[0]
-                literal += sigma**2 * 0.5 * np.sum((s + e_n / sigma)**2) / (len(x) * 2 * len(sigmas))
     every = [np.concatenate([a] * 3) for a in (x, epsilon)]
-    u = np.repeat([0.1, 0.5, 0.9], 11)
-    assert_close(score_matching.loss(params, every[0], u, every[1], sigmas=sigmas, spread=k), literal, terms=100)
-    parts = [sigma**2 * score_matching.dsm(params, x, epsilon, sigma=sigma, spread=k) for sigma in sigmas]
-    assert_close(np.mean(parts), literal, terms=100)
+    u, settings = np.repeat([0.1, 0.5, 0.9], 11), {"sigmas": sigmas, "spread": k}
+    plain = []
+    for e in (1, -1):
+        parts = [sigma**2 * score_matching.dsm(params, x, e * epsilon, sigma=sigma, spread=k) for sigma in sigmas]
+        plain.append(score_matching.ncsn_loss(params, every[0], u, e * every[1], **settings))
+        assert_close(plain[-1], np.mean(parts), terms=100)
+    assert abs(plain[0] / plain[1] - 1) > 0.01, "the control: the two signs differ"
+    for package in (reference, accel):
+        found = package.generative.score_matching.loss(params, every[0], u, every[1], **settings)
+        assert_close(found, np.mean(plain), terms=100)
+
+
+def test_where_sigma_is_small_a_pair_has_nearly_no_noise():
+    """The gradient by one parameter over many draws of ε for the same x: its spread for pairs and for single draws."""
+    params, rng, sigma = random_params(1), np.random.default_rng(8), 1e-3
+    x, u = rng.standard_normal((50, 1)), np.zeros(50)
+
+    def spread(loss):
+        draws = rng.standard_normal((40, 50, 1))
+        gradients = [grad(loss)(params, x, u, e, sigmas=(sigma,))["layers"][-1][0, 0] for e in draws]
+        return np.std(gradients)
+    assert spread(score_matching.loss) < 0.1 * spread(score_matching.ncsn_loss)
 
 
 def test_a_draw_chooses_every_level_alike():
@@ -129,48 +134,6 @@ def test_gradient_is_the_central_difference():
 
 @pytest.mark.parametrize("package", [reference, accel])
 class TestBoth:
-    def gaussian(self, package, x):
-        """A model of x whose network is silent."""
-        model = package.generative.score_matching.fit(x, rng=np.random.default_rng(0), hidden=(4,), max_epochs=1, learning_rate=1e-300)
-        assert np.abs(model.params["layers"][-1]).max() < 1e-200
-        return model
-
-    def test_silent_network_leaves_the_gaussian_of_the_data(self, package):
-        x = normal(500)
-        model, at = self.gaussian(package, x), normal(20, seed=1)
-        for sigma in (0.03, 2.0):
-            expected = -np.linalg.solve(np.cov(x.T) + sigma**2 * np.eye(3), (at - x.mean(axis=0)).T).T
-            np.testing.assert_allclose(model.score(at, sigma), expected, rtol=1e-9)
-            np.testing.assert_allclose(model.score(at, np.full(20, sigma)), expected, rtol=1e-9)
-
-    def test_samples_of_a_gaussian(self, package):
-        """The levels leave a little of their own width, a few per cent of the variance."""
-        x = normal(2000)
-        found = self.gaussian(package, x).sample(np.random.default_rng(3), 2000)
-        assert found.shape == (2000, 3)
-        assert np.abs((found.mean(axis=0) - x.mean(axis=0)) / (x.std(axis=0) / np.sqrt(2000))).max() < 5
-        ratio = found.var(axis=0) / x.var(axis=0)
-        assert ratio.min() > 0.9 and ratio.max() < 1.2
-        assert np.abs(np.corrcoef(found.T) - np.corrcoef(x.T)).max() < 0.05
-
-    def test_a_column_that_does_not_vary_stays_where_it_is(self, package):
-        x = np.concatenate((normal(300), np.full((300, 1), 7.0)), axis=1)
-        model = package.generative.score_matching.fit(x, rng=np.random.default_rng(0), hidden=(8,), max_epochs=3)
-        found = model.sample(np.random.default_rng(1), 50, n_steps=20)
-        assert np.abs(found[:, 3] - 7.0).max() < 5 * model.sigmas[-1] and np.isfinite(found).all()
-
-    def test_a_file_of_one_loads_in_the_other(self, package, tmp_path):
-        other = accel if package is reference else reference
-        model = package.generative.score_matching.fit(normal(200), rng=np.random.default_rng(0), hidden=(8,), max_epochs=3)
-        model.save(tmp_path / "score.npz")
-        loaded = other.generative.score_matching.load(tmp_path / "score.npz")
-        np.testing.assert_allclose(loaded.score(normal(9), 0.5), model.score(normal(9), 0.5), rtol=1e-12)
-        assert loaded.history == model.history and np.array_equal(loaded.sigmas, model.sigmas)
-
-    def test_ladder_is_geometric(self, package):
-        sigmas = package.generative.score_matching.ladder(10.0, 0.01, 4)
-        np.testing.assert_allclose(sigmas, [10.0, 1.0, 0.1, 0.01], rtol=1e-12)
-
     @pytest.mark.parametrize(("change", "words"), [
         ({"sigmas": (0.1, 0.2)}, "sigmas: expected strictly decreasing"), ({"sigmas": (1.0, 1.0)}, "strictly decreasing"),
         ({"sigmas": (1.0, 0.0)}, "sigmas: last level"), ({"hidden": ()}, "hidden: number of layers"), ({"hidden": (0,)}, "hidden"),
@@ -187,7 +150,7 @@ class TestBoth:
 def test_learnt_score_carries_the_weights_across_a_gap():
     """As the experiment langevin_mixture does; the control is plain Langevin along the same learnt score."""
     rng, n = np.random.default_rng(10), 5000
-    levels = score_matching.ladder(8.0, 0.3, 12)
+    levels = score_matching.noise_levels(8.0, 0.3, 12)
     x = GAP.sample(rng, 20_000).astype(np.float32)
     model = accel.generative.score_matching.fit(x, rng=rng, sigmas=levels, hidden=(64, 64), learning_rate=1e-2, batch_size=1000,
                                                 max_epochs=60, validation_fraction=0.0)

@@ -10,20 +10,15 @@ from accel.kernels import cuda
 from accel.runtime.philox import PhiloxGenerator
 from accel.runtime.tree import ravel
 from accel.density import gmm, mixture_score
-from accel.generative import langevin, score_matching
+from accel.generative import langevin, score_matching, score_network
 from accel.kernels.dsm import launch as dsm_kernel
-from accel.kernels.langevin import launch as langevin_kernel
-from accel.kernels.score import network as layout
+from accel.kernels.score import form, layout
 from accel.representation import pca
 from tests.agreement import harness
 from tests.agreement.backends import accel_backends, uses_cuda
 
 BACKENDS = {backend.dtype: backend for backend in accel_backends().values() if backend.kernels}
-pytestmark = [
-    pytest.mark.kernels,
-    pytest.mark.skipif(not BACKENDS, reason="kernels run on the CPU through g++"),
-    *([pytest.mark.gpu] if uses_cuda() else []),
-]
+pytestmark = [pytest.mark.skipif(not BACKENDS, reason="kernels run on the CPU through g++"), *([pytest.mark.gpu] if uses_cuda() else [])]
 DIM, HIDDEN, SIGMAS = 3, (6, 5), (2.0, 0.8, 0.3)
 
 
@@ -80,7 +75,7 @@ class TestTraining:
         rows = on.xp.asarray(rng.integers(0, self.N, (self.E, self.S, self.B)).astype(np.int32))
         noise = on.put((rng.random((self.E, self.S, self.B)), rng.standard_normal((self.E, self.S, self.B, DIM))))
         x = points(on, self.N)
-        return flat, rows, noise, x, dsm_kernel.step(params(on), (x,), self.B, sigmas=SIGMAS, spread=0.7, tau2=score_matching.TAU**2)
+        return flat, rows, noise, x, dsm_kernel.step(params(on), (x,), self.B, sigmas=SIGMAS, spread=0.7, tau=score_network.TAU)
 
     def run(self, step, flat, rows, cursor, noise):
         xp, n_blocks = step.xp, step.n_blocks(rows.shape[2], len(flat))
@@ -145,9 +140,9 @@ class TestWalks:
         for n_processors in (132, 3, 1):
             monkeypatch.setattr(cuda, "multiprocessors", lambda xp, n=n_processors: n)
             found.append(langevin.annealed(PhiloxGenerator(3, like=x), model, x, **self.settings()).x.get())
-        tiles = {layout.fit(on.xp, DIM, HIDDEN, DIM, on.dtype, 300).tile}
+        tiles = {layout.plan(on.xp, DIM, HIDDEN, DIM, on.dtype, 300).tile}
         monkeypatch.undo()
-        tiles.add(layout.fit(on.xp, DIM, HIDDEN, DIM, on.dtype, 300).tile)
+        tiles.add(layout.plan(on.xp, DIM, HIDDEN, DIM, on.dtype, 300).tile)
         assert len(tiles) == 2
         np.testing.assert_array_equal(found[1], found[0])
         np.testing.assert_array_equal(found[2], found[0])
@@ -156,10 +151,12 @@ class TestWalks:
         """As for networks that are wider than shared memory."""
         x, model = points(on, 40), network(on)
         expected = langevin.annealed(PhiloxGenerator(3, like=x), model, x, **self.settings()), model(x, 0.5)
-        whole = layout.fit(on.xp, DIM, HIDDEN, DIM, on.dtype, 40)
-        assert whole.constants["STAGED"] == 1
-        unstaged = functools.partial(layout.Fit, DIM, HIDDEN, dtype=on.dtype, tile=whole.tile, staged=False)
-        monkeypatch.setattr(layout, "fit", lambda xp, dim, widths, inputs, dtype, n: unstaged(inputs=inputs))
+        whole = layout.plan(on.xp, DIM, HIDDEN, DIM, on.dtype, 40)
+        assert whole.resident
+
+        def unstaged(xp, dim, widths, inputs, dtype, n):
+            return layout.geometry(dim, widths, inputs, dtype, n, tile=whole.tile, resident=False)
+        monkeypatch.setattr(layout, "plan", unstaged)
         found = langevin.annealed(PhiloxGenerator(3, like=x), model, x, **self.settings()), model(x, 0.5)
         np.testing.assert_array_equal(found[0].x.get(), expected[0].x.get())
         np.testing.assert_array_equal(found[1].get(), expected[1].get())
@@ -220,13 +217,96 @@ class TestWalks:
 
     def test_any_other_score_is_walked_in_array_code(self, wide):
         x, model, rng = points(wide, 5), network(wide), np.random.default_rng(0)
-        assert not launches_of(langevin.unadjusted, rng, lambda x, sigma: -x, x, step_size=0.1, n_steps=3, sigma=0.5)
-        assert langevin_kernel.network_behind(functools.partial(score_matching.score, sigma=1.0), DIM) is None
-        assert langevin_kernel.network_behind(model, DIM) is not None
+        settings = {"step_size": 0.1, "n_steps": 3, "sigma": 0.5}
+        assert not launches_of(langevin.unadjusted, rng, lambda x, sigma: -x, x, **settings)
+        wrapped = launches_of(langevin.unadjusted, PhiloxGenerator(1, like=x), lambda x, sigma: model(x, sigma), x, **settings)
+        assert wrapped == ["pack", "score"] * 3, "a network behind a lambda is evaluated in its own kernel, step by step"
         with pytest.raises(ValueError, match="x: expected shape"):
             langevin.unadjusted(rng, model, x[:, :2], step_size=0.1, n_steps=3, sigma=0.5)
         with pytest.raises(ValueError, match="sigma: expected a positive"):
             langevin.unadjusted(rng, model, x, step_size=0.1, n_steps=3)
+
+
+class TestForms:
+    """A score says itself what it computes."""
+    settings = {"sigmas": SIGMAS, "step_size": 0.02, "n_steps": 4}
+
+    def model(self, on):
+        turn = np.linalg.qr(np.random.default_rng(6).standard_normal((DIM, DIM)))[0]
+        axes = pca.PCA(*on.put((np.array([1.0, -2.0, 0.5]), turn, np.array([2.0, 0.7, 0.1]))), False)
+        return score_matching.ScoreModel(params(on), axes, 1.3, np.array(SIGMAS), {})
+
+    def agrees(self, on, score, array_code):
+        """The run along the score in one kernel is that along another callable, step by step in array code."""
+        x = points(on, 40)
+        assert set(launches_of(langevin.annealed, PhiloxGenerator(3, like=x), score, x, **self.settings)) == {"walk"}
+        found = langevin.annealed(PhiloxGenerator(3, like=x), score, x, **self.settings).x
+        with device.kernels(False):
+            expected = langevin.annealed(PhiloxGenerator(3, like=x), array_code, x, **self.settings).x
+        np.testing.assert_allclose(found.get(), expected.get(), rtol=0, atol=1e-4 if on.dtype == "float32" else 1e-11)
+
+    def test_of_a_fitted_model(self, on):
+        model = self.model(on)
+        self.agrees(on, model.score, lambda x, sigma: model.score(x, sigma))
+        self.agrees(on, functools.partial(model.score), model.score)
+
+    def test_a_decorator_gives_one_to_a_function(self, on):
+        @form.declares(lambda params, c: form.Network(params["layers"], score_network.TAU, scale=c))
+        def wider(params, c, x, sigma):
+            return score_network.score(params, x / c, sigma / c) / c
+        self.agrees(on, functools.partial(wider, params(on), 2.5), functools.partial(wider, params(on), 2.5))
+
+    def test_an_object_has_it_as_a_method(self, on):
+        class Shifted:
+            def __init__(self, score, by):
+                self.score, self.by = score, by
+
+            def __call__(self, x, sigma):
+                return self.score(x - self.by, sigma)
+
+            def kernel_form(self):
+                inner = form.form_of(self.score)
+                return inner._replace(mean=inner.mean + self.by)
+        shifted = Shifted(self.model(on).score, on.put(np.array([0.5, 0.0, -3.0])))
+        self.agrees(on, shifted, shifted)
+        assert form.form_of(shifted).mean.get()[2] == pytest.approx(-2.5)
+
+    def test_of_a_mixture_that_is_not_fitted(self, on):
+        weights, means, covariances = mixture(on).args[0][:3]
+
+        class Exact:
+            def __call__(self, x, sigma):
+                whole = gmm.GaussianMixture(weights, means, covariances, gmm.FULL, on.put(np.zeros(1)), True)
+                return mixture_score.score(whole, x, sigma)
+
+            def kernel_form(self):
+                return form.Mixture(weights, means, covariances)
+        with np.errstate(divide="ignore"):
+            self.agrees(on, Exact(), Exact())
+
+    def test_a_score_without_one_has_none(self, wide):
+        model, given = self.model(wide), functools.partial(score_matching.score, params(wide))
+        for score in (lambda x, sigma: -x, lambda x, sigma: model.score(x, sigma), score_matching.score,
+                      functools.partial(score_matching.score, sigma=1.0), functools.partial(given, sigma=1.0)):
+            assert form.form_of(score) is None
+        assert form.form_of(functools.partial(given, spread=0.7)).spread == 0.7
+        assert form.form_of(model.score).axes is model.axes.components
+
+    def test_something_else_is_refused(self, wide):
+        @form.declares(lambda: "a network")
+        def score(x, sigma):
+            return -x
+        with pytest.raises(ValueError, match="kernel_form: expected a Network or a Mixture, got str"):
+            langevin.unadjusted(np.random.default_rng(0), score, points(wide, 3), step_size=0.1, n_steps=1)
+
+    @pytest.mark.parametrize("change", [{"layers": None}, {"axes": np.eye(2)}])
+    def test_one_that_does_not_fit_the_chains_runs_in_array_code(self, wide, change):
+        """A network on the host beside chains on the device; axes of another size: the score itself then raises."""
+        host = {"layers": [layer.get() for layer in params(wide)["layers"]]}
+        change = {name: host["layers"] if value is None else wide.put(value) for name, value in change.items()}
+        shape = form.Network(params(wide)["layers"], score_network.TAU)._replace(**change)
+        x, score = points(wide, 3), form.declares(lambda: shape)(lambda x, sigma: -x)
+        assert not launches_of(langevin.unadjusted, np.random.default_rng(0), score, x, step_size=0.1, n_steps=2, sigma=0.5)
 
 
 def test_beyond_the_kernels_array_code_says_so_once(wide):

@@ -119,10 +119,10 @@ def test_a_step_is_three_launches_and_an_epoch_waits_once():
 @COUNTS
 def test_the_bytes_of_a_step():
     """What the two kernels after the gradient are given: some 5 P numbers besides the partial gradients, whose number is G P."""
-    steps = training_kernel.Steps(cp, np.dtype(float), n_models=1, n_params=3, n_blocks=2, n_batches=PER_EPOCH, batch_size=10, clip_norm=1.0,
-                                  betas=(optim.BETA1, optim.BETA2))
+    optimiser = training_kernel.Optimiser(cp, np.dtype(float), n_models=1, n_params=3, n_blocks=2, n_batches=PER_EPOCH,
+                                          batch_size=10, clip_norm=1.0, betas=(optim.BETA1, optim.BETA2))
     with strict_cupy.counted() as spent:
-        steps.finish()
+        optimiser.step()
     n_params, n_blocks, n_norms = 3, 2, 1
     numbers = n_blocks * (n_params + 1) + 2 * PER_EPOCH + n_params + n_norms + 2 + PER_EPOCH + 1           # reduce
     numbers += n_params + n_norms + 2 + 3 * n_params                                                       # adam
@@ -235,30 +235,35 @@ def test_runs_that_resume_at_different_epochs_go_on_side_by_side(tmp_path):
 @pytest.mark.parametrize(("n_params", "n_blocks"), [(1, 1), (700, 7), (700, 20), (257, 40), (100, 200)])
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 def test_the_kernels_of_a_step_are_clipping_and_adam(n_params, n_blocks, dtype):
-    """Four steps of three models, of which the first is never clipped; partial gradients in one, two, four or eight slices."""
+    """Four steps of three models, of which the first is never clipped; partial gradients in 1, 2, 4 or 8 slices."""
     rng, n_steps = np.random.default_rng(0), 4
     partial = rng.standard_normal((n_steps, 3, n_blocks, n_params)) * np.array([1e-3, 1.0, 30.0])[:, None, None]
-    shares, flat = rng.random((3, n_blocks)), rng.standard_normal((3, n_params))
-    steps = training_kernel.Steps(cp, np.dtype(dtype), n_models=3, n_params=n_params, n_blocks=n_blocks, n_batches=n_steps, batch_size=1,
-                          clip_norm=1.0, betas=(optim.BETA1, optim.BETA2))
-    steps.flat.set(flat.astype(dtype))
-    steps.shares.set(shares.astype(dtype))
-    steps.rates.set(np.array([[optim.folded(step + 1, 1e-2 * (run + 1)) for step in range(n_steps)] for run in range(3)], dtype))
+    losses, flat = rng.random((3, n_blocks)), rng.standard_normal((3, n_params))
+    optimiser = training_kernel.Optimiser(cp, np.dtype(dtype), n_models=3, n_params=n_params, n_blocks=n_blocks,
+                                          n_batches=n_steps, batch_size=1, clip_norm=1.0,
+                                          betas=(optim.BETA1, optim.BETA2))
+    optimiser.flat.set(flat.astype(dtype))
+    optimiser.losses.set(losses.astype(dtype))
+    rates = [[optim.folded(step + 1, 1e-2 * (run + 1)) for step in range(n_steps)] for run in range(3)]
+    optimiser.rates.set(np.array(rates, dtype))
     expected = [{"w": flat[run].astype(dtype)} for run in range(3)]
     states = [optim.init_adam(params) for params in expected]
     for step in range(n_steps):
-        steps.partial.set(partial[step].astype(dtype))
-        steps.finish()
+        optimiser.partial.set(partial[step].astype(dtype))
+        optimiser.step()
         for run in range(3):
             grads, norm = optim.clip_by_norm({"w": partial[step, run].astype(dtype).sum(axis=0)}, 1.0)
             assert (norm > 1) == (run > 0) or n_params == 1
-            expected[run], states[run] = optim.adam_step(expected[run], grads, states[run], learning_rate=1e-2 * (run + 1))
-    assert int(steps.cursor[0]) == n_steps
+            expected[run], states[run] = optim.adam_step(expected[run], grads, states[run],
+                                                         learning_rate=1e-2 * (run + 1))
+    assert int(optimiser.cursor[0]) == n_steps
     scale = np.finfo(dtype).eps / np.finfo(float).eps
     for run in range(3):
-        for actual, wanted in ((steps.flat, expected[run]), (steps.mean, states[run].mean), (steps.square, states[run].square)):
+        for actual, wanted in ((optimiser.flat, expected[run]), (optimiser.mean, states[run].mean),
+                               (optimiser.square, states[run].square)):
             assert_close(actual[run].get(), wanted["w"], terms=10 * n_blocks * scale)
-        assert_close(steps.record[run, :-1].get(), np.full(n_steps, shares[run].sum()), terms=n_blocks * scale)
+        total = np.full(n_steps, losses[run].sum())
+        assert_close(optimiser.record[run, :-1].get(), total, terms=n_blocks * scale)
 
 
 @COUNTS

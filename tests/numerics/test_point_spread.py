@@ -1,4 +1,4 @@
-"""The point spread function and its sum of Gaussians against quadrature, an independent formula, and pixels by hand."""
+"""Point spread functions and their sums of Gaussians against quadrature, Student's t, and pixels by hand."""
 import numpy as np
 import pytest
 from scipy import integrate, special, stats
@@ -8,7 +8,8 @@ import reference
 from reference.numerics import point_spread
 
 BOTH = pytest.mark.parametrize("package", [reference, accel])
-SHAPES = pytest.mark.parametrize(("fwhm", "beta"), [(3.0, np.inf), (2.0, 3.0), (3.5, 2.5), (5.0, 1.5), (3.0, 40.0)])
+SHAPES = pytest.mark.parametrize(("fwhm", "beta"),
+                                 [(3.0, np.inf), (2.0, 3.0), (3.5, 2.5), (5.0, 1.5), (3.0, 40.0)])
 
 
 @SHAPES
@@ -22,12 +23,13 @@ def test_psf_is_normalised_and_has_its_width(fwhm, beta):
 
 
 def test_moffat_is_students_t():
-    """In two dimensions the Moffat profile is Student's t with 2(β − 1) degrees of freedom and scale² = α²/(2(β − 1))."""
+    """In two dimensions it is Student's t with 2(β − 1) degrees of freedom and scale² = α²/(2(β − 1))."""
     fwhm, beta = 3.0, 3.2
     square = (fwhm / 2)**2 / (2**(1 / beta) - 1)
     student = stats.multivariate_t([0, 0], np.eye(2) * square / (2 * (beta - 1)), df=2 * (beta - 1))
     r = np.linspace(0, 30, 50)
-    np.testing.assert_allclose(point_spread.psf(r, fwhm=fwhm, beta=beta), student.pdf(np.column_stack((r, 0 * r))), rtol=1e-11)
+    np.testing.assert_allclose(point_spread.psf(r, fwhm=fwhm, beta=beta),
+                               student.pdf(np.column_stack((r, 0 * r))), rtol=1e-11)
 
 
 @pytest.mark.parametrize("beta", [1.1, 1.5, 2.0, 3.0, 4.765, 10.0, 100.0, 1e4])
@@ -43,7 +45,8 @@ def test_the_sum_of_gaussians_is_the_moffat(beta):
 
 def test_large_beta_is_the_gaussian():
     r = np.linspace(0, 6, 50)
-    np.testing.assert_allclose(point_spread.psf(r, fwhm=3.0, beta=1e7), point_spread.psf(r, fwhm=3.0), rtol=1e-5)
+    np.testing.assert_allclose(point_spread.psf(r, fwhm=3.0, beta=1e7), point_spread.psf(r, fwhm=3.0),
+                               rtol=1e-5)
 
 
 def test_fractions_are_integrals_over_pixels():

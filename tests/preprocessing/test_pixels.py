@@ -1,4 +1,4 @@
-"""Pixels on the real line against autodiff Jacobians, quadrature, SciPy's logistic density and hand-worked numbers."""
+"""Pixels on the real line against autodiff Jacobians, quadrature, SciPy's logistic density, and by hand."""
 import numpy as np
 import pytest
 from autograd import jacobian
@@ -50,7 +50,7 @@ def test_far_out_on_the_real_line_nothing_overflows(package):
 @BOTH
 @ALPHA
 def test_a_density_on_the_line_is_one_on_the_unit_interval_less_what_lies_beyond(package, alpha):
-    """∫₀¹ p(u) du is the mass between the images of 0 and 1, here of a normal density; without the log-determinant it is not."""
+    """∫₀¹ p(u) du is the mass of a normal between the images of 0 and 1; without the log-det it is not."""
     pixels = package.preprocessing.pixels
     low, high = special.logit(alpha), special.logit(1 - alpha)
 
@@ -64,7 +64,7 @@ def test_a_density_on_the_line_is_one_on_the_unit_interval_less_what_lies_beyond
 
 @BOTH
 def test_uniform_noise_is_logistic_on_the_line(package):
-    """With α near zero, u ~ U(0, 1) has the logistic density, of which the log-determinant must be the negative logarithm."""
+    """With α near zero, y of uniform u has the logistic density, whose negative logarithm is the log-det."""
     y, log_det = package.preprocessing.pixels.to_real(cube(50, 1), alpha=1e-12)
     assert np.abs(log_det + stats.logistic.logpdf(y[:, 0])).max() < 1e-9
 
@@ -83,7 +83,8 @@ def test_bits_of_uniform_noise_by_hand(package):
     """p(u) = 1 on the unit cube: each of 16 levels costs 4 bits, whatever the number of pixels."""
     bound = 0.0 - 5 * np.log(16)
     assert_close(package.preprocessing.pixels.bits_per_dim(bound, dim=5), 4.0, terms=5)
-    assert_close(package.preprocessing.pixels.bits_per_dim(np.array([0.0, -3 * np.log(2)]), dim=3), np.array([0.0, 1.0]), terms=5)
+    assert_close(package.preprocessing.pixels.bits_per_dim(np.array([0.0, -3 * np.log(2)]), dim=3),
+                 np.array([0.0, 1.0]), terms=5)
 
 
 @BOTH
@@ -99,10 +100,15 @@ def test_neighbours_on_a_checkerboard_are_in_different_halves(package, height, w
 @BOTH
 def test_bad_input_is_refused(package):
     pixels, u = package.preprocessing.pixels, cube(3, 2)
-    for call, name in ((lambda: pixels.dequantise(u, u[:, :1], levels=4), "noise"), (lambda: pixels.dequantise(u[0], u[0], levels=4), "x"),
-                       (lambda: pixels.dequantise(u, u, levels=1), "levels"), (lambda: pixels.quantise(u, levels=2.0), "levels"),
-                       (lambda: pixels.to_real(u, alpha=0.5), "alpha"), (lambda: pixels.from_real(u, alpha=0.0), "alpha"),
-                       (lambda: pixels.to_real(u > 0.5, alpha=0.1), "u"), (lambda: pixels.from_real(u[0], alpha=0.1), "y"),
-                       (lambda: pixels.bits_per_dim(u, dim=0), "dim"), (lambda: pixels.checkerboard(0, 3), "height")):
+    for call, name in ((lambda: pixels.dequantise(u, u[:, :1], levels=4), "noise"),
+                       (lambda: pixels.dequantise(u[0], u[0], levels=4), "x"),
+                       (lambda: pixels.dequantise(u, u, levels=1), "levels"),
+                       (lambda: pixels.quantise(u, levels=2.0), "levels"),
+                       (lambda: pixels.to_real(u, alpha=0.5), "alpha"),
+                       (lambda: pixels.from_real(u, alpha=0.0), "alpha"),
+                       (lambda: pixels.to_real(u > 0.5, alpha=0.1), "u"),
+                       (lambda: pixels.from_real(u[0], alpha=0.1), "y"),
+                       (lambda: pixels.bits_per_dim(u, dim=0), "dim"),
+                       (lambda: pixels.checkerboard(0, 3), "height")):
         with pytest.raises(ValueError, match=f"^{name}: expected"):
             call()

@@ -23,7 +23,8 @@ def test_scaling_is_scikit_learns():
 def test_log_det_moves_a_density():
     scaling = fit_scaling(X)
     theirs = stats.norm(scaling.mean, scaling.std).logpdf(X).sum(axis=1)
-    np.testing.assert_allclose(stats.norm.logpdf(scaling.apply(X)).sum(axis=1) + scaling.log_det, theirs, rtol=1e-11)
+    np.testing.assert_allclose(stats.norm.logpdf(scaling.apply(X)).sum(axis=1) + scaling.log_det, theirs,
+                               rtol=1e-11)
 
 
 @pytest.mark.parametrize("package", [reference, accel])
@@ -39,12 +40,14 @@ def test_accel_keeps_its_digits_in_float32():
     x = (np.random.default_rng(1).standard_normal((200_000, 1)) + 300).astype(np.float32)
     scaling = accel.preprocessing.scaling.fit_scaling(x)
     assert scaling.std.dtype == np.float32
-    np.testing.assert_allclose([scaling.mean[0], scaling.std[0]], [x.astype(float).mean(), x.astype(float).std()], rtol=1e-6)
+    np.testing.assert_allclose([scaling.mean[0], scaling.std[0]],
+                               [x.astype(float).mean(), x.astype(float).std()], rtol=1e-6)
 
 
 @pytest.mark.parametrize("package", [reference, accel])
 @pytest.mark.parametrize(("x", "message"), [
-    ([[1.0, np.nan]], "x: expected finite"), ([1.0, 2.0], r"x: expected shape \(N, D\)"), (np.zeros((0, 2)), "x: number of rows"),
+    ([[1.0, np.nan]], "x: expected finite"), ([1.0, 2.0], r"x: expected shape \(N, D\)"),
+    (np.zeros((0, 2)), "x: number of rows"),
     ([["a"]], "x: expected real numbers"),
 ])
 def test_bad_input_is_named(package, x, message):

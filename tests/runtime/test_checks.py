@@ -1,4 +1,4 @@
-"""The public door: every bad input gets a ValueError that names the argument, what was expected and what came."""
+"""Input checks: bad input gets a ValueError that names the argument, what was expected and what came."""
 import re
 
 import numpy as np
@@ -30,9 +30,12 @@ class Table(np.ndarray):
 
 @both
 @pytest.mark.parametrize(("value", "dtype"), [
-    ([1, 2], "f8"), ((1.5, 2), "f8"), (np.array([1, 2], np.int32), "f8"), (np.array([1, 2], np.uint8), "f8"), (np.float32([1, 2]), "f4"),
-    (np.float64([1, 2]), "f8"), (range(2), "f8"), ([np.float32(1), np.float32(2)], "f4"), (np.array([1, 2], ">f4"), "f4"),
-    (np.array([1, 2], ">f8"), "f8"), (np.array([1, 2], ">i2"), "f8"), (np.ma.array([1.0, 2.0]), "f8"), (np.ones(2).view(Table), "f8")])
+    ([1, 2], "f8"), ((1.5, 2), "f8"), (np.array([1, 2], np.int32), "f8"), (np.array([1, 2], np.uint8), "f8"),
+    (np.float32([1, 2]), "f4"),
+    (np.float64([1, 2]), "f8"), (range(2), "f8"), ([np.float32(1), np.float32(2)], "f4"),
+    (np.array([1, 2], ">f4"), "f4"),
+    (np.array([1, 2], ">f8"), "f8"), (np.array([1, 2], ">i2"), "f8"), (np.ma.array([1.0, 2.0]), "f8"),
+    (np.ones(2).view(Table), "f8")])
 def test_numbers_become_plain_arrays(package, value, dtype):
     array = package.runtime.checks.as_array("x", value, ("N",))
     assert type(array) is np.ndarray and array.dtype == np.dtype(dtype) and array.dtype.isnative
@@ -52,7 +55,7 @@ def test_a_single_number_has_no_axes(package):
 
 
 def test_a_frame_of_a_table_library_becomes_an_array():
-    """Whatever has a dtype and is no array, such as a Series: it must not slip through with rules of its own."""
+    """Whatever has a dtype and is no array, such as a Series, must not keep rules of its own."""
     class Series:
         dtype, ndim, shape = np.dtype(float), 1, (3,)
 
@@ -64,14 +67,18 @@ def test_a_frame_of_a_table_library_becomes_an_array():
 
 
 def test_the_reference_lets_autograd_through():
-    assert grad(lambda x: (reference.runtime.checks.as_array("x", x, ("N",)) ** 2).sum())(np.array([3.0]))[0] == 6.0
+    square = lambda x: (reference.runtime.checks.as_array("x", x, ("N",)) ** 2).sum()
+    assert grad(square)(np.array([3.0]))[0] == 6.0
 
 
 @both
 @pytest.mark.parametrize(("value", "came"), [
-    (["a", "b"], "dtype <U1"), ([[1, 2], [3]], "got list"), (np.array([1j]), "dtype complex128"), ([True, False], "dtype bool"),
-    (np.zeros(2, np.float16), "dtype float16"), (np.zeros(2, np.longdouble), "dtype float128"), (None, "dtype object"),
-    ({"x": 1}, "dtype object"), (np.array([1, "a"], object), "dtype object"), (np.array(["2026-01-01"], "M8[D]"), "dtype datetime64"),
+    (["a", "b"], "dtype <U1"), ([[1, 2], [3]], "got list"), (np.array([1j]), "dtype complex128"),
+    ([True, False], "dtype bool"),
+    (np.zeros(2, np.float16), "dtype float16"), (np.zeros(2, np.longdouble), "dtype float128"),
+    (None, "dtype object"),
+    ({"x": 1}, "dtype object"), (np.array([1, "a"], object), "dtype object"),
+    (np.array(["2026-01-01"], "M8[D]"), "dtype datetime64"),
     (lambda x: x, "dtype object"), (np.array([b"a"]), "dtype |S1"), ([1.0, None], "dtype object"),
     (np.ma.array([1.0, 2.0, 3.0], mask=[0, 1, 1]), "2 masked")])
 def test_anything_else_is_refused_by_name(package, value, came):
@@ -85,7 +92,8 @@ def test_anything_else_is_refused_by_name(package, value, came):
 def test_both_packages_say_the_same(package):
     for value in (["a"], [[1], [2, 3]], None, np.zeros((2, 3))):
         shape = ("N", 2) if isinstance(value, np.ndarray) else None
-        assert message(package.runtime.checks.as_array, "x", value, shape) == message(reference.runtime.checks.as_array, "x", value, shape)
+        said = message(package.runtime.checks.as_array, "x", value, shape)
+        assert said == message(reference.runtime.checks.as_array, "x", value, shape)
 
 
 def test_a_device_array_stays_on_the_device_and_the_reference_refuses_it():
@@ -104,7 +112,8 @@ def test_a_device_array_stays_on_the_device_and_the_reference_refuses_it():
 
 
 @both
-@pytest.mark.parametrize(("shape", "pattern"), [((5,), ("N",)), ((5, 2), ("N", 2)), ((5, 2), (5, "D")), ((3, 3), ("D", "D")), ((), ()),
+@pytest.mark.parametrize(("shape", "pattern"), [((5,), ("N",)), ((5, 2), ("N", 2)), ((5, 2), (5, "D")),
+                                                ((3, 3), ("D", "D")), ((), ()),
                                                 ((0, 4), ("N", "D")), ((2, 7, 2), ("M", "n", "M"))])
 def test_a_shape_that_fits(package, shape, pattern):
     package.runtime.checks.check_shape("x", np.zeros(shape), pattern)
@@ -112,7 +121,8 @@ def test_a_shape_that_fits(package, shape, pattern):
 
 @both
 @pytest.mark.parametrize(("shape", "pattern", "expected"), [
-    ((5,), ("N", 2), "(N, 2)"), ((5, 3), ("N", 2), "(N, 2)"), ((5, 2, 1), ("N", 2), "(N, 2)"), ((), ("N",), "(N,)"), ((5,), (), "()"),
+    ((5,), ("N", 2), "(N, 2)"), ((5, 3), ("N", 2), "(N, 2)"), ((5, 2, 1), ("N", 2), "(N, 2)"),
+    ((), ("N",), "(N,)"), ((5,), (), "()"),
     ((3, 4), ("D", "D"), "(D, D)"), ((2, 7, 3), ("M", "n", "M"), "(M, n, M)"), ((4,), (5,), "(5,)")])
 def test_a_shape_that_does_not_fit(package, shape, pattern, expected):
     text = message(package.runtime.checks.check_shape, "x", np.zeros(shape), pattern)
@@ -131,7 +141,8 @@ def test_finite_numbers_pass(package, dtype):
 
 @both
 @pytest.mark.parametrize(("x", "rows", "of", "first"), [
-    (np.array(np.nan), 1, 1, 0), (np.array([1, np.inf, 2]), 1, 3, 1), (np.array([[1, 2], [np.nan, -np.inf], [3, np.nan]]), 2, 3, 1),
+    (np.array(np.nan), 1, 1, 0), (np.array([1, np.inf, 2]), 1, 3, 1),
+    (np.array([[1, 2], [np.nan, -np.inf], [3, np.nan]]), 2, 3, 1),
     (np.full((4, 2, 2), np.nan), 4, 4, 0), (np.array([0, 0, -np.inf], np.float32), 1, 3, 2)])
 def test_bad_rows_are_counted_and_the_first_is_named(package, x, rows, of, first):
     text = message(package.runtime.checks.check_finite, "x", x)
@@ -150,7 +161,8 @@ def test_a_count_is_a_whole_number(package):
 
 
 @both
-@pytest.mark.parametrize("value", [1, 0, -3, 2.0, 2.5, np.float64(2), True, np.True_, "2", None, [2], np.array([2, 3]), float("nan"), 2j])
+@pytest.mark.parametrize("value", [1, 0, -3, 2.0, 2.5, np.float64(2), True, np.True_, "2", None, [2],
+                                   np.array([2, 3]), float("nan"), 2j])
 def test_anything_else_is_no_count(package, value):
     text = message(package.runtime.checks.check_count, "n_samples", value, least=2)
     assert re.match(r"n_samples: expected a whole number of at least 2, got ", text) and repr(value) in text
@@ -165,7 +177,8 @@ def test_a_positive_number(package):
 
 
 @both
-@pytest.mark.parametrize("value", [0, -1.0, -0.0, float("nan"), float("inf"), -float("inf"), True, np.True_, "3", None, [1.0], np.ones(2),
+@pytest.mark.parametrize("value", [0, -1.0, -0.0, float("nan"), float("inf"), -float("inf"), True, np.True_,
+                                   "3", None, [1.0], np.ones(2),
                                    1j, np.complex128(1), np.float64("nan")])
 def test_anything_else_is_not_positive(package, value):
     text = message(package.runtime.checks.check_positive, "sigma", value)

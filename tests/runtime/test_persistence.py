@@ -13,11 +13,15 @@ PACKAGES = [pytest.param(reference, id="reference"), pytest.param(accel, id="acc
 both = pytest.mark.parametrize("package", PACKAGES)
 
 TREE = {
-    "name": "Größe Δθ ✓ \u0000 \"quoted\" \\", "flag": True, "none": None, "n": 12345678901234567890, "x": 0.1, "tiny": 5e-324,
-    "list": [1, [2.5, {"deep": [np.arange(3.0)]}], "b", []], "empty": {}, "array": 3, "dict": {"array": np.float32(0.1)},
+    "name": "Größe Δθ ✓ \u0000 \"quoted\" \\", "flag": True, "none": None, "n": 12345678901234567890,
+    "x": 0.1, "tiny": 5e-324,
+    "list": [1, [2.5, {"deep": [np.arange(3.0)]}], "b", []], "empty": {}, "array": 3,
+    "dict": {"array": np.float32(0.1)},
     "Schlüssel/mit Zeichen": {"φ": np.array([[1.5, -2.5]])},
-    "float32": np.array([0.1, np.nan, -np.inf], np.float32), "float64": np.array(0.1), "int64": np.array([[2**62, -1]]),
-    "uint8": np.zeros((0, 2), np.uint8), "bool": np.array([True, False]), "fortran": np.asfortranarray(np.arange(6.0).reshape(2, 3)),
+    "float32": np.array([0.1, np.nan, -np.inf], np.float32), "float64": np.array(0.1),
+    "int64": np.array([[2**62, -1]]),
+    "uint8": np.zeros((0, 2), np.uint8), "bool": np.array([True, False]),
+    "fortran": np.asfortranarray(np.arange(6.0).reshape(2, 3)),
     "strided": np.arange(10.0)[::3], "tuple": (1, 2)}
 
 
@@ -67,7 +71,8 @@ def test_the_two_packages_write_the_same_file(tmp_path):
 @both
 def test_the_file_is_named_as_it_was_asked(tmp_path, package):
     package.runtime.persistence.save(tmp_path / "no_suffix", "thing", {"x": 1})
-    assert os.listdir(tmp_path) == ["no_suffix"] and package.runtime.persistence.load(tmp_path / "no_suffix", "thing") == {"x": 1}
+    assert os.listdir(tmp_path) == ["no_suffix"]
+    assert package.runtime.persistence.load(tmp_path / "no_suffix", "thing") == {"x": 1}
 
 
 @both
@@ -85,18 +90,22 @@ def test_device_arrays_are_saved_and_come_back_on_the_host(tmp_path):
     from tests import strict_cupy
     cupy = strict_cupy.install()
     accel.runtime.persistence.save(tmp_path / "f", "thing", {"x": [cupy.arange(3, dtype="float32")]})
-    assert_same(reference.runtime.persistence.load(tmp_path / "f", "thing"), {"x": [np.arange(3, dtype=np.float32)]})
+    assert_same(reference.runtime.persistence.load(tmp_path / "f", "thing"),
+                {"x": [np.arange(3, dtype=np.float32)]})
 
 
 def test_a_frozen_tree_is_saved_as_the_tree_that_it_is(tmp_path):
     packed = accel.runtime.tree.frozen({"a": np.arange(4.0).reshape(2, 2), "b": [np.ones(1)]})
     accel.runtime.persistence.save(tmp_path / "f", "thing", {"params": packed})
-    assert_same(accel.runtime.persistence.load(tmp_path / "f", "thing"), {"params": {"a": np.arange(4.0).reshape(2, 2), "b": [np.ones(1)]}})
+    assert_same(accel.runtime.persistence.load(tmp_path / "f", "thing"),
+                {"params": {"a": np.arange(4.0).reshape(2, 2), "b": [np.ones(1)]}})
 
 
 @both
-@pytest.mark.parametrize("bad", [len, {1, 2}, 1j, np.complex64(1), np.array([1j]), np.array(["a"]), np.array([None]), object(), b"bytes",
-                                 np.datetime64("2026-01-01"), np.bytes_(b"a"), np.longdouble(1), {1: 2}, {("a",): 1}],
+@pytest.mark.parametrize("bad", [len, {1, 2}, 1j, np.complex64(1), np.array([1j]), np.array(["a"]),
+                                 np.array([None]), object(), b"bytes",
+                                 np.datetime64("2026-01-01"), np.bytes_(b"a"), np.longdouble(1), {1: 2},
+                                 {("a",): 1}],
                          ids=lambda bad: type(bad).__name__)
 def test_what_cannot_be_saved_is_refused_and_named(tmp_path, package, bad):
     path = tmp_path / "f"
@@ -146,12 +155,14 @@ def test_a_newer_version_asks_for_an_update(tmp_path, package):
 
 @both
 @pytest.mark.parametrize("change", [
-    pytest.param(lambda header: header.pop("version"), id="no version"), pytest.param(lambda header: header.pop("kind"), id="no kind"),
+    pytest.param(lambda header: header.pop("version"), id="no version"),
+    pytest.param(lambda header: header.pop("kind"), id="no kind"),
     pytest.param(lambda header: header.pop("tree"), id="no tree"),
     pytest.param(lambda header: header.update(format="other"), id="other format"),
     pytest.param(lambda header: header.update(version="new"), id="a word for a version"),
     pytest.param(lambda header: header.update(tree={"array": "array99"}), id="an array that is not there"),
-    pytest.param(lambda header: header.update(tree={"neither": 1}), id="a tree of another form"), pytest.param(dict.clear, id="empty")])
+    pytest.param(lambda header: header.update(tree={"neither": 1}), id="a tree of another form"),
+    pytest.param(dict.clear, id="empty")])
 def test_a_header_of_another_form_is_foreign(tmp_path, package, change):
     package.runtime.persistence.save(tmp_path / "f", "thing", {"x": np.ones(2)})
     rewrite(tmp_path / "f", change)

@@ -1,4 +1,4 @@
-"""The counter-based generator: published words, the distributions that it promises, and numbers that know their place alone."""
+"""The counter-based generator: published words, distributions, and numbers that depend on their place."""
 import numpy as np
 import pytest
 from scipy import stats
@@ -10,7 +10,8 @@ from tests.agreement.backends import accel_backends
 
 BOTH = pytest.mark.parametrize("package", [reference, accel], ids=lambda package: package.__name__)
 DRAWS = ("random", "standard_normal")
-PLACES = pytest.mark.parametrize("on", [b for b in accel_backends().values() if b.kernels or b.xp is np], ids=lambda b: b.name)
+PLACES = pytest.mark.parametrize("on", [b for b in accel_backends().values() if b.kernels or b.xp is np],
+                                 ids=lambda b: b.name)
 
 
 # Known answers: kat_vectors of Random123, https://github.com/DEShawResearch/random123
@@ -32,7 +33,8 @@ def test_the_first_numbers_are_those_of_the_published_words(on):
     """Seed 0 and block 0 are the counter and the key of zeros."""
     words = np.array([0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8])
     with device.kernels(on.kernels):
-        drawn = device.to_host(on.package.runtime.philox.PhiloxGenerator(0, like=on.put(np.zeros(1))).random(4))
+        rng = on.package.runtime.philox.PhiloxGenerator(0, like=on.put(np.zeros(1)))
+        drawn = device.to_host(rng.random(4))
     assert np.array_equal(drawn, ((words + 0.5) / 2**32).astype(on.dtype))
 
 
@@ -80,21 +82,23 @@ def test_the_tails(package):
 @BOTH
 def test_integers_are_even(package):
     draw = package.runtime.philox.PhiloxGenerator(6).integers(-2, 5, size=70_000)
-    assert stats.chisquare(np.bincount(draw + 2, minlength=7)).pvalue > 1e-3 and draw.min() == -2 and draw.max() == 4
+    assert stats.chisquare(np.bincount(draw + 2, minlength=7)).pvalue > 1e-3
+    assert draw.min() == -2 and draw.max() == 4
     wide = package.runtime.philox.PhiloxGenerator(7).integers(0, 2**62, size=70_000)
     assert stats.kstest(wide / 2**62, stats.uniform.cdf).pvalue > 1e-3 and len(set(wide.tolist())) == 70_000
     assert len(set((wide % 2**20).tolist())) > 60_000, "the lowest bits are drawn too"
 
 
 def test_float32_numbers_at_the_edges(monkeypatch):
-    """A uniform is never 0 or 1, and a normal from a word at either end is as good as its float64 twin to rounding."""
+    """A uniform is never 0 or 1, and a normal from a word at either end is exact to rounding."""
     edges = np.array([0, 1, 2**31 - 1, 2**31, 2**32 - 129, 2**32 - 2, 2**32 - 1, 7], np.uint32)
     words = np.stack([a.ravel() for a in np.meshgrid(edges, edges)], axis=1).ravel()
     for package, dtype in ((reference, "float64"), (accel, "float64"), (accel, "float32")):
         monkeypatch.setattr(package.runtime.philox.PhiloxGenerator, "_words", lambda self, n: words)
         rng = package.runtime.philox.PhiloxGenerator(0, like=np.zeros(1, dtype))
         u, z = rng.random(len(words)), rng.standard_normal(len(words))
-        assert u.dtype == z.dtype == dtype and u.min() == dtype_of(u)(2.0**-33) and (u < 1).all() and np.isfinite(z).all()
+        assert u.dtype == z.dtype == dtype and u.min() == dtype_of(u)(2.0**-33)
+        assert (u < 1).all() and np.isfinite(z).all()
         u1, u2 = ((words.reshape(-1, 2).astype(np.longdouble) + 0.5) / 2**32).T
         exact = np.sqrt(-2 * np.log1p(u1 - 1)) * np.stack((np.cos(2 * np.pi * u2), np.sin(2 * np.pi * u2)))
         assert np.abs(z - exact.T.ravel()).max() < 16 * np.finfo(dtype).eps
@@ -114,7 +118,7 @@ def test_kernels_do_not_reach_the_edges(on):
     assert 0 < u.min() and u.max() < 1
 
 
-# A number knows its place alone
+# A number depends on its place alone
 
 
 @PLACES
@@ -135,7 +139,8 @@ def test_a_number_depends_on_its_place_and_not_on_how_many_are_asked_for(on, nam
 @BOTH
 def test_every_call_starts_a_block(package):
     rng = package.runtime.philox.PhiloxGenerator(10)
-    for draw, block in ((lambda: rng.random(1), 1), (lambda: rng.random(0), 1), (lambda: rng.standard_normal(5), 3),
+    for draw, block in ((lambda: rng.random(1), 1), (lambda: rng.random(0), 1),
+                        (lambda: rng.standard_normal(5), 3),
                         (lambda: rng.integers(9, size=3), 5), (lambda: rng.random(), 6)):
         draw()
         assert rng.block == block
@@ -169,8 +174,9 @@ class Line:
 @pytest.mark.kernels
 @pytest.mark.parametrize("resumed", [0, 1])
 def test_a_checkpoint_resumes_on_a_device_and_in_either_package(tmp_path, resumed):
-    """Three epochs at once, and three that were stopped in the third on a device, and went on there or in the reference."""
-    on = next(b for b in accel_backends().values() if b.xp is not np and b.dtype == "float64" and not b.kernels)
+    """Three epochs at once, and three that were stopped on a device in the third and resumed in either."""
+    on = next(b for b in accel_backends().values() if b.xp is not np and b.dtype == "float64"
+              and not b.kernels)
     places = [(accel, on.put), (reference, lambda tree: tree)]
     x, a, asked = np.random.default_rng(0).normal(size=(40, 2)), {"a": np.array([3.0, -2.0])}, []
 
@@ -183,7 +189,8 @@ def test_a_checkpoint_resumes_on_a_device_and_in_either_package(tmp_path, resume
     def train(place, **settings):
         package, put = place
         rng = package.runtime.philox.PhiloxGenerator(3, like=put(x))
-        trained = package.training.minibatch.train(Line, put(a), (put(x),), rng=rng, batch_size=9, max_epochs=3, learning_rate=0.1,
+        trained = package.training.minibatch.train(Line, put(a), (put(x),), rng=rng, batch_size=9,
+                                                   max_epochs=3, learning_rate=0.1,
                                               validation_fraction=0.0, **settings)
         return device.to_host(trained.params["a"]), trained.history["train_loss"]
 
@@ -226,7 +233,8 @@ def test_a_seed_is_a_whole_number_of_64_bits(package, seed):
 
 
 @BOTH
-@pytest.mark.parametrize(("limits", "name"), [((5, 5), "high"), ((0,), "high"), ((0, 2**63), "high"), ((0.5, 2), "low"),
+@pytest.mark.parametrize(("limits", "name"), [((5, 5), "high"), ((0,), "high"), ((0, 2**63), "high"),
+                                              ((0.5, 2), "low"),
                                               ((0, "9"), "high")])
 def test_the_limits_of_integers(package, limits, name):
     with pytest.raises(ValueError, match=name):
@@ -239,5 +247,6 @@ def test_a_size_is_a_count_or_several(package):
     for size in (-1, 2.5, (3, -1), "3"):
         with pytest.raises(ValueError, match="size"):
             rng.random(size)
-    assert rng.random((2, 0)).shape == (2, 0) and rng.random([2, 3]).shape == (2, 3) and rng.random(np.int64(2)).shape == (2,)
+    shapes = [rng.random(size).shape for size in ((2, 0), [2, 3], np.int64(2))]
+    assert shapes == [(2, 0), (2, 3), (2,)]
     assert np.ndim(rng.random()) == 0

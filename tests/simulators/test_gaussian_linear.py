@@ -21,10 +21,13 @@ def test_simulations_have_the_stated_variance_around_theta():
 
 def test_posterior_is_what_bayes_theorem_says():
     theta = gaussian_linear.prior.sample(np.random.default_rng(1), 200)
-    joint = stats.norm(0, np.sqrt(0.1)).logpdf(theta).sum(1) + stats.norm(theta, np.sqrt(0.1)).logpdf(X).sum(1)
+    joint = stats.norm(0, np.sqrt(0.1)).logpdf(theta).sum(1)
+    joint += stats.norm(theta, np.sqrt(0.1)).logpdf(X).sum(1)
     evidence = stats.norm(0, np.sqrt(0.2)).logpdf(X).sum()
-    np.testing.assert_allclose(gaussian_linear.exact_posterior_log_prob(theta, X), joint - evidence, rtol=1e-11)
-    np.testing.assert_allclose(gaussian_linear.log_likelihood(theta, X), stats.norm(theta, np.sqrt(0.1)).logpdf(X).sum(1), rtol=1e-12)
+    np.testing.assert_allclose(gaussian_linear.exact_posterior_log_prob(theta, X), joint - evidence,
+                               rtol=1e-11)
+    np.testing.assert_allclose(gaussian_linear.log_likelihood(theta, X),
+                               stats.norm(theta, np.sqrt(0.1)).logpdf(X).sum(1), rtol=1e-12)
 
 
 def test_posterior_samples_agree_with_weighted_prior_samples():

@@ -181,3 +181,19 @@ def test_progress_is_shown_on_request(package, capsys):
     assert capsys.readouterr().err == ""
     train(package, quadratic(package), max_epochs=2, progress=True)
     assert "2/2" in capsys.readouterr().err
+
+
+def test_the_literal_loop_gives_the_numbers_of_the_loop_that_is_used():
+    """No split, no schedule: what is left of `train` is formulas (2) and (3)."""
+    from reference.density import maf
+    rng = np.random.default_rng(0)
+    x, c = rng.standard_normal((43, 2)), rng.standard_normal((43, 1))
+    params = maf.init_params(rng, dim=2, context_dim=1, n_transforms=2, hidden=(5,))
+    settings = {"learning_rate": 1e-2, "batch_size": 10, "clip_norm": 0.7}
+    literal = reference.training.minibatch.train_literal(maf, params, (x, c), rng=np.random.default_rng(1),
+                                                         n_epochs=3, **settings)
+    used = reference.training.minibatch.train(maf, params, (x, c), rng=np.random.default_rng(1), max_epochs=3,
+                                              validation_fraction=0.0, **settings)
+    ravel = reference.runtime.tree.ravel
+    assert np.array_equal(ravel(literal), ravel(used.params))
+    assert not np.array_equal(ravel(literal), ravel(params))

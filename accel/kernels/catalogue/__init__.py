@@ -1,0 +1,1 @@
+"""Mean, covariance and quantiles of the draws of many objects."""

@@ -1,0 +1,1 @@
+"""Denoising score matching: the loss and its gradient, for models side by side."""

@@ -1,0 +1,1 @@
+"""Langevin dynamics along a score network, many steps in one launch."""

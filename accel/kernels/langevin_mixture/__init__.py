@@ -1,0 +1,1 @@
+"""Langevin dynamics along the exact score of a Gaussian mixture, many steps in one launch."""

@@ -1,27 +1,32 @@
-// Langevin dynamics along the exact score of a Gaussian mixture (density/mixture_score.py): many steps of generative/langevin.py in one
-// launch, a chain to a thread.
+// Langevin dynamics along the exact score of a Gaussian mixture: many steps in one launch, a chain to a
+// thread. The score is that of density/mixture_score.py, a step that of generative/langevin.py:
 //
 //     x ← x + f Σₖ rₖ yₖ + b z,    yₖ = Pₖ (μₖ − x),    log rₖ = cₖ − ½ ⟨μₖ − x, yₖ⟩ + …
 //
-// The responsibilities are summed as they come, in units of the largest so far. The components are in shared memory, all lanes read
-// the same number of them at once; the chains stay in registers, the noise of a step is in shared memory (kernels/common/walk.cuh). A
-// chain that is not finite after a step puts the step's number into `bad` by an integer minimum.
+// The responsibilities are summed as they come, in units of the largest so far. The components are in shared
+// memory; all lanes read the same number of them at once. The chains stay in registers, and the noise of a
+// step is in shared memory (langevin/noise.cuh). A chain that is not finite after a step puts the number of
+// the step into `bad` by an integer minimum.
 //
-// Work for each chain, step and component: D (D + 4) multiply-adds (5 D where covariances are diagonal) and two exponentials; besides D
-// normals. Nothing is read or written in a step. Arithmetic bounds it: with ten components in two dimensions about 700 instructions.
-// Limits: D ≤ 16, and components that fit in shared memory.
+// Work for each chain, step and component: D (D + 4) multiply-adds (5 D where covariances are diagonal) and
+// two exponentials; besides D normals. Nothing is read or written in a step. Arithmetic bounds it: with ten
+// components in two dimensions about 700 instructions.
+// Limits: the dimensions and components of launch.py, which must fit in shared memory.
 //
-// Compiled in the tests with DIM=2 COMPONENTS=10 FULL=1
-#include "kernels/common/walk.cuh"
+// Compiled in the tests with DIM=2 COMPONENTS=10 FULL=1 TILE=256
+#include "kernels/common/real.cuh"
+#include "kernels/langevin/noise.cuh"
 
-constexpr int TILE = 256, EACH = FULL ? DIM * DIM : DIM;              // chains of a block; numbers of a precision
-// what a kind of move is described by: f, c (K), μ (K, D), P (K, D, D) or (K, D)
+constexpr int EACH = FULL ? DIM * DIM : DIM;                          // numbers of a precision
+// what describes a kind of move: f, c (K), μ (K, D), P (K, D, D) or (K, D)
 constexpr int SIZE = 1 + COMPONENTS * (1 + DIM + EACH);
 
-__device__ __forceinline__ void walk_all(const real* move, const real* start, real* end, int* bad, int n, int n_steps, real width_of_noise,
-                                         Noise noise) {
+__device__ __forceinline__
+void walk_all(const real* move, const real* start, real* end, int* bad, int n, int n_steps,
+              real width_of_noise, Noise noise) {
   DYN_SHARED(real, z);                                                // [TILE · DIM]
-  real *factor = z + TILE * DIM, *constant = factor + 1, *mean = constant + COMPONENTS, *precision = mean + COMPONENTS * DIM;
+  real *factor = z + TILE * DIM, *constant = factor + 1, *mean = constant + COMPONENTS;
+  real* precision = mean + COMPONENTS * DIM;
   const long long first = (long long)blockIdx.x * TILE, chain = first + threadIdx.x;
   for (int i = threadIdx.x; i < SIZE; i += TILE) factor[i] = move[i];
   real x[DIM];
@@ -49,12 +54,12 @@ __device__ __forceinline__ void walk_all(const real* move, const real* start, re
         for (int d = 0; d < DIM; d++) pull[d] *= shrink;
         largest = log_r;
       }
-      real r = exp(log_r - largest);
+      real r = exp(log_r - largest);                                  // score (2)
       total += r;
-      for (int d = 0; d < DIM; d++) pull[d] += r * y[d];
+      for (int d = 0; d < DIM; d++) pull[d] += r * y[d];              // score (3)
     }
     for (int d = 0; d < DIM; d++) {
-      x[d] += factor[0] * (pull[d] / total);
+      x[d] += factor[0] * (pull[d] / total);                          // step (1)
       if (width_of_noise > 0) x[d] += width_of_noise * z[threadIdx.x * DIM + d];
       if (!isfinite(x[d]) && chain < n) good = min(good, step);
     }
@@ -64,13 +69,13 @@ __device__ __forceinline__ void walk_all(const real* move, const real* start, re
 }
 
 extern "C" __global__ void __launch_bounds__(TILE, 1) walk(
-    const real* __restrict__ move, const real* __restrict__ start, real* __restrict__ end, int* bad, int n, int n_steps,
-    real width_of_noise, unsigned long long seed, unsigned long long block) {
+    const real* __restrict__ move, const real* __restrict__ start, real* __restrict__ end, int* bad, int n,
+    int n_steps, real width_of_noise, unsigned long long seed, unsigned long long block) {
   walk_all(move, start, end, bad, n, n_steps, width_of_noise, {nullptr, seed, block});
 }
 
 extern "C" __global__ void __launch_bounds__(TILE, 1) walk_given(
-    const real* __restrict__ move, const real* __restrict__ start, real* __restrict__ end, int* bad, int n, int n_steps,
-    real width_of_noise, const real* __restrict__ noise) {
+    const real* __restrict__ move, const real* __restrict__ start, real* __restrict__ end, int* bad, int n,
+    int n_steps, real width_of_noise, const real* __restrict__ noise) {
   walk_all(move, start, end, bad, n, n_steps, width_of_noise, {noise, 0, 0});
 }

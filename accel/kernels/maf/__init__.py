@@ -1,0 +1,1 @@
+"""Masked autoregressive flows: density, samples and gradients, all transforms in one launch."""

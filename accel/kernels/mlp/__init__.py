@@ -1,0 +1,1 @@
+"""Dense networks and autoencoders: output, squared error and gradients, all layers in one launch."""

@@ -1,0 +1,1 @@
+"""The counter-based generator: arrays of uniforms, normals and integers."""

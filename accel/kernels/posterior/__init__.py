@@ -1,0 +1,1 @@
+"""From a flow's whitened draws to parameters inside the prior."""

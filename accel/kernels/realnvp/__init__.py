@@ -1,0 +1,1 @@
+"""RealNVP: density, samples and gradients, all couplings in one launch."""

@@ -1,0 +1,1 @@
+"""Rejection ABC: draw, simulate, measure the distance and accept in one launch."""

@@ -1,0 +1,1 @@
+"""The score of a network at many points."""

@@ -2,14 +2,14 @@
 import numpy as np
 
 from accel import memory
-from accel.kernels import cuda
 from accel.device import array_module
+from accel.kernels import cuda
+from accel.kernels.score import layout
 from accel.runtime._vector import vector
-from accel.kernels.score import network
 
 __all__ = ["score"]
 
-BLOCKS_EACH = 2                                                       # of a multiprocessor, which take the tiles in turn
+BLOCKS_EACH, PACKING = 2, 256                                         # blocks of a multiprocessor, threads
 
 
 class Work:
@@ -20,18 +20,20 @@ class Work:
 
 
 def score(params, x, sigma, spread, tau):
-    """s(x, σ) for x (N, D) and σ (1,) or (N,); None where kernels do not serve."""
+    """s(x, σ) for x (N, D), σ (1,) or (N,) and tau (T,); None where kernels do not serve."""
     xp, layers, (n, dim), dtype = array_module(x), params["layers"], x.shape, x.dtype
     if not n or dtype != layers[0].dtype:
         return None
-    fit = network.fit(xp, dim, network.widths_of(layers), dim + network.TOLD, dtype, n)
-    if fit is None:
+    widths, inputs = layout.widths_of(layers), dim + len(tau)
+    plan = layout.plan(xp, dim, widths, inputs, dtype, n)
+    if plan is None:
         return None
-    kernels, out = cuda.load("kernels/score/score.cu", dtype, **fit.constants), xp.empty_like(x, order="C")
+    kernels = cuda.load("kernels/score/score.cu", dtype, **layout.compiled(dim, widths, inputs, plan))
     spread = xp.ascontiguousarray(xp.broadcast_to(xp.asarray(spread, dtype=dtype), (dim,)))
-    n_blocks = min(-(-n // fit.tile), cuda.multiprocessors(xp) * BLOCKS_EACH)
-    with memory.borrow(Work, xp, fit.n_packed, tuple(tau.tolist()), dtype) as work:
-        kernels("pack", -(-fit.n_packed // 256), 256, vector(params), work.packed)
-        kernels("score", n_blocks, fit.threads, work.packed, xp.ascontiguousarray(x), xp.ascontiguousarray(sigma), spread, work.tau2, out,
-                n, len(sigma), shared=fit.shared)
+    n_packed, out = layout.packed_size(dim, widths, inputs), xp.empty_like(x, order="C")
+    blocks = min(plan.blocks, cuda.multiprocessors(xp) * BLOCKS_EACH)
+    with memory.borrow(Work, xp, n_packed, tuple(tau.tolist()), dtype) as work:
+        kernels("pack", -(-n_packed // PACKING), PACKING, vector(params), work.packed)
+        kernels("score", blocks, plan.threads, work.packed, xp.ascontiguousarray(x),
+                xp.ascontiguousarray(sigma), spread, work.tau2, out, n, len(sigma), shared=plan.shared)
     return out

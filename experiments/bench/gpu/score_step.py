@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import numpy as np
 
 from accel import device
-from accel.generative import score_matching
+from accel.generative import score_matching, score_network
 from accel.kernels.dsm import launch as dsm_kernel
 from experiments.bench.gpu import ceilings, clock, frameworks, langevin, ours
 from experiments.bench.gpu.maf_step import near
@@ -46,7 +46,7 @@ def engine(xp, params, x, batch):
     model = SimpleNamespace(loss=partial(score_matching.loss, **fixed),
                             loss_and_grad=partial(score_matching.loss_and_grad, **fixed),
                             draw_noise=partial(score_matching.draw_noise, dim=langevin.DIM))
-    return model, partial(dsm_kernel.step, **fixed, tau2=score_matching.TAU**2), [params], xp, [x], batch
+    return model, partial(dsm_kernel.step, **fixed, tau=score_network.TAU), [params], xp, [x], batch
 
 
 def batches(n, n_steps):
@@ -85,7 +85,7 @@ def compare(xp, params, libraries, batch):
 
 
 def counted(batch):
-    sizes = (langevin.DIM + len(score_matching.TAU), *langevin.HIDDEN, langevin.DIM)
+    sizes = (langevin.DIM + len(score_network.TAU), *langevin.HIDDEN, langevin.DIM)
     n_parameters = sum((below + 1) * above for below, above in zip(sizes, sizes[1:]))
     return (ours.network_operations(sizes, 2 * batch, 0),
             4 * (batch * (2 * langevin.DIM + 1) + 8 * n_parameters))

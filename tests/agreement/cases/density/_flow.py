@@ -85,7 +85,7 @@ def register(name, terms, **settings):
     def _(on, paint, n):
         """Numbers from a counter-based generator, which a kernel draws for itself."""
         context = on.put(painted(paint, (3, CONTEXT)))
-        rng = on.package.runtime.philox.CounterGenerator(11, like=context)
+        rng = on.package.runtime.philox.PhiloxGenerator(11, like=context)
         drawn = [density(on).sample(given(on, paint), rng, n, context),
                  density(on).sample(given(on, paint, 0), rng, n)]
         return drawn, rng.block

@@ -1,7 +1,7 @@
 """Cases for the score of a Gaussian mixture: every kind of covariance, with and without noise."""
 import numpy as np
 
-from tests.agreement.cases.density.gmm import KINDS, known
+from tests.agreement.cases.density.gaussian_mixture import KINDS, known
 from tests.agreement.registry import case, error_of, painted
 
 for kind in KINDS:

@@ -4,8 +4,9 @@ from functools import partial
 
 import numpy as np
 
-from tests.agreement.cases.generative import score_matching as networks
-from tests.agreement.cases.density.gmm import known
+from tests.agreement.cases.density.gaussian_mixture import known
+from tests.agreement.cases.generative import score_model
+from tests.agreement.cases.generative.score_network import OTHERS
 from tests.agreement.registry import case, error_of, painted, random_tree
 
 LEVELS = (3.0, 1.0, 0.4)
@@ -62,7 +63,7 @@ def counting(on, x):
 
 @case("generative.langevin.annealed#along a network", sizes=(1, 7, 153), terms=1000, kernels=True)
 def _(on, paint, n):
-    annealed, model = on.package.generative.langevin.annealed, networks.known(on, paint)
+    annealed, model = on.package.generative.langevin.annealed, score_model.known(on, paint)
     start, settings = on.put(painted(paint, (n, 3))), {"sigmas": LEVELS, "step_size": 0.02}
     rng = counting(on, start)
     return (annealed(on.rng(1), model.score, start, n_steps=4, **settings),
@@ -74,7 +75,7 @@ def _(on, paint, n):
 @case("generative.langevin.unadjusted#along other networks", sizes=(70,), terms=1000, kernels=True)
 def _(on, paint, n):
     score_matching, unadjusted, found = on.package.generative.score_matching, on.package.generative.langevin.unadjusted, []
-    for dim, hidden in networks.OTHERS:
+    for dim, hidden in OTHERS:
         params = on.put(random_tree(paint, score_matching.init_params(np.random.default_rng(0), dim=dim, hidden=hidden), scale=0.3))
         start, settings = on.put(painted(paint, (n, dim))), {"step_size": 0.05, "n_steps": 3, "sigma": 0.6}
         for score in (partial(score_matching.score, params), partial(score_matching.score, params, spread=0.7)):
@@ -98,24 +99,11 @@ def _(on, paint, n):
       note="a chain that runs away leaves the range of float32 far earlier, and is another chain in the end")
 def _(on, paint, n):
     """A step far beyond stability: the chains grow a thousandfold and more in each, until they leave the range of numbers."""
-    annealed, model = on.package.generative.langevin.annealed, networks.known(on, paint)
+    annealed, model = on.package.generative.langevin.annealed, score_model.known(on, paint)
     start = on.put(painted(paint, (n, 3)))
     with np.errstate(over="ignore", invalid="ignore"):
         return [failure_of(annealed, rng, model.score, start, sigmas=sigmas, step_size=2e4, n_steps=n_steps, every=every)
                 for sigmas, n_steps, every in (((1.0,), 120, None), ((2.0, 1.0), 60, 20)) for rng in (on.rng(1), counting(on, start))]
-
-
-@case("generative.langevin.metropolis", terms=400, dtypes=("float64",), note="a proposal is taken or not by comparing two numbers")
-def _(on, paint, n):
-    langevin, log_prob, score, start = setting(on, paint, n)
-
-    def half(x):
-        """The mixture cut off at x₁ = 4."""
-        value = log_prob(x)
-        value[x[:, 0] > 4] = -np.inf
-        return value
-    return (langevin.metropolis(on.rng(1), log_prob, score, start, step_size=0.3, n_steps=20),
-            langevin.metropolis(on.rng(1), half, score, start, step_size=0.3, n_steps=20, every=6))
 
 
 @case("generative.langevin.unadjusted#not finite", sizes=(7,), terms=200)
@@ -130,14 +118,6 @@ def _(on, paint, n):
     langevin, _, score, start = setting(on, paint, n)
     return [failure_of(langevin.annealed, on.rng(1), failing(score, after, 2), start, sigmas=LEVELS, step_size=0.02, n_steps=4,
                        denoise=True, every=3) for after in (1, 4, 5, 12, 13)]
-
-
-@case("generative.langevin.metropolis#not finite", sizes=(7,), terms=400, dtypes=("float64",),
-      note="a proposal is taken or not by comparing two numbers")
-def _(on, paint, n):
-    langevin, log_prob, score, start = setting(on, paint, n)
-    return [failure_of(langevin.metropolis, on.rng(1), log_prob, failing(score, after, 2), start, step_size=0.3, n_steps=120, every=2)
-            for after in (1, 2, 4, 108)]
 
 
 @case("generative.langevin.annealed#bad input", sizes=(7,))

@@ -19,7 +19,8 @@ for name, arguments in FITTED.items():
     def _(on, paint, n, arguments=arguments):
         return on.put(on.package.numerics.grid.fit_grid(*arguments, n_nodes=n))
 
-    @case(f"numerics.grid.Grid.sample#{name}", terms=30, dtypes=("float64",), note="a search in the running sum is a comparison")
+    @case(f"numerics.grid.Grid.sample#{name}", terms=30, dtypes=("float64",),
+          note="a search in the running sum is a comparison")
     def _(on, paint, n, arguments=arguments):
         return on.package.numerics.grid.fit_grid(*arguments, n_nodes=41).sample(on.rng(n), n)
 

@@ -7,7 +7,8 @@ DIM, LEVELS, ALPHA = 3, 5, 0.02
 
 
 def levels_and_noise(on, paint, n):
-    return on.put(paint.integers(0, LEVELS, (n, DIM)).astype(float)), on.put(paint.uniform(0.1, 0.9, (n, DIM)))
+    return (on.put(paint.integers(0, LEVELS, (n, DIM)).astype(float)),
+            on.put(paint.uniform(0.1, 0.9, (n, DIM))))
 
 
 @case("preprocessing.pixels.dequantise")
@@ -21,7 +22,8 @@ def _(on, paint, n):
 def _(on, paint, n):
     pixels, (x, noise) = on.package.preprocessing.pixels, levels_and_noise(on, paint, n)
     inside, beyond = (x + noise) / LEVELS, on.put(np.array([[-0.2, 1.0, 1.3]]))
-    return pixels.quantise(inside, levels=LEVELS), pixels.quantise(beyond, levels=LEVELS), error_of(pixels.quantise, inside, levels=0)
+    return (pixels.quantise(inside, levels=LEVELS), pixels.quantise(beyond, levels=LEVELS),
+            error_of(pixels.quantise, inside, levels=0))
 
 
 @case("preprocessing.pixels.to_real", terms=lambda n: 20)
@@ -39,7 +41,8 @@ def _(on, paint, n):
 @case("preprocessing.pixels.bits_per_dim")
 def _(on, paint, n):
     bits_per_dim = on.package.preprocessing.pixels.bits_per_dim
-    return bits_per_dim(on.put(painted(paint, (n,))), dim=DIM), bits_per_dim(-12.5, dim=2), error_of(bits_per_dim, 1.0, dim=0)
+    return (bits_per_dim(on.put(painted(paint, (n,))), dim=DIM), bits_per_dim(-12.5, dim=2),
+            error_of(bits_per_dim, 1.0, dim=0))
 
 
 @case("preprocessing.pixels.checkerboard", sizes=(1, 2, 7))

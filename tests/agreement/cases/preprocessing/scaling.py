@@ -11,8 +11,8 @@ def data(paint, n):
 def _(on, paint, n):
     fit_scaling = on.package.preprocessing.scaling.fit_scaling
     bad = np.full((3, 2), np.nan)
-    return fit_scaling(on.put(data(paint, n))), error_of(fit_scaling, on.put(bad)), error_of(fit_scaling, on.put(bad[:0])), \
-        error_of(fit_scaling, on.put(bad[0]))
+    return (fit_scaling(on.put(data(paint, n))),
+            [error_of(fit_scaling, on.put(value)) for value in (bad, bad[:0], bad[0])])
 
 
 @case("preprocessing.scaling.Scaling.apply", terms=lambda n: 2 * n)

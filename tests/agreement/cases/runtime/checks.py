@@ -7,7 +7,8 @@ from tests.agreement.registry import case, error_of, painted
 def _(on, paint, n):
     as_array = on.package.runtime.checks.as_array
     bad = (["a", "b"], [[1, 2], [3]], np.array([1j]), np.array([True]), np.zeros(2, np.float16), None)
-    return as_array("x", on.put(painted(paint, (n, 2))), ("N", 2)), [error_of(as_array, "x", value) for value in bad]
+    return (as_array("x", on.put(painted(paint, (n, 2))), ("N", 2)),
+            [error_of(as_array, "x", value) for value in bad])
 
 
 @case("runtime.checks.check_shape", sizes=(3,))
@@ -34,4 +35,5 @@ def _(on, paint, n):
 @case("runtime.checks.check_positive", sizes=(1,))
 def _(on, paint, n):
     check = on.package.runtime.checks.check_positive
-    return check("s", 3), [error_of(check, "s", value) for value in (0, -1.0, float("nan"), float("inf"), "3", None)]
+    return (check("s", 3), [error_of(check, "s", value)
+                            for value in (0, -1.0, float("nan"), float("inf"), "3", None)])

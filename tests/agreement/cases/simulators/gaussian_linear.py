@@ -4,7 +4,8 @@ from tests.agreement.registry import case, error_of, painted
 @case("simulators.gaussian_linear.simulate")
 def _(on, paint, n):
     module = on.package.simulators.gaussian_linear
-    return module.simulate(on.rng(n), on.put(painted(paint, (n, 10)))), error_of(module.simulate, on.rng(n), on.put(painted(paint, (n, 3))))
+    return (module.simulate(on.rng(n), on.put(painted(paint, (n, 10)))),
+            error_of(module.simulate, on.rng(n), on.put(painted(paint, (n, 3)))))
 
 
 @case("simulators.gaussian_linear.log_likelihood", terms=30)

@@ -25,14 +25,16 @@ def _(on, paint, n):
 
 @case("simulators.global_signal.signal_vjp", sizes=(1, 31, 1500), terms=100)
 def _(on, paint, n):
-    signal_vjp, at, dm = on.package.simulators.global_signal.signal_vjp, theta(paint, n), paint.standard_normal((n, 100))
+    signal_vjp = on.package.simulators.global_signal.signal_vjp
+    at, dm = theta(paint, n), paint.standard_normal((n, 100))
     return signal_vjp(on.put(at), on.put(dm)), error_of(signal_vjp, on.put(at), on.put(dm[:, 1:]))
 
 
 @case("simulators.global_signal.simulate", sizes=(1, 31, 2500), terms=10)
 def _(on, paint, n):
     simulate, at = on.package.simulators.global_signal.simulate, on.put(theta(paint, n))
-    return simulate(on.rng(n), at), error_of(simulate, on.rng(n), at[:, :2]), error_of(simulate, on.rng(n), at, noise=-1.0)
+    return (simulate(on.rng(n), at), error_of(simulate, on.rng(n), at[:, :2]),
+            error_of(simulate, on.rng(n), at, noise=-1.0))
 
 
 @case("simulators.global_signal.log_likelihood", sizes=(1, 31, 1500), terms=100)
@@ -45,13 +47,15 @@ def _(on, paint, n):
 @case("simulators.global_signal.exact_posterior_sample", sizes=(153,), terms=100, dtypes=("float64",),
       note="a search in the running sum is a comparison")
 def _(on, paint, n):
-    return [on.package.simulators.global_signal.exact_posterior_sample(on.rng(n), n, x) for x in observations(on, paint)]
+    return [on.package.simulators.global_signal.exact_posterior_sample(on.rng(n), n, x)
+            for x in observations(on, paint)]
 
 
 @case("simulators.global_signal.exact_posterior_sample#inside", sizes=(153,))
 def _(on, paint, n):
     module = on.package.simulators.global_signal
-    inside = [module.prior.contains(module.exact_posterior_sample(on.rng(n), n, x)) for x in observations(on, paint)[1:]]
+    inside = [module.prior.contains(module.exact_posterior_sample(on.rng(n), n, x))
+              for x in observations(on, paint)[1:]]
     return inside, error_of(module.exact_posterior_sample, on.rng(n), n, 1000 * observations(on, paint)[0])
 
 

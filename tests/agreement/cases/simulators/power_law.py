@@ -22,13 +22,16 @@ def _(on, paint, n):
     return log_likelihood(on.put(at), x), log_likelihood(on.put(at), x[0], noise=2.0)
 
 
-@case("simulators.power_law.exact_posterior_sample", terms=100, dtypes=("float64",), note="a search in the running sum is a comparison")
+@case("simulators.power_law.exact_posterior_sample", terms=100, dtypes=("float64",),
+      note="a search in the running sum is a comparison")
 def _(on, paint, n):
-    return [on.package.simulators.power_law.exact_posterior_sample(on.rng(n), n, on.put(np.array([x]))) for x in (31.6, 4.0, 190.0)]
+    return [on.package.simulators.power_law.exact_posterior_sample(on.rng(n), n, on.put(np.array([x])))
+            for x in (31.6, 4.0, 190.0)]
 
 
 @case("simulators.power_law.exact_posterior_log_prob", terms=2000)
 def _(on, paint, n):
     at = theta(paint, n)
     at[1::7] = 0.5
-    return [on.package.simulators.power_law.exact_posterior_log_prob(on.put(at), on.put(np.array([x]))) for x in (31.6, 4.0, 190.0)]
+    return [on.package.simulators.power_law.exact_posterior_log_prob(on.put(at), on.put(np.array([x])))
+            for x in (31.6, 4.0, 190.0)]
