@@ -97,7 +97,8 @@ class Settings(NamedTuple):
 
     @property
     def c2st(self):
-        """The settings of `validation.c2st.accuracy`: its defaults, or two folds in this process in a quick run."""
+        """The settings of `validation.c2st.accuracy`: its defaults, or two folds in this process in a quick
+        run."""
         return {"n_folds": 2, "n_jobs": 1} if self.quick else {}
 
     def described(self):

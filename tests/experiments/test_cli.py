@@ -165,8 +165,9 @@ def test_an_experiment_runs_when_quick(name, tmp_path):
 
 
 def test_the_reference_runs_without_accel(tmp_path):
-    code = ("import sys; from experiments.__main__ import main\n"
-            f"main(['run', 'abc_power_law', '--backend', 'reference', '--quick', '--out', {str(tmp_path)!r}])\n"
-            "print('accel' in sys.modules)")
+    code = (
+        "import sys; from experiments.__main__ import main\n"
+        f"main(['run', 'abc_power_law', '--backend', 'reference', '--quick', '--out', {str(tmp_path)!r}])\n"
+        "print('accel' in sys.modules)")
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
     assert done.returncode == 0 and done.stdout.splitlines()[-1] == "False", done.stdout + done.stderr

@@ -18,7 +18,11 @@ from tests.agreement import harness
 from tests.agreement.backends import accel_backends, uses_cuda
 
 BACKENDS = {backend.dtype: backend for backend in accel_backends().values() if backend.kernels}
-pytestmark = [pytest.mark.skipif(not BACKENDS, reason="kernels run on the CPU through g++"), *([pytest.mark.gpu] if uses_cuda() else [])]
+pytestmark = [
+    pytest.mark.kernels,
+    pytest.mark.skipif(not BACKENDS, reason="kernels run on the CPU through g++"),
+    *([pytest.mark.gpu] if uses_cuda() else []),
+]
 DIM, HIDDEN, SIGMAS = 3, (6, 5), (2.0, 0.8, 0.3)
 
 
