@@ -73,7 +73,8 @@ class Steps(NamedTuple):
 
     @classmethod
     def of(cls, value):
-        """The Steps of an iterator that comes to its end; one that raises goes on as it is, and any other value."""
+        """The Steps of an iterator that comes to its end; one that raises goes on as it is, and any other
+        value."""
         if not inspect.isgenerator(value):
             return value
         items = []

@@ -1,4 +1,5 @@
-"""The map in the docstring of accel.kernels names every folder and every file but what it says it leaves out."""
+"""The map in the docstring of accel.kernels names every folder and every file but what it says it leaves
+out."""
 import re
 
 import accel.kernels

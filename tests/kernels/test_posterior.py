@@ -1,4 +1,5 @@
-"""The kernel that makes parameters of whitened draws, through g++: what no draw may become, and what it leaves to array code."""
+"""The kernel that makes parameters of whitened draws, through g++: what no draw may become, and what it
+leaves to array code."""
 import numpy as np
 import pytest
 from scipy.special import ndtr
@@ -8,10 +9,9 @@ from accel import priors
 from accel.kernels.posterior import launch as posterior_kernel
 from tests import strict_cupy
 
-pytestmark = [
-    pytest.mark.kernels,
-    pytest.mark.skipif(not strict_cupy.COMPILER, reason="kernels run on the CPU through g++, which is not installed"),
-]
+pytestmark = [pytest.mark.kernels,
+              pytest.mark.skipif(not strict_cupy.COMPILER,
+                                 reason="kernels run on the CPU through g++, which is not installed")]
 LOW, HIGH = np.array([-1.0, 2.0, 1e-3]), np.array([1.0, 5.0, 0.1])
 
 
@@ -31,7 +31,8 @@ def finished(cp, prior, v, mean, factor, dtype):
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_it_is_the_probit_of_a_normal(cp, dtype):
     rng = np.random.default_rng(0)
-    v, mean, factor = rng.standard_normal((5, 60, 3)), rng.standard_normal((5, 3)), np.tril(rng.uniform(0.2, 0.9, (3, 3)))
+    v, mean = rng.standard_normal((5, 60, 3)), rng.standard_normal((5, 3))
+    factor = np.tril(rng.uniform(0.2, 0.9, (3, 3)))
     found = finished(cp, priors.BoxUniform(LOW, HIGH), v, mean, factor, dtype)
     u = np.einsum("jk,isk->isj", factor, v) + mean[:, None]
     assert np.abs((found - LOW) / (HIGH - LOW) - ndtr(u)).max() < (2e-6 if dtype == np.float32 else 1e-14)
@@ -50,7 +51,8 @@ def test_no_draw_leaves_the_prior_however_far_it_lies(cp, dtype):
 def test_rows_beyond_the_last_are_not_written(cp):
     whole = cp.zeros((300, 3))
     with device.kernels(True):
-        posterior_kernel.finish(priors.Normal(np.ones(3), np.ones(3)), whole[:129][None], cp.zeros((1, 3)), cp.asarray(np.eye(3)))
+        posterior_kernel.finish(priors.Normal(np.ones(3), np.ones(3)), whole[:129][None], cp.zeros((1, 3)),
+                                cp.asarray(np.eye(3)))
     assert (whole.get()[:129] == 1).all() and (whole.get()[129:] == 0).all()
 
 
@@ -59,5 +61,6 @@ def test_other_priors_are_left_to_array_code(cp):
     with pytest.warns(RuntimeWarning, match="Independent of 8 parameters, as a prior, has no kernel"):
         assert not posterior_kernel.fits(prior, cp.zeros((2, 3, 7)))
     with pytest.warns(RuntimeWarning, match="BoxUniform of 300 parameters"):
-        assert not posterior_kernel.fits(priors.BoxUniform(np.zeros(300), np.ones(300)), cp.zeros((2, 3, 300)))
+        assert not posterior_kernel.fits(priors.BoxUniform(np.zeros(300), np.ones(300)),
+                                         cp.zeros((2, 3, 300)))
     assert posterior_kernel.fits(priors.BoxUniform(LOW, HIGH), cp.zeros((2, 3, 3)))

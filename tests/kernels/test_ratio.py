@@ -1,4 +1,5 @@
-"""The ratio's kernels beyond what the agreement cases ask: tiles of every size, models side by side, minibatches, what falls back."""
+"""The ratio's kernels beyond what the agreement cases ask: tiles of every size, models side by side,
+minibatches, what falls back."""
 import numpy as np
 import pytest
 
@@ -47,10 +48,12 @@ def close(actual, expected, on, terms=500):
 
 
 def gradient(on, step, params, chosen, at=0):
-    """What a step says at one place of rows (E, S, B) for parameters (E, P): the gradients (E, P) and losses (E,)."""
+    """What a step says at one place of rows (E, S, B) for parameters (E, P): the gradients (E, P) and losses
+    (E,)."""
     xp, flat = on.xp, on.xp.stack([ravel(tree) for tree in params])
     blocks = step.n_blocks(chosen.shape[2], len(params))
-    partial, losses = xp.full((len(params), blocks, flat.shape[1]), np.nan, flat.dtype), xp.full((len(params), blocks), np.nan, flat.dtype)
+    partial = xp.full((len(params), blocks, flat.shape[1]), np.nan, flat.dtype)
+    losses = xp.full((len(params), blocks), np.nan, flat.dtype)
     only = xp.full_like(losses, np.nan)
     chosen, cursor = xp.asarray(chosen, dtype=xp.int32), xp.full(1, at, dtype=xp.int32)
     step.gradient(flat, chosen, cursor, (), partial, losses)
@@ -61,17 +64,20 @@ def gradient(on, step, params, chosen, at=0):
 
 def test_a_step_takes_the_rows_of_its_model_and_place(on):
     params, data = [parameters(on, seed) for seed in (3, 4)], rows(on, 50)
-    step, chosen = ratio.fused(params[0], data, **SETTINGS), np.random.default_rng(5).integers(0, 50, (2, 3, 21))
+    step = ratio.fused(params[0], data, **SETTINGS)
+    chosen = np.random.default_rng(5).integers(0, 50, (2, 3, 21))
     grads, losses = gradient(on, step, params, chosen, at=1)
     for model, tree in enumerate(params):
-        value, grad = with_array_code(ratio.loss_and_grad, tree, *(a[on.xp.asarray(chosen[model, 1])] for a in data), **SETTINGS)
+        value, grad = with_array_code(ratio.loss_and_grad, tree,
+                                      *(a[on.xp.asarray(chosen[model, 1])] for a in data), **SETTINGS)
         close(losses[model], value, on)
         close(grads[model], ravel(grad), on)
 
 
 def test_models_side_by_side_have_the_bits_of_single_ones_and_a_run_repeats(on):
     params, data = [parameters(on, seed) for seed in (3, 4)], rows(on, 50)
-    step, chosen = ratio.fused(params[0], data, **SETTINGS), np.random.default_rng(5).integers(0, 50, (2, 1, 40))
+    step = ratio.fused(params[0], data, **SETTINGS)
+    chosen = np.random.default_rng(5).integers(0, 50, (2, 1, 40))
     together, again = gradient(on, step, params, chosen), gradient(on, step, params, chosen)
     for model in range(2):
         alone = gradient(on, step, params[model:model + 1], chosen[model:model + 1])
@@ -102,7 +108,8 @@ def test_what_is_beyond_the_kernels_runs_in_array_code_and_says_so(on, settings,
     params, data = parameters(on, hidden=hidden), rows(on, 6)
     with pytest.warns(RuntimeWarning, match=f"ratio: {message}"):
         value = ratio.loss(params, *data, **settings)
-    assert np.array_equal(device.to_host(value), device.to_host(with_array_code(ratio.loss, params, *data, **settings)))
+    assert np.array_equal(device.to_host(value),
+                          device.to_host(with_array_code(ratio.loss, params, *data, **settings)))
 
 
 def test_a_kernel_reads_nothing_beyond_its_arrays(on):

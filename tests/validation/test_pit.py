@@ -28,7 +28,7 @@ def test_values_are_uniform_for_an_exact_posterior_however_few_the_samples(n_sam
     seen = observe(np.random.default_rng((seed, 3)), 20_000, n_samples, 1)
     v = pit.values(np.random.default_rng((seed, 4)), seen.samples, seen.truths)[:, 0]
     assert stats.kstest(v, "uniform").pvalue > 0.001
-    fixed = np.mean(seen.samples < seen.truths[:, None, :], axis=1)[:, 0]            # the control: r/L, not randomised
+    fixed = np.mean(seen.samples < seen.truths[:, None, :], axis=1)[:, 0]  # the control: r/L, not randomised
     assert stats.kstest(fixed, "uniform").pvalue < 1e-6
 
 
@@ -57,7 +57,8 @@ def test_curve_leaves_the_band_exactly_when_kolmogorov_and_smirnov_reject(seed):
     rng, n, level, decisions = np.random.default_rng((seed, 8)), 60, 0.9, []
     for power in np.linspace(0.8, 1.25, 120):
         v = rng.random((n, 1))**power
-        corners = np.sort(np.concatenate(([0.0], v[:, 0], np.nextafter(v[:, 0], 0), [1.0])))     # F jumps at each value
+        # F jumps at each value
+        corners = np.sort(np.concatenate(([0.0], v[:, 0], np.nextafter(v[:, 0], 0), [1.0])))
         curve, limits = pit.curve(v, corners)[:, 0], pit.band(n, corners, level=level)
         leaves = np.any((curve < limits.lower) | (curve > limits.upper))
         assert leaves == (pit.ks_p_values(v)[0] < 1 - level)
@@ -71,7 +72,7 @@ def test_band_holds_uniform_curves_with_its_probability(seed):
     n_outside = np.any((curves < limits.lower[:, None]) | (curves > limits.upper[:, None]), axis=0).sum()
     low, high = false_alarm_band(n_curves, 0.2)
     assert low <= n_outside <= high
-    pointwise = stats.norm.ppf(0.9) * np.sqrt(grid * (1 - grid) / n)                             # the control: a pointwise band
+    pointwise = stats.norm.ppf(0.9) * np.sqrt(grid * (1 - grid) / n)  # the control: a pointwise band
     assert np.any(np.abs(curves - grid[:, None]) > pointwise[:, None], axis=0).sum() > 2 * high
 
 
@@ -87,7 +88,7 @@ def test_neyman_p_value_of_a_hand_worked_sample():
     v = np.array([0.0] * 4 + [0.5] * 12 + [1.0] * 9)[:, None]
     z1, z2 = np.sqrt(3 / 25) * 5, np.sqrt(5 / 25) * (13 - 6)
     assert_close(pit.neyman_p_values(v, order=1), [stats.norm.sf(z1) * 2], terms=25)
-    assert_close(pit.neyman_p_values(v, order=2), [np.exp(-(z1**2 + z2**2) / 2)], terms=25)      # the tail of χ²₂
+    assert_close(pit.neyman_p_values(v, order=2), [np.exp(-(z1**2 + z2**2) / 2)], terms=25)  # the tail of χ²₂
 
 
 @pytest.mark.parametrize("m", (20, 500))
@@ -98,8 +99,9 @@ def test_neyman_false_alarms(m, order, seed):
     assert low <= (p < 0.05).sum() <= high
 
 
-@pytest.mark.parametrize(("defect", "name"), (("exact", "calibrated"), ("20 % too narrow", "under-dispersed"),
-                                              ("25 % too wide", "over-dispersed"), ("half a sigma of bias", "biased")))
+@pytest.mark.parametrize(("defect", "name"),
+                         (("exact", "calibrated"), ("20 % too narrow", "under-dispersed"),
+                          ("25 % too wide", "over-dispersed"), ("half a sigma of bias", "biased")))
 def test_signature_names_the_defect(defect, name, seed):
     rng = np.random.default_rng((seed, 12))
     seen = observe(rng, 500, 99, 100, **DEFECTS[defect])
@@ -107,7 +109,7 @@ def test_signature_names_the_defect(defect, name, seed):
     n_right = sum(signature.name == name for signature in found)
     assert n_right >= (100 - false_alarm_band(100, 0.05)[1] if name == "calibrated" else 80)
     if name == "biased":
-        assert all(signature.bias < 0 for signature in found)                                    # the truths lie below the posterior
+        assert all(signature.bias < 0 for signature in found)  # the truths lie below the posterior
 
 
 def test_signature_of_a_posterior_that_misses_altogether_is_biased():

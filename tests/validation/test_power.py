@@ -1,4 +1,5 @@
-"""Every p-value's false-alarm rate on an exact posterior, and its power against wrong ones: the figures on the modules' pages.
+"""Every p-value's false-alarm rate on an exact posterior, and its power against wrong ones: the figures on
+the modules' pages.
 
 Share of repetitions with p < 0.05 (400 of the exact posterior, 200 of a wrong one, seed 0; L = 99 samples):
 
@@ -33,27 +34,26 @@ SETTINGS = {
     "biased, one parameter": (200, 500, 1, {"bias": 0.5}),
     "biased in one of ten": (200, 500, 10, {"bias": np.array([0.5] + [0.0] * 9)}),
 }
-MEANT_FOR_WIDTH = ("pit: Neyman, k = 2", "pit: Neyman, k = 4", "rank histogram: χ², B = 10", "rank histogram: χ², B = 20",
-                   "coverage: highest density")
-MEANT_FOR_BIAS = ("pit: KS", "pit: Neyman, k = 2", "pit: Neyman, k = 4", "rank histogram: χ², B = 10", "rank histogram: χ², B = 20",
-                  "coverage: TARP, ρ aside")
+MEANT_FOR_WIDTH = ("pit: Neyman, k = 2", "pit: Neyman, k = 4", "rank histogram: χ², B = 10",
+                   "rank histogram: χ², B = 20", "coverage: highest density")
+MEANT_FOR_BIAS = ("pit: KS", "pit: Neyman, k = 2", "pit: Neyman, k = 4", "rank histogram: χ², B = 10",
+                  "rank histogram: χ², B = 20", "coverage: TARP, ρ aside")
 
 
 def p_values(rng, m, dim, defect):
-    """The p-value of each test on one set of observations; of the tests of each parameter, the first parameter's."""
+    """The p-value of each test on one set of observations; of the tests of each parameter, the first
+    parameter's."""
     seen = observe(rng, m, N_SAMPLES, dim, **defect)
     v, ranks = pit.values(rng, seen.samples, seen.truths), sbc.ranks(rng, seen.samples, seen.truths)
     about, aside = rng.standard_normal((m, dim)), np.full((m, dim), -20.0)
-    return {
-        "pit: KS": pit.ks_p_values(v)[0],
-        "pit: Neyman, k = 2": pit.neyman_p_values(v, order=2)[0],
-        "pit: Neyman, k = 4": pit.neyman_p_values(v)[0],
-        "rank histogram: χ², B = 10": sbc.p_values(ranks, N_SAMPLES, n_bins=10)[0],
-        "rank histogram: χ², B = 20": sbc.p_values(ranks, N_SAMPLES)[0],
-        "coverage: highest density": coverage.p_value(coverage.credibility(rng, seen.log_prob_samples, seen.log_prob_truths)),
-        "coverage: TARP, ρ about": coverage.p_value(coverage.tarp(rng, seen.samples, seen.truths, about)),
-        "coverage: TARP, ρ aside": coverage.p_value(coverage.tarp(rng, seen.samples, seen.truths, aside)),
-    }
+    return {"pit: KS": pit.ks_p_values(v)[0], "pit: Neyman, k = 2": pit.neyman_p_values(v, order=2)[0],
+            "pit: Neyman, k = 4": pit.neyman_p_values(v)[0],
+            "rank histogram: χ², B = 10": sbc.p_values(ranks, N_SAMPLES, n_bins=10)[0],
+            "rank histogram: χ², B = 20": sbc.p_values(ranks, N_SAMPLES)[0],
+            "coverage: highest density": coverage.p_value(coverage.credibility(rng, seen.log_prob_samples,
+                                                                               seen.log_prob_truths)),
+            "coverage: TARP, ρ about": coverage.p_value(coverage.tarp(rng, seen.samples, seen.truths, about)),
+            "coverage: TARP, ρ aside": coverage.p_value(coverage.tarp(rng, seen.samples, seen.truths, aside))}
 
 
 @functools.cache
@@ -86,14 +86,17 @@ def test_power_exceeds_four_fifths_in_every_family(setting, meant, seed):
 
 @pytest.mark.slow
 def test_kolmogorov_and_smirnov_see_a_wrong_width_badly(seed):
-    """They reach 0.88 at M = 500 although the curve moves by less than the band is wide, and fail at M = 200, where Neyman does not."""
+    """They reach 0.88 at M = 500 although the curve moves by less than the band is wide, and fail at M = 200,
+    where Neyman does not."""
     assert 0.75 < power("narrow", seed, "pit: KS") < power("narrow", seed, "pit: Neyman, k = 4")
-    assert power("narrow, few", seed, "pit: KS") < 0.5 < 0.85 < power("narrow, few", seed, "pit: Neyman, k = 4")
+    assert power("narrow, few", seed, "pit: KS") < 0.5 < 0.85 < power("narrow, few", seed,
+                                                                      "pit: Neyman, k = 4")
 
 
 @pytest.mark.slow
 def test_coverage_sees_a_bias_badly(seed):
-    """Highest-density regions take it for a wrong width, and lose it among unbiased parameters; references about cancel it."""
+    """Highest-density regions take it for a wrong width, and lose it among unbiased parameters; references
+    about cancel it."""
     assert power("biased, one parameter", seed, "coverage: highest density") < 0.9
     assert power("biased in one of ten", seed, "coverage: highest density") < 0.4
     assert power("biased", seed, "coverage: TARP, ρ about") < 0.7

@@ -298,7 +298,7 @@ def mask_tree(params):
     found = []
     for layers in params["mades"]:
         found += [np.concatenate((np.ones((1, mask.shape[1])), mask)).astype(np.float32)
-                  for mask in made.masks_of(layers)]
+                  for mask in made.masks({"layers": layers})]
     assert [m.shape for m in found] == [w.shape for _, w in leaves(params)]
     return found
 
