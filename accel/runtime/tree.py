@@ -161,4 +161,3 @@ def _view(flat, like, start):
 
 def _plain(tree):
     return tree_map(lambda leaf: leaf, tree)
-from accel.runtime._old import Packed, empty_like, packed  # noqa: E402,F401  to be removed

@@ -39,7 +39,7 @@ from accel.training.checkpoint import rng_state
 from accel.training.inputs import NonFiniteLossError, check_data, check_settings, draw
 
 __all__ = ["Trained", "NonFiniteLossError", "train"]
-SHARED = ["ArrayCode", "Run", "SMALL", "on_host", "permutation", "train_together"]
+SHARED = ["ArrayCode", "Learner", "Run", "SMALL", "on_host", "permutation", "train_together"]
 __all__ += SHARED
 
 
@@ -197,14 +197,11 @@ class ArrayCode:
         """
         xp, (uniform, noise), size, losses = self.xp, run.numbers(), run.settings["batch_size"], []
         order = xp.asarray(run.kept[np.argsort(to_host(uniform))])
-        write_grads = getattr(self.model, "write_grads", None) or partial(copy_grads, self.model)
         for b, (rates, drawn) in enumerate(zip(run.folded_rates(), noise)):
-            loss = write_grads(run.params, run.grads, *self._rows(order[b * size:(b + 1) * size]), *drawn)
-            losses.append(loss)
-            if xp is np and not math.isfinite(loss):
+            losses.append(run.gradient(*self._rows(order[b * size:(b + 1) * size]), *drawn))
+            if xp is np and not math.isfinite(losses[-1]):
                 break
-            optim.clip(run.grads.flat, run.settings["clip_norm"])
-            optim.update(run.params.flat, run.mean, run.square, run.grads.flat, run.room, rates)
+            run.update(rates, run.settings["clip_norm"])
         return on_host(xp, losses)
 
 
@@ -220,29 +217,48 @@ def on_host(xp, losses):
     return np.array(losses, float) if xp is np else xp.stack(losses).get().astype(float)
 
 
-class Run:
+class Learner:
+    """Parameters in training, with their gradient and Adam's means, in vectors that each step updates in place."""
+
+    def __init__(self, model, start):
+        xp = array_module(vector(start))
+        flat = xp.array(vector(start))
+        self.params, self.grads = owned(flat, start), owned(xp.empty_like(flat), start)
+        self.mean, self.square, self.room = xp.zeros_like(flat), xp.zeros_like(flat), xp.empty_like(flat)
+        self.write_grads = getattr(model, "write_grads", None) or partial(copy_grads, model)
+
+    def gradient(self, *batch):
+        """The loss of a batch; its gradient is kept for `update`."""
+        return self.write_grads(self.params, self.grads, *batch)
+
+    def update(self, rates, clip_norm):
+        """One step of Adam along the clipped gradient; rates are (η', ε') of `optim.folded`."""
+        optim.clip(self.grads.flat, clip_norm)
+        optim.update(self.params.flat, self.mean, self.square, self.grads.flat, self.room, rates)
+
+
+class Run(Learner):
     """One training: its parameters and Adam's state, its random numbers, and what it has reached."""
 
     def __init__(self, model, start, n, rng, checkpoint, identity, settings):
+        super().__init__(model, start)
         self.model, self.rng, self.settings = model, rng, settings
         self.checkpoint, self.identity = checkpoint, identity
-        xp, n_validation = array_module(vector(start)), settings["n_validation"]
-        flat = xp.array(vector(start))
-        self.params, self.grads, self.room = owned(flat, start), owned(xp.empty_like(flat),
-                                                                       start), xp.empty_like(flat)
+        flat, n_validation = self.params.flat, settings["n_validation"]
+        xp = array_module(flat)
         state = checkpoints.load(checkpoint, "training", identity, flat.size, rng)
         if state is None:
             state = {"epoch": 0, "best_epoch": 0, "best_loss": math.inf, "stopped": "", "step": 0,
                      "history": {"train_loss": [], "validation_loss": []},
                      "order": permutation(rng, n), "noise": draw(model, rng, n_validation)}
-            saved = {"best": flat, "mean": xp.zeros_like(flat), "square": xp.zeros_like(flat)}
+            self.best = flat.copy()
         else:
             saved = {name: xp.asarray(state.pop(name), dtype=flat.dtype)
                      for name in ("params", "best", "mean", "square")}
-            flat[...] = saved["params"]
+            flat[...], self.mean[...], self.square[...] = saved["params"], saved["mean"], saved["square"]
+            self.best = saved["best"].copy()
             state["noise"] = [xp.asarray(a) for a in state["noise"]]
-        self.state, self.best = state, saved["best"].copy()
-        self.mean, self.square = saved["mean"], saved["square"]
+        self.state = state
         self.held, self.kept = state["order"][:n_validation], state["order"][n_validation:]
         self.ahead = self.mark = None
 

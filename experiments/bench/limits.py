@@ -5,17 +5,20 @@ weights included); the limit is the best float32 product of this run, one thread
 alone, one after another in a warm cache, and what tanh takes, are measured too, as shares of the work's time:
 the rest is everything else, the slopes of activations, Adam, the interpreter, a cold cache.
 """
+import itertools
 import time
+from functools import partial
+from types import SimpleNamespace
 
 import numpy as np
 
 from accel import priors
-from accel.training import optim
+from accel.training import minibatch, optim
 from accel.preprocessing.regression import fit_regression
-from accel.runtime.tree import packed, tree_map
+from accel.runtime.tree import frozen, tree_map
 from accel.density import maf, realnvp
 from accel.generative import score_matching
-from accel.inference import ratio
+from accel.inference import _ratio_rows, ratio
 from accel.representation import pca
 from experiments.bench import timing
 
@@ -101,10 +104,11 @@ def works(quick):
 
     theta, x = rng.standard_normal((1000, 3)), rng.standard_normal((1000, 100))
     regression = fit_regression(theta, x)
-    data = (ratio.theta_rows_of(priors.Normal(np.zeros(3), np.ones(3)), regression, theta)[:200].astype(
-        np.float32), ratio.x_rows_of(regression, x)[:200].astype(np.float32))
-    step = adam_step_of(ratio, painted(ratio.init_params(rng, dim=3, context_dim=100, hidden=(64, 64)), rng),
-                        data, n_contrastive=9)
+    data = (_ratio_rows.theta_rows_of(priors.Normal(np.zeros(3), np.ones(3)), regression, theta)[:200].astype(
+        np.float32), _ratio_rows.x_rows_of(regression, x)[:200].astype(np.float32))
+    step = adam_step_of(_ratio_rows,
+                        painted(ratio.init_params(rng, dim=3, context_dim=100, hidden=(64, 64)), rng), data,
+                        n_contrastive=9, balance=0.0)
     of_rows = [(64, 6, 200), (64, 103, 200), (65, 100, 200), (65, 200, 100), (6, 200, 64), (103, 200, 64)]
     yield "NRE training step, 100 data, batch 200", step, [*of_rows, (64, 65, 2000), (65, 2000, 64),
                                                            (64, 64, 2000)], 128 * 2000, None
@@ -117,16 +121,16 @@ def works(quick):
 
 def painted(params, rng):
     """Off their start, so that nothing is zero; float32."""
-    return packed(tree_map(lambda layer: (layer + 0.05 * rng.standard_normal(layer.shape)).astype(np.float32),
-                           params))
+    return frozen(tree_map(
+        lambda layer: (layer + 0.05 * rng.standard_normal(layer.shape)).astype(np.float32), params))
 
 
 def adam_step_of(model, params, data, **settings):
     """A training step: loss, gradient, clipping, Adam."""
-    state = {"params": params, "adam": optim.init_adam(params)}
+    model = SimpleNamespace(write_grads=partial(model.write_grads, **settings))
+    learner, count = minibatch.Learner(model, params), itertools.count(1)
 
     def step():
-        _, grads = model.loss_and_grad(state["params"], *data, **settings)
-        grads, _ = optim.clip_by_norm(grads, 5.0)
-        state["params"], state["adam"] = optim.adam_step(state["params"], grads, state["adam"])
+        learner.gradient(*data)
+        learner.update(optim.folded(next(count), 1e-3), 5.0)
     return step

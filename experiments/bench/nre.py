@@ -13,7 +13,7 @@ import torch
 from accel import priors
 from accel.preprocessing.regression import fit_regression
 from accel.runtime.tree import ravel, tree_map
-from accel.inference import ratio
+from accel.inference import _ratio_rows, ratio
 from experiments.bench import peers, timing
 
 DIM, CONTEXT, BATCH, ATOMS, HIDDEN, STEPS = 3, 100, 200, 10, (64, 64), 20
@@ -21,8 +21,9 @@ DIM, CONTEXT, BATCH, ATOMS, HIDDEN, STEPS = 3, 100, 200, 10, (64, 64), 20
 
 class Model:
     @staticmethod
-    def loss_and_grad(params, theta_rows, x_rows):
-        return ratio.loss_and_grad(params, theta_rows, x_rows, n_contrastive=ATOMS - 1)
+    def write_grads(params, grads, theta_rows, x_rows):
+        return _ratio_rows.write_grads(params, grads, theta_rows, x_rows, n_contrastive=ATOMS - 1,
+                                       balance=0.0)
 
 
 def run(xp, quick):
@@ -32,8 +33,9 @@ def run(xp, quick):
     theta, x = rng.standard_normal((STEPS, BATCH, DIM)), rng.standard_normal((STEPS, BATCH, CONTEXT))
     regression = fit_regression(theta.reshape(-1, DIM), x.reshape(-1, CONTEXT))
     prior = priors.Normal(np.zeros(DIM), np.ones(DIM))
-    rows = [np.stack([ratio.theta_rows_of(prior, regression, batch) for batch in theta]).astype(np.float32),
-            np.stack([ratio.x_rows_of(regression, batch) for batch in x]).astype(np.float32)]
+    rows = [
+        np.stack([_ratio_rows.theta_rows_of(prior, regression, batch) for batch in theta]).astype(np.float32),
+        np.stack([_ratio_rows.x_rows_of(regression, batch) for batch in x]).astype(np.float32)]
     params = ratio.init_params(rng, dim=DIM, context_dim=CONTEXT, hidden=HIDDEN)
     params = tree_map(lambda layer: (layer + 0.05 * rng.standard_normal(layer.shape)).astype(np.float32),
                       params)

@@ -46,10 +46,10 @@ class Side(SimpleNamespace):
         return self.put(self.paint.standard_normal(shape))
 
     def params(self, tree):
-        """The tree off its start, packed where there is something to pack."""
+        """The tree off its start, frozen in accel."""
         tree = self.package.runtime.tree.tree_map(lambda layer: layer
                                                   + 0.05 * self.paint.standard_normal(layer.shape), tree)
-        return self.put(tree) if self.package is reference else accel.runtime.tree.packed(self.put(tree))
+        return self.put(tree) if self.package is reference else accel.runtime.tree.frozen(self.put(tree))
 
 
 def measure(xp, name, work, prepare, quick):

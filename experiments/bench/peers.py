@@ -4,15 +4,14 @@
 just had its turn finds its numbers in the cache, as it does in training, and JAX compiles the K steps into
 one.
 """
-from types import SimpleNamespace
+
+import itertools
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 import torch
 
-from accel.training import optim
-from accel.runtime.tree import packed, tree_map
+from accel.training import minibatch, optim
 
 __all__ = ["RATE", "CLIP", "our_steps", "torch_steps", "jax_scan", "torch_size", "bounded_affine"]
 
@@ -20,15 +19,13 @@ RATE, CLIP = 5e-4, 5.0
 
 
 def our_steps(model, params, data):
-    """A function that takes K steps, on a copy of params."""
-    run = SimpleNamespace(params=packed(tree_map(np.copy, params)))
-    run.adam = optim.init_adam(run.params)
+    """A function that takes K steps of a training run, on a copy of params."""
+    learner, count = minibatch.Learner(model, params), itertools.count(1)
 
     def steps():
         for batch in zip(*data):
-            _, grads = model.loss_and_grad(run.params, *batch)
-            grads, _ = optim.clip_by_norm(grads, CLIP)
-            run.params, run.adam = optim.adam_step(run.params, grads, run.adam, learning_rate=RATE)
+            learner.gradient(*batch)
+            learner.update(optim.folded(next(count), RATE), CLIP)
     return steps
 
 

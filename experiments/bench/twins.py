@@ -4,6 +4,7 @@ The flow is that of the benchmark against peers: θ 3, context 10, hidden 50-50;
 three for the spline flow. The results are compared first: float64 within rounding of the sum's length,
 float32 within a thousandth of a percent of the scale.
 """
+import itertools
 from types import SimpleNamespace
 
 import numpy as np
@@ -11,6 +12,7 @@ import numpy as np
 import accel
 import reference
 from accel import device
+from accel.training import minibatch, optim
 from experiments.bench import timing
 
 DIM, CONTEXT = 3, 10
@@ -39,9 +41,31 @@ def _sides(xp, name):
     """Each side's package, parameters and dtype."""
     sides = {"reference": SimpleNamespace(package=reference, params=_painted(name), dtype="float64", xp=np)}
     for dtype in ("float64", "float32"):
-        params = accel.runtime.tree.packed(device.put(_painted(name), xp, dtype))
+        params = accel.runtime.tree.frozen(device.put(_painted(name), xp, dtype))
         sides[f"accel {dtype}"] = SimpleNamespace(package=accel, params=params, dtype=dtype, xp=xp)
     return sides
+
+
+def _literal_step(density, params, data):
+    """A step of the reference's training loop."""
+    optim = reference.training.optim
+    state = {"params": params, "adam": reference.training.optim.init_adam(params)}
+
+    def step():
+        _, grads = density.loss_and_grad(state["params"], *data)
+        grads, _ = optim.clip_by_norm(grads, 5.0)
+        state["params"], state["adam"] = optim.adam_step(state["params"], grads, state["adam"])
+    return step
+
+
+def _step_of_a_run(density, params, data):
+    """A step of accel's training loop, which updates the vectors of the run in place."""
+    learner, count = minibatch.Learner(density, params), itertools.count(1)
+
+    def step():
+        learner.gradient(*data)
+        learner.update(optim.folded(next(count), 1e-3), 5.0)
+    return step
 
 
 def _training_step(xp, name, batch, quick):
@@ -54,13 +78,7 @@ def _training_step(xp, name, batch, quick):
         data = device.put((x, context), side.xp, side.dtype)
         value, grads = density.loss_and_grad(side.params, *data)
         results[key] = np.append(device.to_host(package.runtime.tree.ravel(grads)), float(value))
-        side.adam = package.training.optim.init_adam(side.params)
-
-        def step(side=side, density=density, package=package, data=data):
-            _, grads = density.loss_and_grad(side.params, *data)
-            grads, _ = package.training.optim.clip_by_norm(grads, 5.0)
-            side.params, side.adam = package.training.optim.adam_step(side.params, grads, side.adam)
-        steps[key] = step
+        steps[key] = (_literal_step if package is reference else _step_of_a_run)(density, side.params, data)
     return _row(xp, f"{name}: training step, batch {batch}", steps, results, quick)
 
 

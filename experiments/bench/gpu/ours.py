@@ -1,5 +1,7 @@
 """Our side of the benchmarks on a device: parameters, data, training steps in array code and with kernels,
 and what is counted."""
+import itertools
+from functools import partial
 from types import SimpleNamespace
 
 import numpy as np
@@ -7,7 +9,7 @@ import numpy as np
 from accel import device
 from accel.kernels.training import launch as training_kernel
 from accel.training import minibatch, optim
-from accel.runtime.tree import packed, ravel, tree_map
+from accel.runtime.tree import frozen, ravel, tree_map
 from experiments.bench import limits
 
 __all__ = ["CPU", "ARRAYS", "KERNELS", "ENGINE", "painted", "steps", "with_kernels", "Engine", "engine_gap",
@@ -34,14 +36,13 @@ def with_kernels(enabled, function):
 
 def steps(model, params, xp, data, **settings):
     """A function that takes a training step for each batch of data, a tuple of arrays (K, batch, …) on xp."""
-    run = SimpleNamespace(params=packed(device.put(tree_map(np.copy, params), xp)))
-    run.adam = optim.init_adam(run.params)
+    model = SimpleNamespace(write_grads=partial(model.write_grads, **settings))
+    learner, count = minibatch.Learner(model, device.put(params, xp)), itertools.count(1)
 
     def take():
         for batch in zip(*data):
-            _, grads = model.loss_and_grad(run.params, *batch, **settings)
-            grads, _ = optim.clip_by_norm(grads, CLIP)
-            run.params, run.adam = optim.adam_step(run.params, grads, run.adam, learning_rate=RATE)
+            learner.gradient(*batch)
+            learner.update(optim.folded(next(count), RATE), CLIP)
     return take
 
 
@@ -93,7 +94,7 @@ def engine_gap(model, fused, start, xp, data, batch_size):
 
 def gradient(model, params, xp, batch, dtype="float32", **settings):
     """The loss and the gradient of one batch as one host vector."""
-    value, grads = model.loss_and_grad(packed(device.put(params, xp, dtype)), *device.put(batch, xp, dtype),
+    value, grads = model.loss_and_grad(frozen(device.put(params, xp, dtype)), *device.put(batch, xp, dtype),
                                        **settings)
     return np.append(device.to_host(ravel(grads)), float(value)).astype(np.float64)
 
