@@ -13,7 +13,7 @@ Why G learns p(x): with p_G the density of the samples,
     D = p/(p + p_G) is the best discriminator                     the integrand, pointwise
     L_D = 2 log 2 − 2 JS(p, p_G) with it                          largest where p_G = p, D = ½
 
-Where D(G(z)) → 0, (5) has no slope in ℓ, and (4) slope one.
+Where D(G(z)) → 0, the slope of (5) in ℓ vanishes, and that of (4) is −1.
 
 Shapes        N data, n draws, D features, K latents; x (N, D), z (n, K), ℓ (N,). Layers as in `nets.dense`.
 Conventions   nats. Both networks are dense with one activation, none after the last layer. The losses work on
