@@ -193,8 +193,7 @@ class Dirichlet:
 
 
 def _rest(values):
-    """∑ⱼ₍ⱼ>ₖ₎ of the columns, k < K: (N, K − 1)."""
-    return np.cumsum(values[:, :0:-1], axis=1)[:, ::-1]
+    return np.cumsum(values[:, :0:-1], axis=1)[:, ::-1]               # ∑ⱼ₍ⱼ>ₖ₎ of the columns, k < K
 
 
 def _inside(theta):

@@ -1,4 +1,6 @@
-"""Rejection ABC in kernels: the rows of array code whatever the launches, few of these and little memory, and what falls back."""
+"""Rejection ABC in kernels: the rows of array code whatever the launches, few of these and little memory,
+and what falls back.
+"""
 import functools
 import warnings
 
@@ -110,13 +112,15 @@ def test_interruption_keeps_what_was_kept(on, ask, monkeypatch):
 @ON
 def test_nothing_near_says_how_near_the_nearest_was(on):
     with pytest.raises(ValueError,
-                       match=r"epsilon: expected a tolerance that keeps something, got 1e-09; the nearest of 500 simulations"):
+                       match=r"epsilon: expected a tolerance that keeps something, got 1e-09; the nearest of "
+                             r"500 simulations"):
         run(on, n_simulations=500, epsilon=1e-9)
 
 
 @ON
 def test_device_code_that_does_not_compile_is_a_simulators_failure(on):
-    broken = device.kernel_code("__device__ void simulate(const real* theta, const real* noise, real* x) { x[0] = speed; }", theta_dim=1,
+    broken = device.kernel_code("__device__ void simulate(const real* theta, const real* noise, real* x) { "
+                                "x[0] = speed; }", theta_dim=1,
                                 x_dim=1)(lambda rng, theta: theta)
     with pytest.raises(SimulationError,
                        match="(?s)failed after 0 of 50 simulations with .*device code of simulate.*speed"):
@@ -125,7 +129,8 @@ def test_device_code_that_does_not_compile_is_a_simulators_failure(on):
 
 @ON
 def test_a_simulator_may_draw_nothing(on):
-    square = device.kernel_code("__device__ void simulate(const real* theta, const real*, real* x) { x[0] = theta[0] * theta[0]; }",
+    square = device.kernel_code("__device__ void simulate(const real* theta, const real*, real* x) { x[0] = "
+                                "theta[0] * theta[0]; }",
                                 theta_dim=1, x_dim=1)(lambda rng, theta: theta**2)
     ask = dict(simulate=square, x=(0.01,), n_simulations=5000, epsilon=1e-3)
     fused, plain = run(on, **ask), run(on, kernels=False, **ask)
