@@ -33,7 +33,7 @@ from accel.runtime.protocols import Array, Rng
 
 __all__ = ["Dirichlet"]
 
-SUM_TOLERANCE, EDGE = 1e-6, 2.0**-53        # of a simplex in float32; SciPy's inverse of I can be NaN for less
+SUM_TOLERANCE, EDGE = 1e-6, 2.0**-53       # of a simplex in float32; SciPy's inverse of I can be NaN for less
 
 
 @dataclass(frozen=True, eq=False)
