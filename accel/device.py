@@ -201,11 +201,11 @@ def like(array: Any, value: Any) -> Any:
         Any shape; only its place and dtype count.
     value : number, array, or dict or list of these
     """
+    if not isinstance(value, (dict, list, tuple)):
+        return array_module(array).asarray(value, dtype=array.dtype)
     if isinstance(value, dict):
         return {key: like(array, sub) for key, sub in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [like(array, sub) for sub in value]
-    return array_module(array).asarray(value, dtype=array.dtype)
+    return [like(array, sub) for sub in value]
 
 
 def special(array: Any) -> ModuleType:
@@ -220,7 +220,7 @@ def special(array: Any) -> ModuleType:
 def check_together(**arrays: Any) -> None:
     """Raise ValueError unless all arrays are on the device of the first.
 
-    A transfer that nobody asked for would cost more than the computation.
+    An implicit transfer would cost more than the computation.
 
     Parameters
     ----------

@@ -1,10 +1,23 @@
 """Anomaly score of a generator and its critic: how badly the best of all samples reproduces an object.
 
-The mathematics is in `reference.generative.anomaly`. Same values; the search walks over blocks of objects, each with all its
-starts, in feature-major work arrays: Adam updates z where the generator reads it, the generator writes where the critic reads, and
-the objects' own features are computed once. Backward through (1), both networks frozen, with r = G(z) − x, q = h(G(z)) − h(x):
+The mathematics is in `reference.generative.anomaly`. Same values, where the parameters live and in their
+dtype. Objects are taken in blocks, each with all its starts, in feature-major work arrays: Adam updates z
+where the generator reads it, the generator writes where the critic reads, and the features of the objects are
+computed once. Backward through (1), both networks fixed, with r = G(z) − x and q = h(G(z)) − h(x):
 
     dh = (1 − b) q / (H rms(q)),   dx̃ = b r / (D rms(r)) + (critic below its last layer)ᵀ dh,   dz = (G)ᵀ dx̃
+
+Example
+-------
+>>> import numpy as np
+>>> from accel.generative import anomaly
+>>> from accel.nets import dense
+>>> params = {"generator": [np.array([[0.0, 0.0], [1.0, 2.0]])],       # G(z) = (z, 2z): a line
+...           "critic": [np.array([[0.0], [1.0], [1.0]]), np.ones((2, 1))]}
+>>> x, start = np.array([[2.0, -1.0]]), np.ones((1, 1, 1))              # at right angles to the line
+>>> found = anomaly.invert(params, x, start, balance=1.0, n_steps=300, activation=dense.IDENTITY)
+>>> bool(abs(found.z[0, 0]) < 1e-3), found.score.round(3)
+(True, array([1.581]))
 """
 from typing import NamedTuple
 
@@ -13,50 +26,81 @@ import numpy as np
 from accel import memory
 from accel.device import array_module
 from accel.nets import dense
+from accel.nets._help import described
+from accel.nets.dense import LEAKY_RELU, Activation
 from accel.runtime import checks
+from accel.runtime.protocols import Array, Params
 from accel.training import optim
 
 __all__ = ["Reconstruction", "features", "anomaly_score", "anomaly_score_and_grad", "invert", "standardise"]
 
 EPSILON = 1e-12
-COLUMNS = 512                                                         # searched at a time on a CPU: the work stays in cache
+COLUMNS = 512                                                   # at a time on a CPU: the work stays in cache
 COLUMNS_ON_DEVICE = 1 << 15
+
+documented = described("""
+params : tree
+    Of a WGAN, see `generative.wgan`.
+x : (N, D) float
+    Scaled data.
+z : (N, K) float
+    One for each x.
+balance : float
+    b, in [0, 1].
+activation : Activation
+    Of both networks, from `nets.dense`.
+""", raises="If an array has another shape.")
 
 
 class Reconstruction(NamedTuple):
-    """The best that the generator can do for each object."""
-    x: np.ndarray
-    z: np.ndarray
-    score: np.ndarray
-    distance: np.ndarray
-    feature_distance: np.ndarray
+    """The best reconstruction of each object.
+
+    Attributes
+    ----------
+    x : (M, D) float
+        G(z).
+    z : (M, K) float
+    score, distance, feature_distance : (M,) float
+        (2), and the two rms of (1) there: in x and in the critic's features.
+    """
+    x: Array
+    z: Array
+    score: Array
+    distance: Array
+    feature_distance: Array
 
 
-def features(params, x, *, activation=dense.LEAKY_RELU):
-    """The last hidden layer of the critic, (N, H)."""
+@documented
+def features(params: Params, x: Array, *, activation: Activation = LEAKY_RELU) -> Array:
+    """h(x), the last hidden layer of the critic, (N, H)."""
     x = checks.as_array("x", x, ("N", len(params["critic"][0]) - 1))
     out = dense.mlp(params["critic"][:-1], x, activation=activation)
     return activation.value(out, out=out)
 
 
-def anomaly_score(params, x, z, *, balance=0.9, activation=dense.LEAKY_RELU):
-    """A(x, z) of each pair of x (N, D) and z (N, K), (N,); balance is b."""
+@documented
+def anomaly_score(params: Params, x: Array, z: Array, *, balance: float = 0.9,
+                  activation: Activation = LEAKY_RELU) -> Array:
+    """A(x, z) of each pair, (N,)."""
     x, z = check_pairs(params, x, z)
     with borrowed(params, len(z)) as work:
         fill(params, work, x, z, activation)
         return forward(params, work, balance, activation)
 
 
-def anomaly_score_and_grad(params, x, z, *, balance=0.9, activation=dense.LEAKY_RELU):
+@documented
+def anomaly_score_and_grad(params: Params, x: Array, z: Array, *, balance: float = 0.9,
+                           activation: Activation = LEAKY_RELU) -> tuple[Array, Array]:
     """A(x, z) of each pair, (N,), and its gradient with respect to that z, (N, K)."""
     x, z = check_pairs(params, x, z)
     with borrowed(params, len(z)) as work:
         fill(params, work, x, z, activation)
-        return forward(params, work, balance, activation), backward(params, work, balance, activation).T.copy()
+        score = forward(params, work, balance, activation)
+        return score, backward(params, work, balance, activation).T.copy()
 
 
 class Work:
-    """The work arrays for n pairs: the generator's tape, which writes its samples where the critic's reads them; Adam's state."""
+    """The work arrays for n pairs: both tapes, whose generator writes what the critic reads; Adam's state."""
 
     def __init__(self, xp, generator, critic, n, dtype):
         self.down, self.up = dense.Tape(xp, generator, n, dtype), dense.Tape(xp, critic, n, dtype)
@@ -72,7 +116,8 @@ def borrowed(params, n):
     """Work arrays for n pairs, for the length of a block."""
     generator, critic = params["generator"], params["critic"][:-1]
     first = generator[0]
-    return memory.borrow(Work, array_module(first), dense.shapes_of(generator), dense.shapes_of(critic), n, first.dtype)
+    shapes = dense.shapes_of(generator), dense.shapes_of(critic)
+    return memory.borrow(Work, array_module(first), *shapes, n, first.dtype)
 
 
 def check_pairs(params, x, z):
@@ -94,7 +139,7 @@ def forward(params, work, balance, activation):
     xp.subtract(activation.value(h, out=h), work.h, out=work.q)
     rms(work.r, work.distance)
     rms(work.q, work.feature_distance)
-    return balance * work.distance + (1 - balance) * work.feature_distance
+    return balance * work.distance + (1 - balance) * work.feature_distance                   # (1)
 
 
 def backward(params, work, balance, activation):
@@ -108,17 +153,42 @@ def backward(params, work, balance, activation):
 
 
 def rms(a, out):
-    """Of each column of a (D, N), into out (N,)."""
+    """(4) of each row, (N,)."""
     xp = array_module(a)
-    xp.sqrt((a * a).mean(axis=0) + EPSILON**2, out=out)
+    xp.sqrt((a * a).mean(axis=0) + EPSILON**2, out=out)               # (4)
 
 
-def invert(params, x, start, *, balance=0.9, n_steps=200, learning_rate=0.1, activation=dense.LEAKY_RELU):
-    """For each object x′ (M, D) the z with the least score that Adam finds from each of its starts (M, S, K)."""
-    x, start = check_search(params, x, start, balance, n_steps, learning_rate)
+def invert(params: Params, x: Array, start: Array, *, balance: float = 0.9, n_steps: int = 200,
+           learning_rate: float = 0.1, activation: Activation = LEAKY_RELU) -> Reconstruction:
+    """The z of least score for each object, which Adam finds from several starts; the rate falls as a cosine.
+
+    Parameters
+    ----------
+    params : tree
+        Of a WGAN, see `generative.wgan`.
+    x : (M, D) float
+        Objects, scaled.
+    start : (M, S, K) float
+        S starts for each object.
+    balance : float
+        b, in [0, 1].
+    n_steps : int
+        Steps of Adam, zero or more.
+    learning_rate : float
+        Adam's, at the start.
+    activation : Activation
+        Of both networks, from `nets.dense`.
+
+    Raises
+    ------
+    ValueError
+        If an argument is not as above, or x is not finite.
+    """
+    x, start = check_inversion(params, x, start, balance, n_steps, learning_rate)
     (n_objects, n_starts, n_latent), leaf = start.shape, params["generator"][0]
     xp, dtype = array_module(leaf), leaf.dtype
-    found = Reconstruction(*(xp.empty(shape, dtype) for shape in (x.shape, (n_objects, n_latent), *3 * [(n_objects,)])))
+    shapes = x.shape, (n_objects, n_latent), *3 * [(n_objects,)]
+    found = Reconstruction(*(xp.empty(shape, dtype) for shape in shapes))
     at_once = max(1, (COLUMNS if xp is np else COLUMNS_ON_DEVICE) // n_starts)
     for rows in (slice(first, first + at_once) for first in range(0, n_objects, at_once)):
         targets, starts = xp.repeat(x[rows], n_starts, axis=0), start[rows].reshape(-1, n_latent)
@@ -127,15 +197,16 @@ def invert(params, x, start, *, balance=0.9, n_steps=200, learning_rate=0.1, act
             descend(params, work, balance, n_steps, learning_rate, activation)
             score = forward(params, work, balance, activation)
             n = len(starts) // n_starts
-            best = score.reshape(n, n_starts).argmin(axis=1) + n_starts * xp.arange(n)
-            for out, columns in zip(found, (work.made, work.z, score, work.distance, work.feature_distance), strict=True):
-                out[rows] = xp.take(columns, best, axis=-1).T
+            best = score.reshape(n, n_starts).argmin(axis=1) + n_starts * xp.arange(n)       # (2)
+            columns = work.made, work.z, score, work.distance, work.feature_distance
+            for out, of_pairs in zip(found, columns, strict=True):
+                out[rows] = xp.take(of_pairs, best, axis=-1).T
     return found
 
 
 def descend(params, work, balance, n_steps, learning_rate, activation):
     """Adam on z, in place."""
-    z = work.z.reshape(-1)                                            # a view: z's rows lie together
+    z = work.z.reshape(-1)                                            # a view: the rows of z are contiguous
     work.mean.fill(0)
     work.square.fill(0)
     for step in range(n_steps):
@@ -145,7 +216,7 @@ def descend(params, work, balance, n_steps, learning_rate, activation):
         optim.update(z, work.mean, work.square, dz, work.room, rates)
 
 
-def check_search(params, x, start, balance, n_steps, learning_rate):
+def check_inversion(params, x, start, balance, n_steps, learning_rate):
     """The objects and their starts as arrays, or a ValueError."""
     x = checks.as_array("x", x, ("M", len(params["critic"][0]) - 1))
     start = checks.as_array("start", start, (len(x), "S", len(params["generator"][0]) - 1))
@@ -158,9 +229,22 @@ def check_search(params, x, start, balance, n_steps, learning_rate):
     return x, start
 
 
-def standardise(score, training_score):
-    """Scores (M,) in standard deviations of the training data's scores (N,) above their mean."""
+def standardise(score: Array, training_score: Array) -> Array:
+    """(3), the z-score: standard deviations of the training data's scores above their mean, (M,).
+
+    Parameters
+    ----------
+    score : (M,) float
+    training_score : (N,) float
+        At least two, not all alike.
+
+    Raises
+    ------
+    ValueError
+        If an argument is not as above.
+    """
     training_score = checks.as_array("training_score", training_score, ("N",))
     checks.check_count("training_score: number of scores", len(training_score), least=2)
     checks.check_positive("training_score: standard deviation", float(training_score.std()))
-    return (checks.as_array("score", score, ("M",)) - training_score.mean()) / training_score.std()
+    score = checks.as_array("score", score, ("M",))
+    return (score - training_score.mean()) / training_score.std()                            # (3)

@@ -1,12 +1,24 @@
-"""Evidence lower bound: what a decoder and an approximate posterior say about log p(x), from below.
+"""Evidence lower bound: a bound on log p(x) from below, from a decoder and an approximate posterior.
 
-The mathematics is in `reference.generative.elbo`. Same values; columns of both networks are feature-major, the sample z is written
-where the decoder reads it, and rows are taken in blocks whose work arrays are kept with the packed parameters. The weights of
-(7) are decoded many draws at a time and added up as they come, by a log-sum-exp that moves its maximum M,
+The mathematics is in `reference.generative.elbo`. Same values; columns of both networks are feature-major,
+the sample z is written where the decoder reads it, and rows are taken in blocks. For (7) several draws are
+decoded at a time, and their weights are added to a sum T that is kept in units of e^M, M the largest log w so
+far:
 
     T ← T e^{M − M′} + ∑ₛ e^{log wₛ − M′},   M′ = max(M, log wₛ),        bound = M + log T − log S
 
 so that the memory does not grow with S.
+
+Example
+-------
+>>> import numpy as np
+>>> from accel.generative import elbo, vae
+>>> rng = np.random.default_rng(0)
+>>> params = vae.init_params(rng, dim=3, n_latent=2, hidden=(8,))
+>>> x, noise = rng.standard_normal((500, 3)), rng.standard_normal((20, 500, 2))
+>>> bounds = elbo.elbo(params, x, noise[0]), elbo.importance_weighted_bound(params, x, noise)
+>>> bool(bounds[0].mean() < bounds[1].mean())
+True
 """
 import math
 from typing import NamedTuple
@@ -16,28 +28,57 @@ import numpy as np
 from accel import memory
 from accel.density import flows
 from accel.device import array_module
-from accel.generative.likelihoods import GAUSSIAN, B, log_prob_columns
+from accel.generative.likelihoods import GAUSSIAN, B, Likelihood, log_prob_columns
 from accel.nets import dense
+from accel.nets._help import described
 from accel.runtime import checks
+from accel.runtime.protocols import Array, Params
 
 __all__ = ["Encoded", "ElboTerms", "encode", "decode", "elbo_terms", "elbo", "importance_weighted_bound"]
-SHARED = ["Work", "borrowed", "check_noise", "check_x", "draw_columns", "encode_columns", "fill_columns", "kl_columns", "sizes"]
+SHARED = ["borrowed", "check_noise", "check_x", "draw_columns", "encode_columns", "fill_columns",
+          "kl_columns", "sizes"]
 __all__ += SHARED
 
-COLUMNS = 1024                                                        # evaluated at a time on a CPU: the work stays in cache
+COLUMNS = 1024                                                  # at a time on a CPU: the work stays in cache
 COLUMNS_ON_DEVICE = 1 << 16
+
+documented = described("""
+params : tree
+    From `generative.vae.init_params`, or trained.
+x : (N, D) float
+z : (N, L) float
+noise : (N, L) float
+    ε, standard normal.
+context : (N, C) float, optional
+    c; None for a model without a context.
+likelihood : Likelihood
+    GAUSSIAN, FIXED_GAUSSIAN or BERNOULLI.
+""", raises="If an array has another shape, or the context is missing or not asked for.")
 
 
 class Encoded(NamedTuple):
-    """q(z|x, c): its mean μ and log-variance ℓ, (N, L) each."""
-    mean: np.ndarray
-    log_var: np.ndarray
+    """q(z|x, c).
+
+    Attributes
+    ----------
+    mean, log_var : (N, L) float
+        μ and ℓ.
+    """
+    mean: Array
+    log_var: Array
 
 
 class ElboTerms(NamedTuple):
-    """The two terms of (6) for each sample, (N,) each: log p(x|z, c) at the z of (3), and KL."""
-    log_likelihood: np.ndarray
-    kl: np.ndarray
+    """The two terms of (6) for each sample, in nats.
+
+    Attributes
+    ----------
+    log_likelihood : (N,) float
+        log p(x|z, c) at the z of (3).
+    kl : (N,) float
+    """
+    log_likelihood: Array
+    kl: Array
 
 
 def sizes(params):
@@ -46,7 +87,8 @@ def sizes(params):
     return params["decoder"][-1].shape[1], n_latent, len(params["decoder"][0]) - 1 - n_latent
 
 
-def encode(params, x, context=None):
+@documented
+def encode(params: Params, x: Array, context: Array | None = None) -> Encoded:
     """q(z|x, c)."""
     x, context = check_x(params, x, context)
     mean, log_var = (empty(params, len(x), sizes(params)[1]) for _ in range(2))
@@ -56,8 +98,9 @@ def encode(params, x, context=None):
     return Encoded(mean, log_var)
 
 
-def decode(params, z, context=None):
-    """The decoder's outputs f, (N, D): what they mean is up to the likelihood."""
+@documented
+def decode(params: Params, z: Array, context: Array | None = None) -> Array:
+    """The decoder's outputs f, (N, D), which a likelihood interprets."""
     dim, n_latent, context_dim = sizes(params)
     z = checks.as_array("z", z, ("N", n_latent))
     z, context = flows.check_inputs(z, context, n_latent, context_dim)
@@ -72,8 +115,10 @@ def decode(params, z, context=None):
     return f
 
 
-def elbo_terms(params, x, noise, context=None, *, likelihood=GAUSSIAN):
-    """Both terms of the bound (6), apart."""
+@documented
+def elbo_terms(params: Params, x: Array, noise: Array, context: Array | None = None, *,
+               likelihood: Likelihood = GAUSSIAN) -> ElboTerms:
+    """The two terms of the bound (6), from one ε for each sample."""
     x, context = check_x(params, x, context)
     noise = check_noise(params, noise, (len(x), sizes(params)[1]))
     log_likelihood, kl = empty(params, len(x)), empty(params, len(x))
@@ -81,20 +126,36 @@ def elbo_terms(params, x, noise, context=None, *, likelihood=GAUSSIAN):
         encode_columns(params["encoder"], work)
         draw_columns(work, noise[rows].T)
         f = dense.forward(params["decoder"], work.decoder)
-        log_likelihood[rows] = log_prob_columns(likelihood, work.x, f, params.get("log_var"))
+        log_likelihood[rows] = log_prob_columns(likelihood, work.x, f, params.get("log_var"))          # (4)
         kl[rows] = kl_columns(work)
     return ElboTerms(log_likelihood, kl)
 
 
-def elbo(params, x, noise, context=None, *, likelihood=GAUSSIAN):
-    """The bound, estimated with one ε for each sample, (N,)."""
+@documented
+def elbo(params: Params, x: Array, noise: Array, context: Array | None = None, *,
+         likelihood: Likelihood = GAUSSIAN) -> Array:
+    """The bound (6), from one ε for each sample, (N,)."""
     log_likelihood, kl = elbo_terms(params, x, noise, context, likelihood=likelihood)
-    log_likelihood -= kl
+    log_likelihood -= kl                                              # (6)
     return log_likelihood
 
 
-def importance_weighted_bound(params, x, noise, context=None, *, likelihood=GAUSSIAN):
-    """The bound (7) for each sample, (N,), from S draws of ε, noise (S, N, L)."""
+def importance_weighted_bound(params: Params, x: Array, noise: Array, context: Array | None = None, *,
+                              likelihood: Likelihood = GAUSSIAN) -> Array:
+    """The bound (7) for each sample, (N,).
+
+    Parameters
+    ----------
+    noise : (S, N, L) float
+        ε, standard normal: S draws for each sample.
+    params, x, context, likelihood
+        As for `elbo`.
+
+    Raises
+    ------
+    ValueError
+        If an array has another shape, or the context is missing or not asked for.
+    """
     x, context = check_x(params, x, context)
     noise = check_noise(params, noise, ("S", len(x), sizes(params)[1]))
     n_draws = checks.check_count("noise: number of importance samples", len(noise))
@@ -106,13 +167,14 @@ def importance_weighted_bound(params, x, noise, context=None, *, likelihood=GAUS
         top, total = xp.full(n, -math.inf, work.x.dtype), xp.zeros(n, work.x.dtype)
         at_once = max(1, limit(params) // n)
         for first in range(0, n_draws, at_once):
-            log_w = log_weights(params, work, noise[first:first + at_once, rows].transpose(2, 0, 1), likelihood)
+            eps = noise[first:first + at_once, rows].transpose(2, 0, 1)
+            log_w = log_weights(params, work, eps, likelihood)
             higher = xp.maximum(top, log_w.max(axis=0))
             log_w -= higher
             total *= xp.exp(top - higher)
             total += xp.exp(log_w, out=log_w).sum(axis=0)
             top = higher
-        bound[rows] = top + xp.log(total) - math.log(n_draws)
+        bound[rows] = top + xp.log(total) - math.log(n_draws)         # (7)
     return bound
 
 
@@ -135,7 +197,7 @@ def log_weights(params, work, eps, likelihood):
 
 
 class Work:
-    """The work arrays of both networks for n columns; the rows of a network's input are one, the context, and x or z."""
+    """The work arrays of both networks for n columns; the rows of an input are 1, the context, and x or z."""
 
     def __init__(self, xp, encoder, decoder, n, dtype):
         n_latent = encoder[-1][1] // 2
@@ -144,14 +206,16 @@ class Work:
         self.context, self.x = self.encoder.fed[0][:context_dim], self.encoder.fed[0][context_dim:]
         self.z = self.decoder.fed[0][context_dim:]
         self.mean, self.a = self.encoder.out[:n_latent], self.encoder.out[n_latent:]
-        self.bound, self.log_var, self.sigma, self.excess, self.moved = (xp.empty((n_latent, n), dtype) for _ in range(5))
+        self.bound, self.log_var, self.sigma, self.excess, self.moved = (
+            xp.empty((n_latent, n), dtype) for _ in range(5))
         self.dout = xp.empty_like(self.encoder.out)
 
 
 def borrowed(params, n):
     """Work arrays for n samples, for the length of a block."""
     encoder, decoder = params["encoder"], params["decoder"]
-    return memory.borrow(Work, array_module(encoder[0]), dense.shapes_of(encoder), dense.shapes_of(decoder), n, encoder[0].dtype)
+    shapes = dense.shapes_of(encoder), dense.shapes_of(decoder)
+    return memory.borrow(Work, array_module(encoder[0]), *shapes, n, encoder[0].dtype)
 
 
 def borrowed_tape(params, n):
@@ -181,7 +245,7 @@ def encode_columns(encoder, work):
 
 
 def draw_columns(work, noise):
-    """(3), for ε (L, n): z where the decoder reads it, and e^{ℓ/2} ⊙ ε beside it."""
+    """(3), for ε (L, n): z where the decoder reads it, and e^{ℓ/2} ⊙ ε."""
     xp = array_module(work.x)
     xp.multiply(work.sigma, noise, out=work.moved)
     xp.add(work.mean, work.moved, out=work.z)
@@ -195,7 +259,7 @@ def kl_columns(work):
 
 
 def blocks(params, x, context):
-    """For a block of rows at a time: which they are, and work arrays in which they and their context stand."""
+    """For a block of rows at a time: which they are, and work arrays that hold them and their context."""
     for rows in slices(params, len(x)):
         with borrowed(params, len(x[rows])) as work:
             fill_columns(work, x[rows], context if context is None else context[rows])
@@ -217,6 +281,7 @@ def empty(params, *shape):
 
 
 def check_x(params, x, context):
+    """x (N, D) and the context (N, C), or none, as arrays, or a ValueError."""
     dim, _, context_dim = sizes(params)
     return flows.check_inputs(x, context, dim, context_dim)
 

@@ -1,234 +1,210 @@
-"""Generative adversarial network: a generator of samples, taught by a discriminator that tries to tell them from data.
+"""Generative adversarial network: a generator of samples, and a discriminator that tells them from data.
 
-The mathematics is in `reference.generative.gan`. Same values; the generator writes its samples where the discriminator reads
-them, beside the data, in feature-major work arrays allocated once for each batch size, and the frozen network's weight gradients
-are never formed. With s′ = σ and the logits ℓ of data (N) and of samples (n):
+The mathematics is in `reference.generative.gan`. Same values, where the data live and in their dtype; samples
+and data pass through the discriminator side by side (`generative.generator`). With σ = s′ and the logits ℓ of
+data (N) and of samples (n):
 
-    L_D:          dℓ(x) = −σ(−ℓ)/N,    dℓ(x̃) = σ(ℓ)/n
-    L_G:          dℓ(x̃) = −σ(−ℓ)/n     non-saturating
-    L_G minimax:  dℓ(x̃) = −σ(ℓ)/n
+    (3)  L_D:          dℓ(x) = −σ(−ℓ)/N,    dℓ(x̃) = σ(ℓ)/n
+    (4)  L_G:          dℓ(x̃) = −σ(−ℓ)/n     non-saturating
+    (5)  L_G minimax:  dℓ(x̃) = −σ(ℓ)/n
 
-then the discriminator's backward pass; for L_G it only carries dx̃ = (D)ᵀ dℓ to the generator's.
+then the discriminator's backward pass.
+
+Example
+-------
+>>> import numpy as np
+>>> from accel.generative import gan
+>>> rng = np.random.default_rng(0)
+>>> params = gan.init_params(rng, dim=2, n_latent=3, hidden=(8,))
+>>> loss, grads = gan.generator_loss_and_grad(params, gan.draw_noise(params, rng, 5))
+>>> list(grads), gan.sample(params, rng, 4).shape
+(['generator'], (4, 2))
 """
-from typing import NamedTuple
+import os
+from collections.abc import Callable
+from functools import partial
 
-import numpy as np
-
-from accel import device, memory
+from accel import device
 from accel.device import array_module
+from accel.generative.gan_model import Gan
+from accel.generative.generator import (Adversaries, borrowed, check_noise, draw_noise, generate, gradient_of,
+                                        overwriting, sample, write_generator_grads)
 from accel.nets import dense, fitted
+from accel.nets._help import described, documented_load
+from accel.nets.dense import TANH, Activation
 from accel.preprocessing.scaling import centre_and_scale, scaled
-from accel.runtime import checks, persistence
-from accel.runtime._vector import empty_like, plain
-from accel.runtime.tree import frozen
+from accel.runtime import checks
+from accel.runtime._vector import plain
+from accel.runtime.protocols import Array, Params, Rng
 from accel.training import adversarial, optim
 
-__all__ = ["Gan", "init_params", "draw_noise", "generate", "logits", "discriminator_loss", "discriminator_loss_and_grad",
-           "generator_loss", "generator_loss_and_grad", "minimax_generator_loss", "minimax_generator_loss_and_grad", "sample", "fit",
-           "load"]
-SHARED = ["borrowed", "check_z", "gradient_of", "write_generator_grads"]
-__all__ += SHARED
+__all__ = ["Gan", "init_params", "draw_noise", "generate", "logits", "discriminator_loss",
+           "discriminator_loss_and_grad", "generator_loss", "generator_loss_and_grad",
+           "minimax_generator_loss", "minimax_generator_loss_and_grad", "sample", "fit", "load"]
+
+documented = described("""
+params : tree
+    From `init_params`, or trained.
+rng : Generator
+dim, n_latent : int
+    D and K.
+hidden : tuple of int
+    The generator's hidden layers; the discriminator has them in reverse.
+x : (N, D) float
+    Data, scaled.
+z : (n, K) float
+    Noise, standard normal.
+activation : Activation
+    Between the layers, from `nets.dense`.
+""", raises="If an argument is not as above.")
 
 
-class Gan(NamedTuple):
-    """A trained GAN, on the device and in the dtype of the data."""
-    params: dict
-    mean: np.ndarray
-    scale: float
-    activation: dense.Activation
-    history: dict
-
-    def sample(self, rng, n):
-        """n draws, (n, D), in the units of the data."""
-        x = sample(self.params, rng, n, activation=self.activation)
-        x *= self.scale
-        x += self.mean
-        return x
-
-    def save(self, path):
-        """Write to a .npz file that either package loads."""
-        persistence.save(path, "gan", fitted.describe(self))
-
-    def __reduce__(self):
-        return fitted.restore, (Gan, fitted.describe(self))
-
-    def _moved(self, move):
-        return self._replace(params=frozen(move(self.params)), mean=move(self.mean))
-
-
-def load(path):
+@documented_load
+def load(path: str | os.PathLike) -> Gan:
     """The GAN that `Gan.save` wrote."""
-    return fitted.restore(Gan, persistence.load(path, "gan"))
+    return fitted.load(Gan, path)
 
 
-def init_params(rng, *, dim, n_latent, hidden=(128, 128)):
-    """Both networks with random weights; the discriminator has the generator's hidden layers in reverse."""
+@documented
+def init_params(rng: Rng, *, dim: int, n_latent: int, hidden: tuple = (128, 128)) -> Params:
+    """Both networks with random weights."""
     for name, counts in {"dim": [dim], "n_latent": [n_latent], "hidden": hidden}.items():
         for count in counts:
             checks.check_count(name, count)
-    return {"generator": dense.init_mlp(rng, (n_latent, *hidden, dim)), "discriminator": dense.init_mlp(rng, (dim, *hidden[::-1], 1))}
+    return {"generator": dense.init_mlp(rng, (n_latent, *hidden, dim)),
+            "discriminator": dense.init_mlp(rng, (dim, *hidden[::-1], 1))}
 
 
-def draw_noise(params, rng, n):
-    """What the generator makes n samples of, (n, K), where params live."""
-    first = params["generator"][0]
-    return array_module(first).asarray(rng.standard_normal((n, len(first) - 1)), dtype=first.dtype)
-
-
-def generate(params, z, *, activation=dense.TANH):
-    """G(z), (n, D)."""
-    return dense.mlp(params["generator"], check_z(params, z), activation=activation)
-
-
-def logits(params, x, *, activation=dense.TANH):
-    """ℓ(x), (N,)."""
+@documented
+def logits(params: Params, x: Array, *, activation: Activation = TANH) -> Array:
+    """ℓ(x) of (2), (N,)."""
     x = checks.as_array("x", x, ("N", len(params["discriminator"][0]) - 1))
     return dense.mlp(params["discriminator"], x, activation=activation)[:, 0]
 
 
+def logits_of_samples(params, z, activation):
+    """ℓ(G(z)), (n,)."""
+    return logits(params, generate(params, z, activation=activation), activation=activation)
+
+
 def softplus(t):
-    return array_module(t).logaddexp(t, 0)
+    return array_module(t).logaddexp(t, 0)                                                   # (6)
 
 
 def sigmoid(t):
-    """exp(−s(−t)): to rounding on either side, where it is tiny too."""
+    """exp(−s(−t)): precise where σ is tiny, too."""
     return array_module(t).exp(-softplus(-t))
 
 
-def discriminator_loss(params, x, z, *, activation=dense.TANH):
-    """−E[log D(x)] − E[log(1 − D(G(z)))] for data x (N, D) and noise z (n, K), in nats."""
-    fakes = generate(params, z, activation=activation)
-    return softplus(-logits(params, x, activation=activation)).mean() + softplus(logits(params, fakes, activation=activation)).mean()
+@documented
+def discriminator_loss(params: Params, x: Array, z: Array, *, activation: Activation = TANH) -> Array:
+    """L_D (3), in nats."""
+    real, fake = logits(params, x, activation=activation), logits_of_samples(params, z, activation)
+    return softplus(-real).mean() + softplus(fake).mean()                                       # (3)
 
 
-def generator_loss(params, z, *, activation=dense.TANH):
-    """−E[log D(G(z))] for noise z (n, K), in nats."""
-    return softplus(-logits(params, generate(params, z, activation=activation), activation=activation)).mean()
+@documented
+def generator_loss(params: Params, z: Array, *, activation: Activation = TANH) -> Array:
+    """L_G (4), in nats."""
+    return softplus(-logits_of_samples(params, z, activation)).mean()                          # (4)
 
 
-def minimax_generator_loss(params, z, *, activation=dense.TANH):
-    """E[log(1 − D(G(z)))] for noise z (n, K), in nats."""
-    return -softplus(logits(params, generate(params, z, activation=activation), activation=activation)).mean()
+@documented
+def minimax_generator_loss(params: Params, z: Array, *, activation: Activation = TANH) -> Array:
+    """L_G (5), in nats."""
+    return -softplus(logits_of_samples(params, z, activation)).mean()                          # (5)
 
 
-def discriminator_loss_and_grad(params, x, z, *, activation=dense.TANH):
-    """The loss and its gradient, {"discriminator": …}; the generator is frozen."""
+@documented
+def discriminator_loss_and_grad(params: Params, x: Array, z: Array, *,
+                                activation: Activation = TANH) -> tuple[Array, Params]:
+    """(3) and its gradient, {"discriminator": …}; the generator is fixed."""
     grads = gradient_of(params, "discriminator")
-    return write_discriminator_grads(params, grads, x, z, activation), plain(grads)
+    return write_discriminator_grads(params, grads, x, z, activation=activation), plain(grads)
 
 
-def write_discriminator_grads(params, grads, x, z, activation):
-    """The loss; its gradient goes into grads, {"discriminator": …}."""
+def write_discriminator_grads(params, grads, x, z, *, activation):
+    """The loss (3); its gradient goes into grads, {"discriminator": …}."""
     layers = params["discriminator"]
     x = checks.as_array("x", x, ("N", len(layers[0]) - 1))
-    n, z = len(x), check_z(params, z)
+    n, z = len(x), check_noise(params, z)
     with borrowed(params, "discriminator", n, len(z)) as work:
         work.generate(params["generator"], z, activation)
         work.data[...] = x.T
         out = dense.forward(layers, work.tape, activation)[0]
         real, fake = out[:n], out[n:]
-        value = softplus(-real).mean() + softplus(fake).mean()
+        value = softplus(-real).mean() + softplus(fake).mean()                               # (3)
         real[...] = sigmoid(-real) * (-1 / n)                         # out is dℓ from here on
         fake[...] = sigmoid(fake) * (1 / len(z))
         dense.backward(layers, work.tape, work.tape.out, grads["discriminator"], activation)
         return value
 
 
-def generator_loss_and_grad(params, z, *, activation=dense.TANH):
-    """The loss and its gradient, {"generator": …}; the discriminator is frozen."""
+@documented
+def generator_loss_and_grad(params: Params, z: Array, *,
+                            activation: Activation = TANH) -> tuple[Array, Params]:
+    """(4) and its gradient, {"generator": …}; the discriminator is fixed."""
     grads = gradient_of(params, "generator")
-    return write_generator_grads(params, grads, z, "discriminator", activation, non_saturating), plain(grads)
+    value = write_generator_grads(params, grads, z, opponent="discriminator", value_and_slope=non_saturating,
+                                  activation=activation)
+    return value, plain(grads)
 
 
-def minimax_generator_loss_and_grad(params, z, *, activation=dense.TANH):
-    """The loss and its gradient, {"generator": …}; the discriminator is frozen."""
+@documented
+def minimax_generator_loss_and_grad(params: Params, z: Array, *,
+                                    activation: Activation = TANH) -> tuple[Array, Params]:
+    """(5) and its gradient, {"generator": …}; the discriminator is fixed."""
     grads = gradient_of(params, "generator")
-    return write_generator_grads(params, grads, z, "discriminator", activation, minimax), plain(grads)
+    value = write_generator_grads(params, grads, z, opponent="discriminator", value_and_slope=minimax,
+                                  activation=activation)
+    return value, plain(grads)
 
 
 def non_saturating(logit):
-    """The generator's loss, and its slope dℓ (n,)."""
+    """L_G (4), and its slope dℓ (n,)."""
     return softplus(-logit).mean(), -sigmoid(-logit) / len(logit)
 
 
 def minimax(logit):
-    """The minimax loss, and its slope dℓ (n,)."""
+    """L_G (5), and its slope dℓ (n,)."""
     return -softplus(logit).mean(), -sigmoid(logit) / len(logit)
 
 
-def write_generator_grads(params, grads, z, opponent, activation, value_and_slope):
-    """A loss of the opponent's outputs for samples; the generator's gradient goes into grads, from (loss, dℓ) = value_and_slope(ℓ (n,))."""
-    z = check_z(params, z)
-    with borrowed(params, opponent, 0, len(z)) as work:
-        work.generate(params["generator"], z, activation)
-        value, work.tape.out[0] = value_and_slope(dense.forward(params[opponent], work.tape, activation)[0])
-        dx = dense.backward(params[opponent], work.tape, work.tape.out, None, activation, need_dx=True)
-        dense.backward(params["generator"], work.made, dx, grads["generator"], activation)
-        return value
+def fit(x: Array, *, rng: Rng, n_latent: int = 16, hidden: tuple = (128, 128), activation: Activation = TANH,
+        n_critic: int = 1, averaging: float = 0.99, learning_rate: float = 2e-3, beta1: float = 0.5,
+        beta2: float = 0.9, batch_size: int = 64, n_epochs: int = 200, schedule: Callable = optim.cosine,
+        checkpoint: str | os.PathLike | None = None, progress: bool = False) -> Gan:
+    """A GAN trained on x.
 
+    Parameters
+    ----------
+    x : (N, D) float
+        At least two samples, not all alike.
+    rng, n_latent, hidden, activation
+        As for `init_params` and the losses; rng also shuffles and draws noise.
+    n_critic : int
+        Steps of the discriminator for each of the generator.
+    averaging, learning_rate, beta1, beta2, batch_size, n_epochs, schedule, checkpoint, progress
+        Those of `training.adversarial.train`.
 
-def gradient_of(params, name):
-    """Where one network's gradient is written, {name: layers}."""
-    return empty_like({name: params[name]})
-
-
-class Work:
-    """The work arrays of both networks: the opponent's tape takes n_data columns of data, and behind them n of samples."""
-
-    def __init__(self, xp, generator, opponent, n_data, n, dtype):
-        self.made, self.tape = dense.Tape(xp, generator, n, dtype), dense.Tape(xp, opponent, n_data + n, dtype)
-        self.data, self.fakes = self.tape.fed[0][:, :n_data], self.tape.fed[0][:, n_data:]
-
-    def generate(self, layers, z, activation):
-        """G(z) for z (n, K), where the opponent reads it."""
-        self.made.fed[0][...] = z.T
-        self.fakes[...] = dense.forward(layers, self.made, activation)
-
-
-def borrowed(params, opponent, n_data, n):
-    """Work arrays for n_data samples of data and n of the generator, for the length of a block."""
-    generator, layers = params["generator"], params[opponent]
-    return memory.borrow(Work, array_module(layers[0]), dense.shapes_of(generator), dense.shapes_of(layers), n_data, n, layers[0].dtype)
-
-
-def check_z(params, z):
-    return checks.as_array("z", z, ("n", len(params["generator"][0]) - 1))
-
-
-def sample(params, rng, n, *, activation=dense.TANH):
-    """n draws of x′, (n, D)."""
-    return generate(params, draw_noise(params, rng, checks.check_count("n", n, least=0)), activation=activation)
-
-
-def fit(x, *, rng, n_latent=16, hidden=(128, 128), activation=dense.TANH, n_critic=1, averaging=0.99, learning_rate=2e-3, beta1=0.5,
-        beta2=0.9, batch_size=64, n_epochs=200, schedule=optim.cosine, checkpoint=None, progress=False):
-    """A GAN trained on x, which decides the device and the dtype."""
+    Raises
+    ------
+    ValueError
+        If x is not a finite (N, D) array of at least two different rows, or a setting is out of range.
+    """
     x = checks.as_array("x", x, ("N", "D"))
     mean, scale = centre_and_scale(x)
     params = device.like(x, init_params(rng, dim=x.shape[1], n_latent=n_latent, hidden=hidden))
-    trained = adversarial.train(Players(params, activation), params, scaled(x, mean, scale), rng=rng, n_critic=n_critic,
-                                averaging=averaging, learning_rate=learning_rate, beta1=beta1, beta2=beta2, batch_size=batch_size,
-                                n_epochs=n_epochs, schedule=schedule, checkpoint=checkpoint, progress=progress)
+
+    def noise(rng, n):
+        return (draw_noise(params, rng, n),)
+    write_critic = partial(write_discriminator_grads, activation=activation)
+    write_generator = partial(write_generator_grads, opponent="discriminator", value_and_slope=non_saturating,
+                              activation=activation)
+    players = Adversaries(overwriting(write_critic, gradient_of(params, "discriminator")), noise,
+                          overwriting(write_generator, gradient_of(params, "generator")), noise)
+    trained = adversarial.train(players, params, scaled(x, mean, scale), rng=rng, n_critic=n_critic,
+                                averaging=averaging, learning_rate=learning_rate, beta1=beta1, beta2=beta2,
+                                batch_size=batch_size, n_epochs=n_epochs, schedule=schedule,
+                                checkpoint=checkpoint, progress=progress)
     return Gan(trained.params, mean, scale, activation, trained.history)
-
-
-class Players:
-    """Both losses with their activation, as training calls them. A gradient is overwritten by the next one of the same network."""
-
-    def __init__(self, params, activation):
-        self.params, self.activation = params, activation
-        self.grads = {name: gradient_of(params, name) for name in params}
-
-    def critic_noise(self, rng, n):
-        return (draw_noise(self.params, rng, n),)
-
-    def critic_loss_and_grad(self, params, x, z):
-        grads = self.grads["discriminator"]
-        return write_discriminator_grads(params, grads, x, z, self.activation), grads
-
-    def generator_noise(self, rng, n):
-        return (draw_noise(self.params, rng, n),)
-
-    def generator_loss_and_grad(self, params, z):
-        grads = self.grads["generator"]
-        return write_generator_grads(params, grads, z, "discriminator", self.activation, non_saturating), grads

@@ -33,14 +33,15 @@ Reading order:
     description          trained posteriors as trees of plain values and arrays
 """
 from accel.inference import (
-    catalogue, catalogue_stream, chains, cross_entropy, deep_ensemble, description, emcee_sampler,
-    gaussian_likelihood, hmc, importance, inputs, kept, nested_sampler, nle, nle_posterior, npe, npe_posterior,
-    nre, nre_posterior, ratio, rejection_abc, run_chains, slice_sampler,
+    catalogue, catalogue_stream, chains, covariance, cross_entropy, deep_ensemble, description, emcee_sampler,
+    gaussian_likelihood, hmc, hmc_tuning, importance, inputs, kept, metropolis, nested_sampler, nle,
+    nle_posterior, npe, npe_posterior, nre, nre_posterior, ratio, rejection_abc, run_chains,
+    slice_sampler, starts, target, target_checks,
 )
 
 __all__ = [
-    "catalogue", "catalogue_stream", "chains", "cross_entropy", "deep_ensemble", "description",
-    "emcee_sampler", "gaussian_likelihood", "hmc", "importance", "inputs", "kept", "nested_sampler", "nle",
-    "nle_posterior", "npe", "npe_posterior", "nre", "nre_posterior", "ratio", "rejection_abc", "run_chains",
-    "slice_sampler",
+    "catalogue", "catalogue_stream", "chains", "covariance", "cross_entropy", "deep_ensemble", "description",
+    "emcee_sampler", "gaussian_likelihood", "hmc", "hmc_tuning", "importance", "inputs", "kept", "metropolis",
+    "nested_sampler", "nle", "nle_posterior", "npe", "npe_posterior", "nre", "nre_posterior", "ratio",
+    "rejection_abc", "run_chains", "slice_sampler", "starts", "target", "target_checks",
 ]

@@ -27,6 +27,7 @@ A folder has launch.py, and a source of the folder's name unless its sources are
     philox/            arrays of random numbers
     rejection_abc/     draw, simulate, measure the distance, accept
     ratio/             the classifier of a likelihood-to-evidence ratio, and its gradient
+    prior_columns      the kinds of a prior's columns that kernels know
     posterior/         from a flow's draws to parameters
     catalogue/         summaries of the draws of many objects
         pipeline         upload, compute and download in chunks, on three streams

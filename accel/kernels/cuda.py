@@ -19,7 +19,7 @@ import numpy as np
 
 from accel import device
 
-__all__ = ["Kernels", "load", "source", "wanted", "shared_limit", "multiprocessors", "fall_back"]
+__all__ = ["NAMES", "Kernels", "load", "source", "wanted", "shared_limit", "multiprocessors", "fall_back"]
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 NAMES = {"float32": "float", "float64": "double"}

@@ -110,7 +110,7 @@ def fit_grid(log_density: Callable[[Array], Array], low: Array, high: Array, *, 
 
 def evaluate(log_density, low, high, n_nodes):
     """The nodes (1), and log f on their product, (K, …, K)."""
-    nodes = [np.linspace(a, b, n_nodes) for a, b in zip(low, high)]
+    nodes = [np.linspace(a, b, n_nodes) for a, b in zip(low, high)]               # (1)
     theta = np.stack(np.meshgrid(*nodes, indexing="ij"), axis=-1)
     return nodes, log_density(theta.reshape(-1, len(nodes))).reshape(theta.shape[:-1])
 

@@ -1,4 +1,4 @@
-"""What is done to data before a network sees them.
+"""Transformations of data before training.
 
 Reading order:
 

@@ -98,7 +98,7 @@ def _column_means(xp, x, origin, power):
 
 
 def centre_and_scale(x: Array) -> tuple[Array, float]:
-    """The mean of each feature, and one scale for all: the root of the mean variance, which keeps the features' proportions.
+    """The mean of each feature, and one scale for all, the root of the mean variance: proportions are kept.
 
     Parameters
     ----------
@@ -127,7 +127,15 @@ def centre_and_scale(x: Array) -> tuple[Array, float]:
 
 
 def scaled(x: Array, mean: Array, scale: float) -> Array:
-    """(x − mean)/scale, with mean and scale as `centre_and_scale` gives them."""
+    """(x − mean)/scale, in the shape of x.
+
+    Parameters
+    ----------
+    x : (N, …) float
+    mean : (…) float
+    scale : float
+        As `centre_and_scale` gives them.
+    """
     x = x - mean
     x /= scale
     return x

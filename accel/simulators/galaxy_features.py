@@ -133,7 +133,7 @@ def merger(theta: Array, s: Array, *, fwhm: float = 3.0, beta: float = math.inf)
 def host(theta, s, fwhm, beta):
     """(1 − f) m₀ of (1), (N, 1024)."""
     theta = theta.copy()
-    theta[:, 0] *= 1 - s[:, 0]
+    theta[:, 0] *= 1 - s[:, 0]                                        # (1)
     x = array_module(theta).zeros((len(theta), point_spread.SIZE**2), theta.dtype)
     return galaxy_image.add_image(x, theta, None, fwhm, beta)
 

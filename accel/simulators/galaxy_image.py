@@ -34,7 +34,7 @@ __all__ += SHARED
 
 N_NODES, EXTENT = 96, 24.0
 BLOCK, BLOCK_ON_DEVICE = 8, 1024
-NAMES = ("flux", "half-light radius", "Sérsic index", "ellipticity", "position angle")
+NAMES = ("flux", "half-light radius", "Sérsic index", "ellipticity", "position angle")    # (1)
 prior = BoxUniform([1000.0, 1.5, 0.5, 0.0, 0.0], [3000.0, 5.0, 4.0, 0.7, np.pi])
 
 

@@ -153,7 +153,7 @@ class Zuko:
             # context, θ) and all μ before all a
             rows = np.concatenate((1 + CONTEXT + theirs, 1 + np.arange(CONTEXT)))
             columns = np.stack((theirs, DIM + theirs), axis=1).ravel()
-            for i, (linear, layer, mask) in enumerate(zip(linears, layers, made.masks_of(layers),
+            for i, (linear, layer, mask) in enumerate(zip(linears, layers, made.masks({"layers": layers}),
                                                           strict=True)):
                 weight, bias = (layer[1:] * mask).astype(np.float32), layer[0]
                 weight, mask = (w[rows - 1] if i == 0 else w for w in (weight, mask))

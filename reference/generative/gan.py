@@ -42,7 +42,7 @@ import autograd.numpy as np
 from reference.generative.gan_model import Gan
 from reference.generative.generator import Adversaries, draw_noise, generate, sample, value_and_own_grad
 from reference.nets import dense, fitted
-from reference.nets._help import described
+from reference.nets._help import described, documented_load
 from reference.nets.dense import TANH, Activation
 from reference.preprocessing.scaling import centre_and_scale, scaled
 from reference.runtime import checks
@@ -67,11 +67,10 @@ z : (n, K) float
     Noise, standard normal.
 activation : Activation
     Between the layers, from `nets.dense`.
-path : str or path-like
-""", raises="If an argument is not as above, or the file is no saved GAN.")
+""", raises="If an argument is not as above.")
 
 
-@documented
+@documented_load
 def load(path: str | os.PathLike) -> Gan:
     """The GAN that `Gan.save` wrote."""
     return fitted.load(Gan, path)

@@ -60,6 +60,9 @@ class Likelihood(NamedTuple):
     has_sigma: bool
     learns_sigma: bool
 
+    def __repr__(self):
+        return f"Likelihood({self.name!r})"
+
     def __reduce__(self):
         """Pickled by name, where it is one of this page's: functions cannot be pickled."""
         known = any(self is likelihood for likelihood in (GAUSSIAN, FIXED_GAUSSIAN, BERNOULLI))

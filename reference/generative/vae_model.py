@@ -19,7 +19,7 @@ import numpy as np
 from reference.density import flows
 from reference.generative.elbo import check_x, decode, elbo, encode, importance_weighted_bound, sizes
 from reference.generative.likelihoods import BERNOULLI, Likelihood, check_likelihood, likelihood_named
-from reference.nets._help import described
+from reference.nets._help import described, documented_load
 from reference.preprocessing.scaling import Scaling, centre_and_scale, fit_scaling, scaled
 from reference.runtime import checks, persistence
 from reference.runtime.protocols import Array, Params, Rng
@@ -36,7 +36,6 @@ z : (N, L) float
     Latents.
 context : (N, C) float, optional
     Labels or physical parameters, in their own units; None for a model without a context.
-path : str or path-like
 """, raises="If an array has another shape, or the context is missing or not asked for.")
 
 
@@ -158,7 +157,7 @@ class VAE(NamedTuple):
         return len(self.mean) * np.log(self.scale)                    # D log s
 
 
-@documented
+@documented_load
 def load(path: str | os.PathLike) -> VAE:
     """The autoencoder that `VAE.save` wrote."""
     return restore(persistence.load(path, "vae"))

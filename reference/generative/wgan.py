@@ -42,7 +42,7 @@ import autograd.numpy as np
 from reference.generative import gan, generator
 from reference.generative.gan_model import Wgan
 from reference.nets import dense, fitted
-from reference.nets._help import described
+from reference.nets._help import described, documented_load
 from reference.nets.dense import LEAKY_RELU, Activation
 from reference.nets.gradient_penalty import gradient_penalty
 from reference.preprocessing.scaling import centre_and_scale, scaled
@@ -73,11 +73,10 @@ penalty : float
     λ.
 activation : Activation
     Between the layers, from `nets.dense`.
-path : str or path-like
-""", raises="If an argument is not as above, or the file is no saved WGAN.")
+""", raises="If an argument is not as above.")
 
 
-@documented
+@documented_load
 def load(path: str | os.PathLike) -> Wgan:
     """The WGAN that `Wgan.save` wrote."""
     return fitted.load(Wgan, path)

@@ -5,7 +5,8 @@ Reading order:
     dense             affine layers and activations; start here
     conv              convolutions
     gradient_penalty  second-order gradient of a network's slope
+    fitted            networks fitted to scaled data, and their files
 """
-from reference.nets import conv, dense, gradient_penalty
+from reference.nets import conv, dense, fitted, gradient_penalty
 
-__all__ = ["conv", "dense", "gradient_penalty"]
+__all__ = ["conv", "dense", "fitted", "gradient_penalty"]

@@ -26,6 +26,7 @@ array([[[[35., 41.]]]])
 import autograd.numpy as np
 from autograd import make_vjp
 
+from reference.nets._help import described
 from reference.runtime import checks
 from reference.runtime.protocols import Array, Params, Rng
 
@@ -33,32 +34,42 @@ __all__ = ["init_conv", "init_conv_transpose", "conv2d", "conv2d_vjp", "conv2d_t
            "conv2d_transpose_vjp"]
 
 
-def init_conv(rng: Rng, n_in: int, n_out: int, size: int, *, gain: float = 1.0) -> Params:
-    """A layer for `conv2d`: weights N(0, gain²/(n_in k²)), zero bias.
+PARAMETERS = """
+layer : dict
+    "weight" (O, C, k, k), and "bias" with a number for each channel of the result.
+images : (N, C, H, W) float
+    For a transposed convolution (N, O, h, w).
+cotangent : float array
+    Shaped like the result.
+stride : int
+    s, how far the kernel moves from one pixel of y to the next.
+padding : int
+    m, rows and columns of zeros on every side of x.
+output_size : (int, int), optional
+    H and W; by default the smallest that (5) allows.
+rng : Generator
+n_in, n_out : int
+    Channels of the images that the layer takes, and of the result.
+size : int
+    k.
+gain : float
+    Standard deviation of the result where the images have variance one.
+"""
+documented, checked = described(PARAMETERS), described(
+    PARAMETERS, raises="If the images have other channels, or the kernel or output_size does not fit them.")
 
-    Parameters
-    ----------
-    rng : Generator
-    n_in, n_out, size : int
-        C, O and k.
-    gain : float
-        Standard deviation of the result where the images have variance one.
-    """
+
+@documented
+def init_conv(rng: Rng, n_in: int, n_out: int, size: int, *, gain: float = 1.0) -> Params:
+    """A layer for `conv2d`: weights N(0, gain²/(n_in k²)), zero bias."""
     weight = rng.standard_normal((n_out, n_in, size, size)) * (gain / (size * np.sqrt(n_in)))
     return {"weight": weight, "bias": np.zeros(n_out)}
 
 
+@documented
 def init_conv_transpose(rng: Rng, n_in: int, n_out: int, size: int, *, stride: int = 1,
                         gain: float = 1.0) -> Params:
-    """A layer for `conv2d_transpose`: weights N(0, gain² s²/(n_in k²)), zero bias.
-
-    Parameters
-    ----------
-    rng, gain
-        As for `init_conv`.
-    n_in, n_out, size, stride : int
-        O, C, k and s: (k/s)² terms of each channel reach a pixel.
-    """
+    """A layer for `conv2d_transpose`: weights N(0, gain² s²/(n_in k²)), as (k/s)² terms reach a pixel."""
     weight = rng.standard_normal((n_in, n_out, size, size)) * (gain * stride / (size * np.sqrt(n_in)))
     return {"weight": weight, "bias": np.zeros(n_out)}
 
@@ -89,24 +100,9 @@ def literal_conv2d_transpose(layer, images, *, stride=1, padding=0, output_size=
     return out
 
 
+@checked
 def conv2d(layer: Params, images: Array, *, stride: int = 1, padding: int = 0) -> Array:
-    """The correlation (1) as a sum over shifts of the kernel: (N, O, h, w), see (4).
-
-    Parameters
-    ----------
-    layer : dict
-        "weight" (O, C, k, k) and "bias" (O,).
-    images : (N, C, H, W) float
-    stride : int
-        s, how far the kernel moves from one pixel of the result to the next.
-    padding : int
-        m, rows and columns of zeros on every side.
-
-    Raises
-    ------
-    ValueError
-        If the images have another number of channels, or are smaller than the kernel.
-    """
+    """The correlation (1) as a sum over shifts of the kernel: (N, O, h, w), see (4)."""
     weight, bias = layer["weight"], layer["bias"]
     checks.check_shape("images", images, ("N", weight.shape[1], "H", "W"))
     h, w = output_size(images, weight, stride, padding)
@@ -118,31 +114,17 @@ def conv2d(layer: Params, images: Array, *, stride: int = 1, padding: int = 0) -
     return out
 
 
+@checked
 def conv2d_vjp(layer: Params, images: Array, cotangent: Array, *, stride: int = 1, padding: int = 0) -> tuple:
     """The result of `conv2d` (N, O, h, w), and the gradients of ⟨cotangent, result⟩ for layer and images."""
     vjp, out = make_vjp(lambda args: conv2d(*args, stride=stride, padding=padding))((layer, images))
     return out, *vjp(cotangent)
 
 
+@checked
 def conv2d_transpose(layer: Params, images: Array, *, stride: int = 1, padding: int = 0,
                      output_size: tuple[int, int] | None = None) -> Array:
-    """The transpose (2): each pixel adds its value times the kernel to the result, (N, C, H, W), see (5).
-
-    Parameters
-    ----------
-    layer : dict
-        "weight" (O, C, k, k) and "bias" (C,).
-    images : (N, O, h, w) float
-    stride, padding : int
-        s and m of the convolution that this is the transpose of.
-    output_size : (int, int), optional
-        H and W; by default the smallest that (5) allows.
-
-    Raises
-    ------
-    ValueError
-        If the images have another number of channels, or output_size does not become theirs by (4).
-    """
+    """The transpose (2): each pixel adds its value times the kernel to the result, (N, C, H, W), see (5)."""
     weight, bias = layer["weight"], layer["bias"]
     checks.check_shape("images", images, ("N", weight.shape[0], "h", "w"))
     size, (height, width) = weight.shape[2], transposed_size(images, weight, stride, padding, output_size)
@@ -154,6 +136,7 @@ def conv2d_transpose(layer: Params, images: Array, *, stride: int = 1, padding: 
     return out[:, :, padding:padding + height, padding:padding + width] + bias[:, None, None]
 
 
+@checked
 def conv2d_transpose_vjp(layer: Params, images: Array, cotangent: Array, *, stride: int = 1, padding: int = 0,
                          output_size: tuple[int, int] | None = None) -> tuple:
     """The result of `conv2d_transpose` (N, C, H, W), and the gradients of ⟨cotangent, result⟩ for both."""

@@ -52,6 +52,9 @@ class Activation(NamedTuple):
     slope: Callable
     curvature: Callable | None
 
+    def __repr__(self):
+        return f"Activation({self.name!r})"
+
     def __reduce__(self):
         """Pickled by name, where it is one of this page's: functions cannot be pickled."""
         known = any(self is activation for activation in (TANH, RELU, LEAKY_RELU, IDENTITY))
@@ -116,12 +119,28 @@ def init_mlp(rng: Rng, sizes: Sequence[int]) -> list[Array]:
 
 
 def dense(layer: Array, h: Array) -> Array:
-    """(1) for h (N, n_in), (N, n_out)."""
+    """The affine map (1), (N, n_out).
+
+    Parameters
+    ----------
+    layer : (n_in + 1, n_out) float
+        The bias, then the weights.
+    h : (N, n_in) float
+    """
     return layer[0] + h @ layer[1:]                                   # (1)
 
 
 def masked_dense(layer: Array, mask: Array, h: Array) -> Array:
-    """(3) for h (N, n_in) and M = mask, (N, n_out)."""
+    """The affine map (3), (N, n_out).
+
+    Parameters
+    ----------
+    layer : (n_in + 1, n_out) float
+        The bias, then the weights.
+    mask : (n_in, n_out) float or bool
+        M, of zeros and ones.
+    h : (N, n_in) float
+    """
     return layer[0] + h @ (layer[1:] * mask)                          # (3)
 
 

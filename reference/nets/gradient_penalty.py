@@ -26,6 +26,7 @@ import autograd.numpy as np
 from autograd import elementwise_grad, value_and_grad
 
 from reference.nets import dense
+from reference.nets._help import described
 from reference.runtime import checks
 from reference.runtime.protocols import Array
 
@@ -34,53 +35,37 @@ __all__ = ["input_gradient", "gradient_penalty", "gradient_penalty_and_grad"]
 EPSILON = 1e-12
 
 
+documented = described("""
+layers : sequence of (n_in + 1, n_out) float
+    f, with one output.
+x : (N, D) float
+    The points at which the slope is penalised.
+target : float
+    c.
+activation : Activation
+    Between the layers of f.
+""", raises="If f has several outputs, or x is not (N, D).")
+
+
+@documented
 def input_gradient(layers: Sequence[Array], x: Array, *, activation: dense.Activation = dense.TANH) -> Array:
-    """∇ₓ f(x), (N, D).
-
-    Parameters
-    ----------
-    layers : sequence of (n_in + 1, n_out) float
-        f, with one output.
-    x : (N, D) float
-    activation : Activation
-        Between the layers of f.
-
-    Raises
-    ------
-    ValueError
-        If f has several outputs, or x is not (N, D).
-    """
+    """∇ₓ f(x), (N, D)."""
     x = check_network(layers, x)
     return elementwise_grad(lambda x: dense.mlp(layers, x, activation=activation))(x)      # (1), row by row
 
 
+@documented
 def gradient_penalty(layers: Sequence[Array], x: Array, *, target: float = 1.0,
                      activation: dense.Activation = dense.TANH) -> Array:
-    """The penalty P (2).
-
-    Parameters
-    ----------
-    layers : sequence of (n_in + 1, n_out) float
-        f, with one output.
-    x : (N, D) float
-        Where the slope is looked at.
-    target : float
-        c.
-    activation : Activation
-        Between the layers of f.
-
-    Raises
-    ------
-    ValueError
-        If f has several outputs, or x is not (N, D).
-    """
+    """The penalty P (2)."""
     norm = np.sqrt(np.sum(input_gradient(layers, x, activation=activation)**2, axis=1) + EPSILON**2)     # (3)
     return np.mean((norm - target)**2)                                                                   # (2)
 
 
+@documented
 def gradient_penalty_and_grad(layers: Sequence[Array], x: Array, *, target: float = 1.0,
                               activation: dense.Activation = dense.TANH) -> tuple[Array, list]:
-    """P, and its gradient like layers; arguments and errors are those of `gradient_penalty`."""
+    """P (2), and its gradient, in a list like layers."""
     def penalty(layers):
         return gradient_penalty(layers, x, target=target, activation=activation)
     return value_and_grad(penalty)(list(layers))

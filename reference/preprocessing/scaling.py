@@ -82,7 +82,7 @@ def fit_scaling(x: Array) -> Scaling:
 
 
 def centre_and_scale(x: Array) -> tuple[Array, float]:
-    """The mean of each feature, and one scale for all: the root of the mean variance, which keeps the features' proportions.
+    """The mean of each feature, and one scale for all, the root of the mean variance: proportions are kept.
 
     Parameters
     ----------
@@ -109,7 +109,15 @@ def centre_and_scale(x: Array) -> tuple[Array, float]:
 
 
 def scaled(x: Array, mean: Array, scale: float) -> Array:
-    """(x − mean)/scale, with mean and scale as `centre_and_scale` gives them."""
+    """(x − mean)/scale, in the shape of x.
+
+    Parameters
+    ----------
+    x : (N, …) float
+    mean : (…) float
+    scale : float
+        As `centre_and_scale` gives them.
+    """
     return (x - mean) / scale
 
 

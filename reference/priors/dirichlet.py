@@ -189,7 +189,7 @@ class Dirichlet:
     def _log_theta(self, u):
         y = checks.as_array("u", u, ("N", self.unconstrained_dim)) - self._offset
         log_z, log_one_minus_z, zeros = -np.logaddexp(0.0, -y), -np.logaddexp(0.0, y), np.zeros((len(y), 1))
-        return np.hstack((log_z, zeros)) + np.cumsum(np.hstack((zeros, log_one_minus_z)), axis=1)     # (2)
+        return np.hstack((log_z, zeros)) + np.cumsum(np.hstack((zeros, log_one_minus_z)), axis=1)  # (2), (3)
 
 
 def _rest(values):

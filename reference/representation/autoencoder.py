@@ -33,7 +33,7 @@ import autograd.numpy as np
 from autograd import value_and_grad
 
 from reference.nets import dense, fitted
-from reference.nets._help import described
+from reference.nets._help import described, documented_load
 from reference.preprocessing.scaling import centre_and_scale, scaled
 from reference.runtime import checks
 from reference.runtime.protocols import Array, Params, Rng
@@ -50,8 +50,7 @@ z : (N, K) float
     Codes.
 activation : Activation
     Between the layers, from `nets.dense`.
-path : str or path-like
-""", raises="If an array has another shape, or a file is no saved autoencoder.")
+""", raises="If an array has another shape.")
 
 
 class Autoencoder(fitted.FittedNetwork):
@@ -71,7 +70,7 @@ class Autoencoder(fitted.FittedNetwork):
         return self.mean + self.scale * decode(self.params, z, activation=self.activation)       # (4)
 
 
-@documented
+@documented_load
 def load(path: str | os.PathLike) -> Autoencoder:
     """The autoencoder that `Autoencoder.save` wrote."""
     return fitted.load(Autoencoder, path)

@@ -31,7 +31,7 @@ import autograd.numpy as np
 from autograd import value_and_grad
 
 from reference.nets import conv, dense, fitted
-from reference.nets._help import described
+from reference.nets._help import described, documented_load
 from reference.preprocessing.scaling import centre_and_scale, scaled
 from reference.runtime import checks
 from reference.runtime.protocols import Array, Params, Rng
@@ -50,8 +50,7 @@ z : (N, K) float
     Codes.
 activation : Activation
     Between the layers, from `nets.dense`.
-path : str or path-like
-""", raises="If an array has another shape, or a file is no saved autoencoder.")
+""", raises="If an array has another shape.")
 
 
 class ConvAutoencoder(fitted.FittedNetwork):
@@ -71,7 +70,7 @@ class ConvAutoencoder(fitted.FittedNetwork):
         return self.mean + self.scale * decode(self.params, z, activation=self.activation)       # (6)
 
 
-@documented
+@documented_load
 def load(path: str | os.PathLike) -> ConvAutoencoder:
     """The autoencoder that `ConvAutoencoder.save` wrote."""
     return fitted.load(ConvAutoencoder, path)

@@ -49,7 +49,7 @@ SHARED = ["check_theta"]
 __all__ += SHARED
 
 N_NODES, EXTENT = 96, 24.0
-NAMES = ("flux", "half-light radius", "Sérsic index", "ellipticity", "position angle")
+NAMES = ("flux", "half-light radius", "Sérsic index", "ellipticity", "position angle")    # (1)
 prior = BoxUniform([1000.0, 1.5, 0.5, 0.0, 0.0], [3000.0, 5.0, 4.0, 0.7, np.pi])
 
 

@@ -1,12 +1,12 @@
-"""Launches the kernels of `mlp.cu`: a dense network in one launch, or two dense networks one after another, as in an autoencoder.
+"""Launches the kernels of `mlp.cu`: a dense network in one launch, or two in a row, as in an autoencoder.
 
     network = network_of(params, ("encoder", "decoder"), x, activation)   None where array code is to run
     out = network.forward(x)
     value = network.squared_error(x, grads.flat)                          of an autoencoder, with its gradient
-    step = network.step(x)                                                for training: many batches, models side by side
+    step = network.step(x)                                                for training, see `kernels.training`
 
-Sizes are compiled in, so each architecture gets its own kernels. A block of threads takes a tile of samples: the smallest that
-gives every multiprocessor a block, and no larger than shared memory allows.
+Sizes are compiled in, so each architecture gets its own kernels. A block of threads takes a tile of samples:
+the smallest that gives every multiprocessor a block, and no larger than shared memory allows.
 """
 import functools
 from typing import NamedTuple
@@ -18,14 +18,14 @@ from accel.kernels import cuda, one_batch
 from accel.kernels.plan import LaunchPlan
 from accel.runtime._vector import vector, views
 
-__all__ = ["LEAK", "TILES", "Architecture", "Network", "Step", "mlp", "mlp_vjp", "network_of"]
+__all__ = ["LEAK", "mlp", "mlp_vjp", "network_of"]
 
 ACTIVATIONS = ("identity", "tanh", "relu", "leaky_relu")
 LEAK = 0.2
-THREADS, COLUMNS = 256, 16                                            # of a block; of a layer that a warp turns at a time
-TILES, LEAST_TILE = (32, 16, 8, 4), 8                                 # samples of a block; 4 where shared memory has no room for 8
-MOST_PARAMETERS = 1 << 20                                             # larger networks are faster as matrix products
-MOST_PARTIAL = 1 << 26                                                # numbers in the shares of a gradient
+THREADS, COLUMNS = 256, 16                       # of a block; of a layer, as a warp transposes them at a time
+TILES, LEAST_TILE = (32, 16, 8, 4), 8            # samples of a block; 4 where shared memory has no room for 8
+MOST_PARAMETERS = 1 << 20                        # larger networks are faster as matrix products
+MOST_PARTIAL = 1 << 26                           # numbers in the shares of a gradient
 
 
 class Architecture(NamedTuple):
@@ -36,7 +36,7 @@ class Architecture(NamedTuple):
     widths : tuple of int
         Units of the input, of each hidden layer, and of the output.
     linear : int
-        The number of layers up to a value that no activation follows (the code of an autoencoder); 0 for none.
+        The number of layers up to a value without an activation (the code of an autoencoder); 0 for none.
     activation : str
     dtype : np.dtype
     """
@@ -51,7 +51,7 @@ class Architecture(NamedTuple):
         return sum((1 + n_in) * n_out for n_in, n_out in zip(self.widths, self.widths[1:]))
 
     def bytes(self, kept, tile):
-        """Shared memory of a block: values of all layers, ones and what `back` turns; or of two layers, and the sums of a loss."""
+        """Shared memory of a block: values of all layers, ones, room for `back`; or of two layers, sums."""
         size = self.dtype.itemsize
         rows = sum(self.widths) + 1 if kept else max(self.widths[::2]) + max(self.widths[1::2])
         return size * (self.pitch(tile) * rows + (THREADS * (COLUMNS + 1) if kept else THREADS))
@@ -61,14 +61,15 @@ class Architecture(NamedTuple):
         return tile + 16 // self.dtype.itemsize
 
     def fits(self, limit):
-        """Whether the kernels can have it, with that many bytes of shared memory to a block."""
-        return (self.activation in ACTIVATIONS and self.dtype.name in cuda.NAMES and self.size <= MOST_PARAMETERS
-                and self.bytes(True, TILES[-1]) <= limit)
+        """Whether the kernels can compute it, with that many bytes of shared memory to a block."""
+        return (self.activation in ACTIVATIONS and self.dtype.name in cuda.NAMES
+                and self.size <= MOST_PARAMETERS and self.bytes(True, TILES[-1]) <= limit)
 
     def plan(self, kept, n, n_models, processors, limit):
-        """How n samples of each of n_models are taken; kept says whether the values of all layers are, as a gradient needs them."""
+        """How n samples of each of n_models are taken; kept: with the values of all layers, for gradients."""
         tiles = [tile for tile in TILES if self.bytes(kept, tile) <= limit]
-        enough = [tile for tile in tiles if tile >= LEAST_TILE and n_models * -(-n // tile) <= processors]
+        enough = [tile for tile in tiles
+                  if tile >= LEAST_TILE and n_models * -(-n // tile) <= processors]
         tile = min(enough, default=tiles[0])
         most = min(processors, MOST_PARTIAL // self.size) if kept else 2 * processors
         n_tiles, together = -(-n // tile), max(1, most // n_models)
@@ -78,9 +79,9 @@ class Architecture(NamedTuple):
     def launch(self, xp, name, n, n_models, *args, n_blocks=None):
         """Launch a kernel for n samples of each model, in the blocks of the plan or in n_blocks."""
         plan = self.plan_on(xp, name in ("vjp", "gradient"), n, n_models)
-        kernels = cuda.load("kernels/mlp/mlp.cu", self.dtype, WIDTHS=",".join(map(str, self.widths)), LINEAR=self.linear,
-                            ACTIVATION=self.activation.upper(), TILE=plan.tile, PITCH=self.pitch(plan.tile), THREADS=plan.threads,
-                            COLUMNS=COLUMNS, LEAK=LEAK)
+        kernels = cuda.load("kernels/mlp/mlp.cu", self.dtype, WIDTHS=",".join(map(str, self.widths)),
+                            LINEAR=self.linear, ACTIVATION=self.activation.upper(), TILE=plan.tile,
+                            PITCH=self.pitch(plan.tile), THREADS=plan.threads, COLUMNS=COLUMNS, LEAK=LEAK)
         kernels(name, (n_blocks or plan.blocks, n_models), plan.threads, *args, shared=plan.shared)
 
     def plan_on(self, xp, kept, n, n_models=1):
@@ -90,7 +91,7 @@ class Architecture(NamedTuple):
 
 @functools.lru_cache(maxsize=256)
 def _architecture(shapes, linear, activation, dtype):
-    """The architecture of layers of these shapes; None where one layer's output is not the next one's input."""
+    """The architecture of layers of these shapes; None where one layer's output is no input of the next."""
     widths = (shapes[0][0] - 1, *(n_out for _, n_out in shapes))
     if any(n_in - 1 != width for (n_in, _), width in zip(shapes, widths)):
         return None
@@ -101,22 +102,24 @@ def _usable(xp, layers, linear, activation, dtype):
     """The architecture of the layers, or None, with a warning where it is beyond the kernels."""
     found = _architecture(tuple([layer.shape for layer in layers]), linear, activation.name, np.dtype(dtype))
     if found is not None and not found.fits(cuda.shared_limit(xp)):
-        cuda.fall_back(f"a dense network of {found.widths} units with {activation.name} in {found.dtype} is beyond its kernels")
+        cuda.fall_back(f"a dense network of {found.widths} units with {activation.name} in {found.dtype} is "
+                       "beyond its kernels")
         return None
     return found
 
 
 def network_of(params, names, x, activation):
-    """The network that the lists of layers under these names make one after another, for rows x; None where array code is to run."""
+    """The network of the layers under these names, in a row, for rows x; None where array code is to run."""
     xp = array_module(params[names[0]][0])
     if not cuda.wanted(xp) or not len(x):
         return None
     keys = list(params)
     first = keys.index(names[0])
-    if tuple(keys[first:first + len(names)]) != names:                # they must stand in this order in the vector
+    if tuple(keys[first:first + len(names)]) != names:                # the order of the vector
         return None
     layers = [layer for name in names for layer in params[name]]
-    architecture = _usable(xp, layers, len(params[names[0]]) if len(names) == 2 else 0, activation, layers[0].dtype)
+    linear = len(params[names[0]]) if len(names) == 2 else 0
+    architecture = _usable(xp, layers, linear, activation, layers[0].dtype)
     if architecture is None:
         return None
     if len(names) == len(keys):
@@ -133,8 +136,9 @@ def _of_layers(layers, activation, x, *cotangent):
     if not cuda.wanted(xp):
         return None
     arrays, shapes = (x, *cotangent), ((len(x), len(layers[0]) - 1), (len(x), layers[-1].shape[1]))
-    if not len(x) or any(a.dtype != layers[0].dtype for a in (*layers, *arrays)) or any(
-            a.shape != shape for a, shape in zip(arrays, shapes)):
+    fit = (all(a.dtype == layers[0].dtype for a in (*layers, *arrays))
+           and all(a.shape == shape for a, shape in zip(arrays, shapes)))
+    if not fit or not len(x):
         return None
     architecture = _usable(xp, layers, 0, activation, x.dtype)
     return architecture and Network(architecture, vector(layers))
@@ -169,14 +173,14 @@ class Network(NamedTuple):
 
     def vjp(self, x, cotangent):
         """The output, and the gradients of ⟨cotangent, output⟩: (out (N, n_out), dflat (P,), dx (N, D))."""
-        xp, x, cotangent = array_module(self.flat), self._as_read(x), self._as_read(cotangent)
+        xp, n, x, cotangent = array_module(self.flat), len(x), self._as_read(x), self._as_read(cotangent)
         out, dx = xp.empty_like(cotangent), xp.empty_like(x)
-        partial = xp.empty((self.architecture.plan_on(xp, True, len(x)).blocks, self.flat.size), x.dtype)
-        self.architecture.launch(xp, "vjp", len(x), 1, self.flat, x, cotangent, out, dx, partial, np.int64(len(x)))
+        partial = xp.empty((self.architecture.plan_on(xp, True, n).blocks, self.flat.size), x.dtype)
+        self.architecture.launch(xp, "vjp", n, 1, self.flat, x, cotangent, out, dx, partial, np.int64(n))
         return out, partial.sum(axis=0), dx
 
     def squared_error(self, x, dflat=None):
-        """The mean of (x̂ − x)² over samples and features, and its gradient into dflat (P,) where that is given."""
+        """The mean of (x̂ − x)² over samples and features; its gradient into dflat (P,) if that is given."""
         if dflat is None:
             return one_batch.loss(self.flat, self.step(x), len(x))
         return one_batch.write_grads(self.flat, dflat, self.step(x), len(x))
@@ -190,7 +194,10 @@ class Network(NamedTuple):
 
 
 class Step(NamedTuple):
-    """Loss and gradient of batches of rows, for E autoencoders side by side: the protocol of `kernels.training`. The noise is empty."""
+    """Loss and gradient of batches of rows, for E autoencoders side by side, as `kernels.training` has them.
+
+    The noise is empty.
+    """
     architecture: Architecture
     x: object
 
@@ -198,7 +205,7 @@ class Step(NamedTuple):
         return self.architecture.plan_on(array_module(self.x), True, n, n_models).blocks
 
     def gradient(self, flat, rows, cursor, noise, partial, losses):
-        """Each block's share of the gradients in partial (E, G, P), and of the mean losses in losses (E, G)."""
+        """Each block's share of the gradients, in partial (E, G, P), and of the losses, in losses (E, G)."""
         self._launch("gradient", flat, rows, cursor, partial, losses)
 
     def loss(self, flat, rows, cursor, noise, losses):
@@ -207,4 +214,5 @@ class Step(NamedTuple):
 
     def _launch(self, name, flat, rows, cursor, *out):
         (n_models, n_blocks), (n_steps, n) = out[-1].shape, rows.shape[1:]
-        self.architecture.launch(array_module(flat), name, n, n_models, flat, self.x, rows, cursor, n_steps, n, *out, n_blocks=n_blocks)
+        self.architecture.launch(array_module(flat), name, n, n_models, flat, self.x, rows, cursor, n_steps,
+                                 n, *out, n_blocks=n_blocks)
