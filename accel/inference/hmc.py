@@ -141,8 +141,8 @@ def integrate(target: Target, start: Point, epsilon: float, variance: Array,
     u, p, log_prob, grad = start
     alive, broken = xp.ones(len(u), dtype=bool), xp.zeros(len(u), dtype=bool)
     for _ in range(n_steps):
-        p = p + (0.5 * epsilon) * grad
-        u = u + drift * p
+        p = advanced(p, (0.5 * epsilon) * grad)
+        u = advanced(u, drift * p)
         log_prob, grad = target.log_prob_and_grad(u)
         p += (0.5 * epsilon) * grad                                                                    # (2)
         change = hamiltonian(Point(u, p, log_prob, grad), variance)
@@ -151,14 +151,21 @@ def integrate(target: Target, start: Point, epsilon: float, variance: Array,
         fine = xp.logical_or(log_prob == -np.inf, xp.logical_and(below, finite))
         broken = xp.logical_or(broken, xp.logical_and(alive, xp.logical_not(fine)))
         alive = xp.logical_and(xp.logical_and(alive, fine), change < MAX_ERROR)                        # (5)
-        going = alive[:, None]
-        u, p = xp.where(going, u, start.u), xp.where(going, p, start.p)
-        grad = xp.where(going, grad, start.grad)
+        if xp is not np or not alive.all():                     # asking a device would be a synchronisation
+            going = alive[:, None]
+            u, p = xp.where(going, u, start.u), xp.where(going, p, start.p)
+            grad = xp.where(going, grad, start.grad)
     n_broken = int(broken.sum())
     if n_broken:
         raise NotFinite("log_prob or its gradient", n_broken)
     acceptance = xp.exp(-xp.maximum(change, 0))                                                        # (4)
     return Point(u, p, log_prob, grad), xp.where(alive, acceptance, 0.0), xp.logical_not(alive)
+
+
+def advanced(at: Array, step: Array) -> Array:
+    """at + step, in the memory of step; `at` may belong to the target, which has seen it."""
+    step += at
+    return step
 
 
 def first_step_size(rng: Rng, target: Target, at: Point, variance: Array) -> float:

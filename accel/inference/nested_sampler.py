@@ -86,7 +86,7 @@ def sample(rng: Rng, target: Target, n: int, *, n_live: int = 500, remainder: fl
     dynesty, dim, calls = import_dynesty(), target.prior.unconstrained_dim, []
     generator = np.random.default_rng(int(to_host(rng.integers(0, 2**31 - 1, size=1))[0]))
     offset = rng.random(1)
-    there = target.log_likelihood(like(offset, np.zeros((1, dim))))           # where the likelihood's values live
+    there = target.log_likelihood(like(offset, np.zeros((1, dim))))       # where the likelihood's values live
 
     def log_likelihood(u):
         calls.append(1)

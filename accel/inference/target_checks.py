@@ -1,7 +1,15 @@
 """Checks of a target and of the points where its chains start.
 
 The rules are in `reference.inference.target_checks`. Same errors; of a check one number is fetched, and more
-only if it fails. """
+only if it fails. 
+Example
+
+    >>> import numpy as np
+    >>> from accel.inference import target_checks
+    >>> target_checks.check_supported(np.array([-1.0, -np.inf]))
+    Traceback (most recent call last):
+    ValueError: start: expected points inside the target's support, got 1 of 2 with a density of zero
+"""
 import numpy as np
 
 from accel.runtime import checks

@@ -16,10 +16,11 @@ Reading order:
     uniformity     tests of uniformity, which pit and coverage use
 """
 from accel.validation import (
-    c2st, convergence, corner, corner_plot, coverage, marginals, mean_log_prob, pit, roc, sbc, tarp, uniformity,
+    c2st, convergence, corner, corner_plot, coverage, marginals, mean_log_prob, pit, roc, sbc, tarp,
+    uniformity,
 )
 
 __all__ = [
-    "c2st", "convergence", "corner", "corner_plot", "coverage", "marginals", "mean_log_prob", "pit", "roc", "sbc",
-    "tarp", "uniformity",
+    "c2st", "convergence", "corner", "corner_plot", "coverage", "marginals", "mean_log_prob", "pit", "roc",
+    "sbc", "tarp", "uniformity",
 ]

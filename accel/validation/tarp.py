@@ -11,11 +11,11 @@ Example
     >>> rng = np.random.default_rng(0)
     >>> centres = rng.normal(0.0, 3.0, (500, 1, 2))               # posteriors N(centre, I), truths from them
     >>> samples, truths = rng.normal(centres, 1.0, (500, 99, 2)), rng.normal(centres[:, 0], 1.0)
-    >>> references = rng.normal(0.0, 3.0, (500, 2))
-    >>> bool(coverage.p_value(tarp.credibility(rng, samples, truths, references)) > 0.01)
+    >>> points = rng.normal(0.0, 3.0, (500, 2))
+    >>> bool(coverage.p_value(tarp.credibility(rng, samples, truths, points)) > 0.01)
     True
     >>> narrow = centres + 0.6 * (samples - centres)
-    >>> bool(coverage.p_value(tarp.credibility(rng, narrow, truths, references)) > 0.01)
+    >>> bool(coverage.p_value(tarp.credibility(rng, narrow, truths, points)) > 0.01)
     False
 """
 from accel.runtime import checks

@@ -1,6 +1,12 @@
 """Check of a covariance that a caller gives: a symmetric, positive definite matrix, or variances.
 
 Shapes        D data; a matrix (D, D), or its diagonal (D,).
+
+Example
+
+    >>> from reference.inference.covariance import check_covariance
+    >>> check_covariance([[2.0, 0.5], [0.5, 1.0]]).flags.writeable
+    False
 """
 import numpy as np
 

@@ -8,6 +8,14 @@ A log-density of −inf is legal within a run: the point lies outside the suppor
 
 Shapes        C chains, d′ parameters; u and the gradient (C, d′), log-densities (C,).
 Conventions   the tolerance of (1) is a tenth of the slope plus rounding plus 0.05, so that curvature passes.
+
+Example
+
+    >>> import numpy as np
+    >>> from reference.inference import target_checks
+    >>> target_checks.check_supported(np.array([-1.0, -np.inf]))
+    Traceback (most recent call last):
+    ValueError: start: expected points inside the target's support, got 1 of 2 with a density of zero
 """
 import numpy as np
 

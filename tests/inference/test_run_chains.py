@@ -1,4 +1,5 @@
-"""The target by hand, where chains start, what is reported of them, and what must not pass in silence."""
+"""Where chains start, what is reported of them, and what must not pass in silence."""
+import functools
 import warnings
 
 import numpy as np
@@ -15,58 +16,19 @@ BOTH = pytest.mark.parametrize("package", [reference, accel])
 
 def normal_target(package, log_likelihood=lambda u: 0 * u[:, 0]):
     prior = package.priors.Normal([1.0, -2.0], [0.5, 3.0])
-    return package.inference.run_chains.Target(prior, log_likelihood)
-
-
-# the target
-
-@BOTH
-def test_target_adds_the_priors_density_of_u(package):
-    u = np.array([[0.3, -1.0], [0.0, 2.0]])
-    target = normal_target(package, lambda u: 7 * u[:, 0])
-    np.testing.assert_allclose(target.log_prob(u), 7 * u[:, 0] + stats.norm.logpdf(u).sum(axis=1), rtol=1e-14)
-
-
-@BOTH
-def test_target_without_a_gradient_says_so(package):
-    with pytest.raises(ValueError, match="target: expected a log_likelihood_and_grad"):
-        normal_target(package).log_prob_and_grad(np.zeros((1, 2)))
-
-
-@BOTH
-def test_beyond_reach_there_is_no_density_whatever_the_likelihood_says(package):
-    target = package.inference.run_chains.Target(package.priors.Normal(0.0, 1.0), lambda u: u[:, 0] * np.nan,
-                                           lambda u: (u[:, 0] * np.nan, u * np.nan))
-    u = np.array([[2000.0], [-2000.0]])
-    assert (target.log_prob(u) == -np.inf).all()
-    log_prob, grad = target.log_prob_and_grad(u)
-    assert (log_prob == -np.inf).all() and (grad == 0).all()
+    return package.inference.target.Target(prior, log_likelihood)
 
 
 # starts
 
 @BOTH
-def test_starts_follow_the_posterior(package):
-    """With many candidates and few chains, starting points are nearly draws from the posterior: here N(0.8, 0.2) in u."""
-    target = package.inference.run_chains.Target(package.priors.Normal(0.0, 1.0), lambda u: -0.5 * ((1.0 - u[:, 0]) / 0.5)**2)
-    rng = np.random.default_rng(0)
-    u = np.concatenate([package.inference.run_chains.resampled(rng, target, 4, 2000)[:, 0] for _ in range(250)])
-    assert stats.kstest(u, stats.norm(0.8, np.sqrt(0.2)).cdf).pvalue > 1e-3
-    assert stats.kstest(u, stats.norm(0.0, 1.0).cdf).pvalue < 1e-3, "the check cannot tell the prior from the posterior"
-
-
-@BOTH
-def test_starts_are_all_different(package):
-    target = package.inference.run_chains.Target(package.priors.Normal(0.0, 1.0), lambda u: -1e6 * (u[:, 0] - 1.0)**2)
-    u = package.inference.run_chains.resampled(np.random.default_rng(1), target, 50, 1000)
-    assert len(np.unique(u)) == 50
-
-
-@BOTH
 def test_a_start_outside_the_prior_is_refused(package):
     target = posteriors.target(package)
-    with pytest.raises(ValueError, match=r"start: expected rows inside the prior's support, got 1 of 2 outside \(first: row 1\)"):
-        package.inference.run_chains.sample(np.random.default_rng(0), target, 10, start=np.array([[0.5, 0.5], [3.5, 0.0]]))
+    with pytest.raises(ValueError,
+                       match=r"start: expected rows inside the prior's support, got 1 of 2 outside "
+                       r"\(first: row 1\)"):
+        package.inference.run_chains.sample(np.random.default_rng(0), target, 10,
+                                            start=np.array([[0.5, 0.5], [3.5, 0.0]]))
     with pytest.raises(ValueError, match=r"start: expected shape \(C, 2\)"):
         package.inference.run_chains.sample(np.random.default_rng(0), target, 10, start=np.zeros((4, 3)))
 
@@ -75,7 +37,8 @@ def test_a_start_outside_the_prior_is_refused(package):
 def test_a_start_without_density_is_refused(package):
     target = normal_target(package, lambda u: np.where(u[:, 0] > 0, 0.0, -np.inf))
     with pytest.raises(ValueError, match="start: expected points inside the target's support, got 1 of 2"):
-        package.inference.run_chains.sample(np.random.default_rng(0), target, 10, start=np.array([[0.5, 0.0], [1.5, 0.0]]))
+        package.inference.run_chains.sample(np.random.default_rng(0), target, 10,
+                                            start=np.array([[0.5, 0.0], [1.5, 0.0]]))
 
 
 # what comes back
@@ -95,8 +58,10 @@ def test_draws_carry_the_posteriors_density(package):
 @pytest.mark.parametrize("n", [1, 7, 50, 101])
 def test_as_many_draws_as_asked_for_far_apart_and_inside_the_prior(package, n):
     target = posteriors.target(package)
-    draws = package.inference.run_chains.sample(np.random.default_rng(3), target, n, n_chains=10, n_warmup=20, n_least=40, thin=3)
-    assert draws.theta.shape == (n, 2) and draws.log_prob.shape == (n,) and target.prior.contains(draws.theta).all()
+    draws = package.inference.run_chains.sample(np.random.default_rng(3), target, n, n_chains=10, n_warmup=20,
+                                                n_least=40, thin=3)
+    assert draws.theta.shape == (n, 2) and draws.log_prob.shape == (n,)
+    assert target.prior.contains(draws.theta).all()
     assert draws.chains.u.shape == (10, max(40, 3 * -(-n // 10)), 2)
     assert len(np.unique(draws.theta[:, 0])) == n
     u, _ = target.prior.to_unconstrained(draws.theta)
@@ -114,9 +79,13 @@ def two_camps(u):
 
 @BOTH
 def test_chains_that_have_not_mixed_are_reported_with_their_r_hat(package):
-    with pytest.warns(UserWarning, match=r"slice_sampler: the chains have not mixed: R-hat = \d+.* in unconstrained parameter 0, expected "
-                                         r"at most 1\.01"):
-        draws = package.inference.run_chains.sample(np.random.default_rng(4), normal_target(package, two_camps), 40, n_chains=8, n_least=50)
+    with pytest.warns(UserWarning,
+                      match=r"slice_sampler: the chains have not mixed: R-hat = \d+.* in unconstrained "
+                      r"parameter 0, expected "
+                      r"at most 1\.01"):
+        draws = package.inference.run_chains.sample(np.random.default_rng(4),
+                                                    normal_target(package, two_camps), 40, n_chains=8,
+                                                    n_least=50)
     assert draws.r_hat[0] > 1.3 and draws.r_hat[1] < 1.1
 
 
@@ -124,7 +93,8 @@ def test_chains_that_have_not_mixed_are_reported_with_their_r_hat(package):
 def test_chains_that_have_mixed_pass_without_a_word(package):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        draws = package.inference.run_chains.sample(np.random.default_rng(5), normal_target(package), 40, n_chains=10)
+        draws = package.inference.run_chains.sample(np.random.default_rng(5), normal_target(package), 40,
+                                                    n_chains=10)
     assert (draws.r_hat <= package.inference.run_chains.R_HAT_LIMIT).all()
 
 
@@ -146,54 +116,78 @@ def interrupted(u):
 @BOTH
 def test_an_interruption_returns_what_there_is(package):
     target = normal_target(package, Counted(interrupted, 2000))
-    with pytest.warns(UserWarning, match=r"slice_sampler was interrupted; \d+ of 2000 iterations are returned"):
-        draws = package.inference.run_chains.sample(np.random.default_rng(6), target, 1000, n_chains=5, n_warmup=10)
+    with pytest.warns(UserWarning,
+                      match=r"slice_sampler was interrupted; \d+ of 2000 iterations are returned"):
+        draws = package.inference.run_chains.sample(np.random.default_rng(6), target, 1000, n_chains=5,
+                                                    n_warmup=10)
     assert 0 < len(draws.theta) <= 1000 and np.isfinite(draws.theta).all()
 
 
 @BOTH
 def test_an_interruption_before_the_first_draw_interrupts(package):
     with pytest.raises(KeyboardInterrupt):
-        package.inference.run_chains.sample(np.random.default_rng(6), normal_target(package, Counted(interrupted, 20)), 10, n_chains=5)
+        package.inference.run_chains.sample(np.random.default_rng(6),
+                                            normal_target(package, Counted(interrupted, 20)), 10, n_chains=5)
 
 
 @BOTH
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_a_likelihood_that_stops_being_finite_stops_the_run_and_keeps_the_draws(package, value):
     target = normal_target(package, Counted(lambda u: np.where(np.arange(len(u)) == 0, value, 0.0), 2000))
-    with pytest.raises(package.inference.run_chains.NonFiniteTargetError) as caught:
+    with pytest.raises(package.inference.chains.NonFiniteTargetError) as caught:
         package.inference.run_chains.sample(np.random.default_rng(7), target, 1000, n_chains=5, n_warmup=10)
     error = caught.value
     assert error.sampler == "slice_sampler" and error.n_chains == 1
-    assert str(error).startswith(f"slice_sampler: the target's log_prob is NaN or +inf in 1 of the chains at iteration {error.iteration}")
-    assert error.theta.shape == (5 * error.chains.u.shape[1], 2) and error.chains.u.shape[1] == error.iteration - 11
+    assert str(error).startswith("slice_sampler: the target's log_prob is NaN or +inf in 1 of the chains at "
+                                 f"iteration {error.iteration}")
+    assert error.theta.shape == (5 * error.chains.u.shape[1], 2)
+    assert error.chains.u.shape[1] == error.iteration - 11
 
+
+# samplers without chains
 
 @BOTH
-def test_a_likelihood_that_is_never_finite_is_named_at_once(package):
-    with pytest.raises(ValueError, match="target: expected log-likelihoods that are finite or −inf, got NaN or"):
-        package.inference.run_chains.sample(np.random.default_rng(8), normal_target(package, lambda u: u[:, 0] * np.nan), 10)
-    with pytest.raises(ValueError, match="n_candidates: expected at least 50 prior draws with a likelihood, one for each chain, got 0"):
-        package.inference.run_chains.sample(np.random.default_rng(8), normal_target(package, lambda u: u[:, 0] - np.inf), 10)
+def test_nested_sampling_runs_no_chains_and_takes_no_start(package, monkeypatch):
+    """The draws are those of its own call, and settings of chains do not matter."""
+    run_chains, nested_sampler = package.inference.run_chains, package.inference.nested_sampler
+    target = posteriors.target(package)
+    monkeypatch.setattr(nested_sampler, "sample", functools.partial(nested_sampler.sample, n_live=20))
+    found = nested_sampler.sample(np.random.default_rng(0), target, 30)
+    draws = run_chains.sample(np.random.default_rng(0), target, 30, sampler=nested_sampler, n_chains=3,
+                              thin=7)
+    np.testing.assert_array_equal(draws.theta, found.theta)
+    np.testing.assert_array_equal(draws.log_prob, found.log_prob)
+    assert (draws.log_evidence, draws.log_evidence_error) == (found.log_evidence, found.log_evidence_error)
+    assert draws.chains is None and np.isnan(draws.r_hat).all() and (draws.ess == found.ess).all()
+    assert draws.ess.shape == (2,)
+    with pytest.raises(ValueError,
+                       match="start: expected none, since nested_sampler starts from the whole prior"):
+        run_chains.sample(np.random.default_rng(0), target, 30, sampler=nested_sampler,
+                          start=np.array([[0.5, 0.5]]))
 
 
 # on a device
 
 @pytest.mark.kernels
 @pytest.mark.skipif(uses_cuda(), reason="the stand-in and CuPy share a name")
-@pytest.mark.parametrize(("module", "settings", "syncs"), [("hmc", (0.8, 3.0), 1.0), ("slice_sampler", (1.0,), 60.0)])
+@pytest.mark.parametrize(("module", "settings", "syncs"),
+                         [("hmc", (0.8, 3.0), 1.0), ("slice_sampler", (1.0,), 60.0),
+                          ("metropolis", (1.0, 0.234), 1.0)])
 def test_chains_stay_on_the_device(module, settings, syncs):
-    """After the warm-up nothing is uploaded or widened, and the host waits once for a trajectory, and a few times for each batch."""
+    """After the warm-up nothing is uploaded or widened, and the host waits once for a trajectory, and a few
+    times for each batch."""
     from tests.strict_cupy import counted
     on = accel_backends()["strict-float32"]
     middle, prior = on.put(np.array([0.4, -0.7])), accel.priors.BoxUniform([-1.0, 2.0], [3.0, 2.5])
-    target = accel.inference.run_chains.Target(prior, lambda u: -2.0 * ((u - middle)**2).sum(axis=1),
-                                         lambda u: (-2.0 * ((u - middle)**2).sum(axis=1), -4.0 * (u - middle)))
-    rng, start = accel.device.generator(3, on.xp, "float32"), on.put(np.random.default_rng(0).normal(size=(10, 2)))
-    walk = getattr(accel.inference, module).walk(rng, target, start, 8, *settings)
+    target = accel.inference.target.Target(prior, lambda u: -2.0 * ((u - middle)**2).sum(axis=1),
+                                           lambda u: (-2.0 * ((u - middle)**2).sum(axis=1),
+                                                      -4.0 * (u - middle)))
+    rng = accel.device.generator(3, on.xp, "float32")
+    start = on.put(np.random.default_rng(0).normal(size=(10, 2)))
+    states = getattr(accel.inference, module).states(rng, target, start, 8, *settings)
     for _ in range(10):
-        next(walk)
+        next(states)
     with counted() as spent:
         for _ in range(10):
-            next(walk)
+            next(states)
     assert spent["upload"] == spent["upcast"] == 0 and spent["sync"] <= 10 * syncs

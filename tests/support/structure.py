@@ -343,7 +343,7 @@ def entries_missing(root, package, name):
     known = pages(root, package)
     below = [other.rpartition(".")[2] for other in known if other.rpartition(".")[0] == name]
     below = [entry for entry in below if not entry.startswith("_")]
-    words = (ast.get_docstring(known[name].tree) or "").split()
+    words = [word.strip("/") for word in (ast.get_docstring(known[name].tree) or "").split()]
     found = [f"{name} does not describe {entry}" for entry in below if entry not in words]
     if "kernels" not in name.split("."):
         listed = known[name].listed or ()

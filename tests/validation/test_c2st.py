@@ -33,7 +33,8 @@ def test_far_samples_are_told_apart_always(seed):
 
 
 def test_both_sides_are_scaled_by_the_exact_samples(seed):
-    """A factor of a power of two is exact in floating point: the number cannot change. Without (1) it would."""
+    """A factor of a power of two is exact in floating point: the number cannot change. Without (1) it
+    would."""
     exact, samples = two_gaussians(seed, 150, 2, shift=1.0)
     assert c2st.accuracy(4 * exact, 4 * samples) == c2st.accuracy(exact, samples)
     z, target = c2st.prepare(exact, samples, 5)

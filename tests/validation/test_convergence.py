@@ -1,4 +1,5 @@
-"""Hand-worked chains, autoregressive chains whose effective sample size is known, and how often R̂ is wrong either way."""
+"""Hand-worked chains, autoregressive chains whose effective sample size is known, and how often R̂ is wrong
+either way."""
 from statistics import NormalDist
 
 import numpy as np
@@ -24,18 +25,21 @@ def autoregressive(rng, phi, chains, n):
 
 @BOTH
 def test_r_hat_of_four_draws_by_hand(package):
-    """Ranks 1, 2 | 4, 3: scores −a, −b | a, b, so that R̂² = ½ + (a + b)²/(a − b)²; the distances from the median tell nothing."""
+    """Ranks 1, 2 | 4, 3: scores −a, −b | a, b, so that R̂² = ½ + (a + b)²/(a − b)²; the distances from the
+    median tell nothing."""
     a, b = NormalDist().inv_cdf(1 - 0.625 / 4.25), NormalDist().inv_cdf(1 - 1.625 / 4.25)
     expected = np.sqrt(0.5 + ((a + b) / (a - b))**2)
     assert expected == pytest.approx(1.93, abs=0.01)
     chains = np.array([[1.0, 2.0, 4.0, 3.0]])[:, :, None]
     np.testing.assert_allclose(package.validation.convergence.r_hat(chains), [expected], rtol=1e-12)
-    np.testing.assert_allclose(package.validation.convergence.r_hat(np.exp(7 * chains)), [expected], rtol=1e-12)
+    np.testing.assert_allclose(package.validation.convergence.r_hat(np.exp(7 * chains)), [expected],
+                               rtol=1e-12)
 
 
 @BOTH
 def test_r_hat_sees_spread_by_hand(package):
-    """Halves −1, 1 | −9, 9: places agree, R̂² = ½, but distances from the median 0 have ranks 1½, 1½ | 3½, 3½: no variance within."""
+    """Halves −1, 1 | −9, 9: places agree, R̂² = ½, but distances from the median 0 have ranks 1½, 1½ | 3½,
+    3½: no variance within."""
     chains = np.array([[-1.0, 1.0, -9.0, 9.0]])[:, :, None]
     assert package.validation.convergence.r_hat(chains) == np.inf
 
@@ -49,7 +53,8 @@ def test_ranks_are_scipys_ties_averaged():
 
 
 def test_plain_r_hat_by_hand():
-    """Halves (1, 2, 3) and (2, 5, 8): s² = 1 and 9, W = 5; means 2 and 5, variance 9/2; v = ⅔·5 + 9/2 = 47/6."""
+    """Halves (1, 2, 3) and (2, 5, 8): s² = 1 and 9, W = 5; means 2 and 5, variance 9/2; v = ⅔·5 + 9/2 =
+    47/6."""
     halves = np.array([[1.0, 2.0, 3.0], [2.0, 5.0, 8.0]])[:, :, None]
     np.testing.assert_allclose(convergence.plain_r_hat(halves), [np.sqrt(47 / 30)], rtol=1e-14)
 
@@ -57,7 +62,8 @@ def test_plain_r_hat_by_hand():
 @BOTH
 def test_the_middle_draw_of_an_odd_chain_is_left_out(package):
     r_hat = package.validation.convergence.r_hat
-    np.testing.assert_array_equal(r_hat(np.array([[1.0, 2, 77, 4, 3]])[:, :, None]), r_hat(np.array([[1.0, 2, 4, 3]])[:, :, None]))
+    np.testing.assert_array_equal(r_hat(np.array([[1.0, 2, 77, 4, 3]])[:, :, None]),
+                                  r_hat(np.array([[1.0, 2, 4, 3]])[:, :, None]))
 
 
 @BOTH
@@ -65,13 +71,15 @@ def test_chains_that_never_move_are_not_called_converged(package):
     module = package.validation.convergence
     apart = np.ones((4, 50, 1)) * np.arange(4)[:, None, None]
     assert module.r_hat(apart) == np.inf
-    assert np.isnan(module.r_hat(np.ones((4, 50, 1)))).all() and np.isnan(module.effective_sample_size(np.ones((4, 50, 1)))).all()
+    assert np.isnan(module.r_hat(np.ones((4, 50, 1)))).all()
+    assert np.isnan(module.effective_sample_size(np.ones((4, 50, 1)))).all()
 
 
 def alarms(change, runs=100):
     """The share of runs of four independent chains of 1,000 draws, changed, that have r_hat > 1.01."""
     rng = np.random.default_rng(2)
-    return np.mean([accel.validation.convergence.r_hat(change(rng.standard_normal((4, 1000, 1))))[0] > 1.01 for _ in range(runs)])
+    return np.mean([accel.validation.convergence.r_hat(change(rng.standard_normal((4, 1000, 1))))[0] > 1.01
+                    for _ in range(runs)])
 
 
 def of_first(change):
@@ -98,14 +106,17 @@ def test_power(what, change):
 
 @BOTH
 def test_effective_sample_size_by_hand(package):
-    """0, 1, 3, 4 twice: γ = 5/2, ¾, −1, −1; W = 10/3, v = 5/2; ρ = 1, 1/15, −13/15, −13/15; P₀ = 16/15, P₁ < 0; τ = 17/15."""
+    """0, 1, 3, 4 twice: γ = 5/2, ¾, −1, −1; W = 10/3, v = 5/2; ρ = 1, 1/15, −13/15, −13/15; P₀ = 16/15, P₁ <
+    0; τ = 17/15."""
     chains = np.array([[0.0, 1, 3, 4, 0, 1, 3, 4]])[:, :, None]
-    np.testing.assert_allclose(package.validation.convergence.effective_sample_size(chains), [8 * 15 / 17], rtol=1e-12)
+    np.testing.assert_allclose(package.validation.convergence.effective_sample_size(chains), [8 * 15 / 17],
+                               rtol=1e-12)
 
 
 @BOTH
 def test_correlation_time_by_hand(package):
-    """Pairs 0.6, 0.8, 0.3, −0.3, 1.8: the second is lowered to 0.6, the fourth ends the sum; τ = −1 + 2 · 1.5 = 2."""
+    """Pairs 0.6, 0.8, 0.3, −0.3, 1.8: the second is lowered to 0.6, the fourth ends the sum; τ = −1 + 2 · 1.5
+    = 2."""
     rho = np.array([[1.0, -0.4, 0.5, 0.3, 0.2, 0.1, -0.5, 0.2, 0.9, 0.9, 5.0]]).T
     np.testing.assert_allclose(package.validation.convergence.correlation_time(rho), [2.0], rtol=1e-14)
 
@@ -120,11 +131,14 @@ def test_autocovariance_is_the_sum_over_products():
 def test_autoregressive_chains_are_worth_what_theory_says(seed):
     """For x = φ x′ + noise the mean of N draws varies as that of N (1 − φ)/(1 + φ) independent ones."""
     rng, phi, runs = np.random.default_rng(seed), np.array([0.0, 0.5, 0.9, -0.5]), 20
-    found = np.array([accel.validation.convergence.effective_sample_size(autoregressive(rng, phi, 8, 2000)) for _ in range(runs)]) / 16_000
+    found = np.array([accel.validation.convergence.effective_sample_size(autoregressive(rng, phi, 8, 2000))
+                      for _ in range(runs)]) / 16_000
     expected = (1 - phi) / (1 + phi)
-    z = (found.mean(axis=0) / expected - 1) / (found.std(axis=0, ddof=1) / expected / np.sqrt(runs) + 0.01)      # Geyer's cut: 1 % of bias
+    # Geyer's cut: 1 % of bias
+    z = (found.mean(axis=0) / expected - 1) / (found.std(axis=0, ddof=1) / expected / np.sqrt(runs) + 0.01)
     assert np.abs(z).max() < 4, z
-    control = (found.mean(axis=0) / (expected * 1.4) - 1) / (found.std(axis=0, ddof=1) / expected / np.sqrt(runs) + 0.01)
+    control = (found.mean(axis=0) / (expected * 1.4) - 1) / (found.std(axis=0, ddof=1) / expected
+                                                             / np.sqrt(runs) + 0.01)
     assert np.abs(control).min() > 4, control
 
 
@@ -147,6 +161,7 @@ def test_antithetic_chains_are_not_worth_infinitely_much():
     (np.full((2, 8, 1), np.inf), "chains: expected finite numbers"),
 ])
 def test_bad_input_is_named(package, chains, message):
-    for function in (package.validation.convergence.r_hat, package.validation.convergence.effective_sample_size):
+    for function in (package.validation.convergence.r_hat,
+                     package.validation.convergence.effective_sample_size):
         with pytest.raises(ValueError, match=message):
             function(chains)

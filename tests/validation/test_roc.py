@@ -1,4 +1,5 @@
-"""ROC curves and their areas against scikit-learn, a hand-worked example, the closed form for normals, and repeated draws."""
+"""ROC curves and their areas against scikit-learn, a hand-worked example, the closed form for normals, and
+repeated draws."""
 import numpy as np
 import pytest
 from scipy import stats
@@ -33,7 +34,8 @@ def test_by_hand(package):
 @BOTH
 @pytest.mark.parametrize("ties", [True, False])
 def test_curve_and_area_are_scikit_learns(package, ties):
-    ordinary, anomalous = lumpy(1) if ties else (np.random.default_rng(2).normal(k, 1, 40 + k) for k in (0, 1))
+    smooth = (np.random.default_rng(2).normal(k, 1, 40 + k) for k in (0, 1))
+    ordinary, anomalous = lumpy(1) if ties else smooth
     labels, scores = np.repeat([0, 1], [len(ordinary), len(anomalous)]), np.concatenate((ordinary, anomalous))
     expected = metrics.roc_curve(labels, scores, drop_intermediate=False)
     for ours, theirs in zip(package.validation.roc.curve(ordinary, anomalous), expected, strict=True):
@@ -52,7 +54,8 @@ def test_area_of_normals_is_known_and_its_error_true(seed):
     scatter = values.std(ddof=1)
     assert abs(values.mean() - stats.norm.cdf(d / np.sqrt(2))) < 4 * scatter / np.sqrt(repeats)
     assert abs(np.sqrt(np.mean(errors**2)) / scatter - 1) < 5 / np.sqrt(2 * repeats)
-    assert abs(values.mean() - stats.norm.cdf(d)) > 4 * scatter / np.sqrt(repeats)                    # the control: without the √2
+    # the control: without the √2
+    assert abs(values.mean() - stats.norm.cdf(d)) > 4 * scatter / np.sqrt(repeats)
 
 
 @BOTH

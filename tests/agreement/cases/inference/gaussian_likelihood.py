@@ -11,7 +11,8 @@ TRUTH = np.array([[0.24, 15.0, 7.0]])
 def covariance(paint, kind):
     """100 variances, or a matrix of correlated noise, as of neighbouring bins."""
     std = 0.02 * (1 + 0.5 * paint.random(100))
-    return std**2 if kind == "variances" else np.outer(std, std) * 0.6**np.abs(np.subtract.outer(np.arange(100), np.arange(100)))
+    lag = np.abs(np.subtract.outer(np.arange(100), np.arange(100)))
+    return std**2 if kind == "variances" else np.outer(std, std) * 0.6**lag
 
 
 def posterior(on, paint, kind, slope=True):
@@ -50,7 +51,8 @@ for name in ("slice_sampler", "hmc", "emcee_sampler"):
         with warnings.catch_warnings(record=True):
             warnings.simplefilter("always")
             return on.package.inference.run_chains.sample(
-                on.rng(n), posterior(on, paint, "matrix").target(observed(on, paint)), n, sampler=getattr(on.package.inference, name),
+                on.rng(n), posterior(on, paint, "matrix").target(observed(on, paint)), n,
+                sampler=getattr(on.package.inference, name),
                 n_chains=6, n_warmup=4, thin=2, n_least=8, n_candidates=50).theta
 
 
@@ -58,8 +60,8 @@ for name in ("slice_sampler", "hmc", "emcee_sampler"):
 def _(on, paint, n):
     with warnings.catch_warnings(record=True):
         warnings.simplefilter("always")
-        return posterior(on, paint, "variances").draws(on.rng(n), n, observed(on, paint), n_chains=3, n_warmup=2, thin=1, n_least=4,
-                                                       n_candidates=30)
+        return posterior(on, paint, "variances").draws(on.rng(n), n, observed(on, paint), n_chains=3,
+                                                       n_warmup=2, thin=1, n_least=4, n_candidates=30)
 
 
 @case("inference.gaussian_likelihood.Posterior.sample", sizes=(3,), terms=10_000, **COMPARES)
@@ -67,17 +69,21 @@ def _(on, paint, n):
     posterior_, x = posterior(on, paint, "variances"), observed(on, paint)
     with warnings.catch_warnings(record=True):
         warnings.simplefilter("always")
-        return posterior_.sample(on.rng(n), n, on.xp.stack([x]), n_chains=3, n_warmup=2, thin=1, n_least=4, n_candidates=30)
+        return posterior_.sample(on.rng(n), n, on.xp.stack([x]), n_chains=3, n_warmup=2, thin=1, n_least=4,
+                                 n_candidates=30)
 
 
 @case("inference.gaussian_likelihood.Posterior.draws#bad", sizes=(3,))
 def _(on, paint, n):
-    standard, module, x = on.package.inference.gaussian_likelihood, on.package.simulators.global_signal, observed(on, paint)
+    standard, module = on.package.inference.gaussian_likelihood, on.package.simulators.global_signal
+    x = observed(on, paint)
     lame, sound = posterior(on, paint, "variances", slope=False), posterior(on, paint, "variances")
     short = standard.Posterior(module.prior, lambda theta: module.signal(theta)[:, 1:], np.ones(100))
     skew = np.eye(3) + np.diag([0.1, 0.1], 1)
     covariances = [error_of(standard.Posterior, module.prior, module.signal, bad) for bad in (
         np.zeros(3), np.eye(3) - 0.6, skew, np.full(3, np.nan), np.ones((2, 3)), np.ones((2, 2, 2)))]
-    asked = [error_of(sound.draws, on.rng(n), n, bad) for bad in (x[1:], x * np.nan)] + [error_of(sound.sample, on.rng(n), 0, x)]
-    models = [error_of(short.draws, on.rng(n), n, x), error_of(lame.draws, on.rng(n), n, x, sampler=on.package.inference.hmc)]
+    asked = [error_of(sound.draws, on.rng(n), n, bad)
+             for bad in (x[1:], x * np.nan)] + [error_of(sound.sample, on.rng(n), 0, x)]
+    models = [error_of(short.draws, on.rng(n), n, x),
+              error_of(lame.draws, on.rng(n), n, x, sampler=on.package.inference.hmc)]
     return covariances, asked, models

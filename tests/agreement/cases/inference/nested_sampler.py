@@ -4,7 +4,8 @@ from tests.agreement.cases.inference.slice_sampler import slanted
 from tests.agreement.registry import case, error_of
 
 COMPARES = dict(dtypes=("float64",), note="a point is above the level or not by a comparison")
-PRIORS = {"box": lambda p: p.BoxUniform([-1.0, 2.0], [3.0, 2.5]), "simplex": lambda p: p.Dirichlet([0.6, 2.0, 3.0]),
+PRIORS = {"box": lambda p: p.BoxUniform([-1.0, 2.0], [3.0, 2.5]),
+          "simplex": lambda p: p.Dirichlet([0.6, 2.0, 3.0]),
           "both": lambda p: p.Independent([p.Dirichlet([0.6, 2.0]), p.LogNormal(0.3, 1.0)])}
 
 for name, make in PRIORS.items():

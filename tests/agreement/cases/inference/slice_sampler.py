@@ -21,15 +21,15 @@ def slanted(on, prior=None, page="target"):
 
 @case("inference.slice_sampler.sample", sizes=(1, 7), terms=100, **COMPARES)
 def _(on, paint, n):
-    return on.package.inference.slice_sampler.sample(on.rng(n), slanted(on), on.put(painted(paint, (n, 2))), n_samples=20, n_warmup=10,
-                                                     width=0.5)
+    return on.package.inference.slice_sampler.sample(on.rng(n), slanted(on), on.put(painted(paint, (n, 2))),
+                                                     n_samples=20, n_warmup=10, width=0.5)
 
 
 @case("inference.slice_sampler.sample#narrow", sizes=(5,), terms=100, **COMPARES)
 def _(on, paint, n):
     """Without a warm-up the interval grows until its steps are spent."""
-    return on.package.inference.slice_sampler.sample(on.rng(n), slanted(on), on.put(painted(paint, (n, 2))), n_samples=5, n_warmup=0,
-                                                     width=0.01)
+    return on.package.inference.slice_sampler.sample(on.rng(n), slanted(on), on.put(painted(paint, (n, 2))),
+                                                     n_samples=5, n_warmup=0, width=0.01)
 
 
 @case("inference.slice_sampler.sample#not finite", sizes=(5,), terms=100, **COMPARES)
@@ -39,7 +39,8 @@ def _(on, paint, n):
         good = slanted(on)
         target = make(good.prior, lambda u, bad=bad: on.xp.where(u[:, 0] > 1.2, bad, good.log_likelihood(u)))
         try:
-            on.package.inference.slice_sampler.sample(on.rng(n), target, on.put(np.zeros((n, 2))), n_samples=50, n_warmup=0)
+            on.package.inference.slice_sampler.sample(on.rng(n), target, on.put(np.zeros((n, 2))),
+                                                      n_samples=50, n_warmup=0)
         except on.package.inference.chains.NonFiniteTargetError as error:
             results += [str(error), error.iteration, error.n_chains, error.chains]
     return results
@@ -49,6 +50,8 @@ def _(on, paint, n):
 def _(on, paint, n):
     sample, target, start = on.package.inference.slice_sampler.sample, slanted(on), painted(paint, (n, 2))
     nothing = on.package.inference.run_chains.Target(target.prior, lambda u: u[:, 0] * 0 - np.inf)
-    starts = [error_of(sample, on.rng(n), target, on.put(bad), n_samples=5) for bad in (start[0], start * np.nan)]
-    settings = [error_of(sample, on.rng(n), target, on.put(start), **ask) for ask in (dict(n_samples=5, width=0.0), dict(n_samples=0))]
+    starts = [error_of(sample, on.rng(n), target, on.put(bad), n_samples=5)
+              for bad in (start[0], start * np.nan)]
+    settings = [error_of(sample, on.rng(n), target, on.put(start), **ask)
+                for ask in (dict(n_samples=5, width=0.0), dict(n_samples=0))]
     return starts, settings, error_of(sample, on.rng(n), nothing, on.put(start), n_samples=5)

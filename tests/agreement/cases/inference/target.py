@@ -1,7 +1,7 @@
 from tests.agreement.cases.inference.slice_sampler import slanted
 from tests.agreement.registry import case, error_of, painted
 
-for page in ("target", "run_chains"):                                 # where the class is, and where users find it
+for page in ("target", "run_chains"):                            # where the class is, and where users find it
     @case(f"inference.{page}.Target.log_prob", terms=10)
     def _(on, paint, n, page=page):
         u = painted(paint, (n, 2))
@@ -26,4 +26,5 @@ def _(on, paint, n):
     target, u = on.package.inference.target, on.put(painted(paint, (n, 2)))
     short = target.Target(slanted(on).prior, lambda u: u[1:, 0], lambda u: (u[:, 0], u[:, 0]))
     flat = target.Target(slanted(on).prior, lambda u: u[:, 0])
-    return error_of(short.log_prob, u), error_of(short.log_prob_and_grad, u), error_of(flat.log_prob_and_grad, u)
+    return (error_of(short.log_prob, u), error_of(short.log_prob_and_grad, u),
+            error_of(flat.log_prob_and_grad, u))

@@ -12,7 +12,7 @@ def _(on, paint, n):
 @case("validation.c2st.accuracy#refused", sizes=(7,))
 def _(on, paint, n):
     accuracy, good = on.package.validation.c2st.accuracy, painted(paint, (n, 2))
-    pairs = ((good, good[:, :1]), (good, good[:5]), (good[:, 0], good[:, 0]), (good, good * np.nan), (good * np.nan, good),
-             (good * [1, 0], good), (good[:, :0], good[:, :0]))
+    pairs = ((good, good[:, :1]), (good, good[:5]), (good[:, 0], good[:, 0]), (good, good * np.nan),
+             (good * np.nan, good), (good * [1, 0], good), (good[:, :0], good[:, :0]))
     return ([error_of(accuracy, on.put(a), on.put(b)) for a, b in pairs],
             [error_of(accuracy, on.put(good), on.put(good), n_folds=bad) for bad in (1, 8, 2.5)])

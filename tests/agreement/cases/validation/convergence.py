@@ -28,8 +28,8 @@ for name, shape in STEPS.items():
 def _(on, paint, n):
     """Chains that stand still: all in one place, each in its own, one of two; and draws that are tied."""
     module, moving = on.package.validation.convergence, paint.standard_normal((2, 20))
-    still = np.stack((np.full((2, 20), 3.0), np.array([[1.0], [2.0]]) * np.ones((2, 20)), np.where([[1], [0]], moving, 0.5),
-                      np.round(moving)), axis=2)
+    still = np.stack((np.full((2, 20), 3.0), np.array([[1.0], [2.0]]) * np.ones((2, 20)),
+                      np.where([[1], [0]], moving, 0.5), np.round(moving)), axis=2)
     return module.r_hat(on.put(still)), module.effective_sample_size(on.put(still))
 
 
@@ -37,4 +37,5 @@ def _(on, paint, n):
 def _(on, paint, n):
     module = on.package.validation.convergence
     bad = (np.zeros((2, 3, 1)), np.zeros((2, 8)), np.zeros((0, 8, 1)), np.full((2, 8, 1), np.nan))
-    return [error_of(function, on.put(chains)) for chains in bad for function in (module.r_hat, module.effective_sample_size)]
+    return [error_of(function, on.put(chains)) for chains in bad
+            for function in (module.r_hat, module.effective_sample_size)]

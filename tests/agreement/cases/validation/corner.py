@@ -6,8 +6,10 @@ from tests.agreement.registry import case, error_of
 
 def panels(figure):
     """What stands in each panel, as numbers and words."""
-    return [{"lines": [list(map(float, line.get_ydata())) for line in axis.lines], "names": axis.get_xlabel() + "|" + axis.get_ylabel(),
-             "limits": list(map(float, (*axis.get_xlim(), *axis.get_ylim()))), "contours": len(axis.collections)} for axis in figure.axes]
+    return [{"lines": [list(map(float, line.get_ydata())) for line in axis.lines],
+             "names": axis.get_xlabel() + "|" + axis.get_ylabel(),
+             "limits": list(map(float, (*axis.get_xlim(), *axis.get_ylim()))),
+             "contours": len(axis.collections)} for axis in figure.axes]
 
 
 @case("validation.corner.plot", sizes=(153,), terms=500)

@@ -40,13 +40,14 @@ def _(on, paint, n):
 @case("validation.coverage.credibility#refused", sizes=(4,))
 def _(on, paint, n):
     coverage, (samples, truths) = on.package.validation.coverage, log_probs(paint, n)
-    pairs = ((samples, truths[:2]), (samples[0], truths), (samples * np.nan, truths), (samples, -truths), (samples[:, :0], truths),
-             (samples[:0], truths[:0]))
+    pairs = ((samples, truths[:2]), (samples[0], truths), (samples * np.nan, truths), (samples, -truths),
+             (samples[:, :0], truths), (samples[:0], truths[:0]))
     return [error_of(coverage.credibility, on.rng(1), on.put(a), on.put(b)) for a, b in pairs]
 
 
 @case("validation.coverage.p_value#refused", sizes=(3,))
 def _(on, paint, n):
     coverage, good = on.package.validation.coverage, credibility(paint, n)
-    return ([error_of(coverage.p_value, on.put(bad)) for bad in (good + 1, good[:, None], good[:0], good * np.nan)],
+    return ([error_of(coverage.p_value, on.put(bad))
+             for bad in (good + 1, good[:, None], good[:0], good * np.nan)],
             error_of(coverage.curve, on.put(good), GRID[::-1]))

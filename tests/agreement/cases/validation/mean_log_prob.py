@@ -7,12 +7,14 @@ from tests.agreement.registry import case, error_of, painted
 def _(on, paint, n):
     estimate = on.package.validation.mean_log_prob.estimate
     log_prob = painted(paint, (n,)) - 3.0
-    holed, single = np.where(np.arange(n) % 5 == 1, -np.inf, log_prob), np.where(np.arange(n) > 0, -np.inf, log_prob)
+    holed = np.where(np.arange(n) % 5 == 1, -np.inf, log_prob)
+    single = np.where(np.arange(n) > 0, -np.inf, log_prob)
     return [estimate(on.put(values)) for values in (log_prob, holed, single, np.full(n, -np.inf))]
 
 
 @case("validation.mean_log_prob.estimate#refused", sizes=(4,))
 def _(on, paint, n):
     good = painted(paint, (n,))
-    bads = (good[:1], good[:, None], np.where(np.arange(n) == 2, np.nan, good), np.where(np.arange(n) == 2, np.inf, good))
+    third = np.arange(n) == 2
+    bads = (good[:1], good[:, None], np.where(third, np.nan, good), np.where(third, np.inf, good))
     return [error_of(on.package.validation.mean_log_prob.estimate, on.put(bad)) for bad in bads]

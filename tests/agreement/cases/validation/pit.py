@@ -6,7 +6,8 @@ GRID = np.linspace(0, 1, 21)
 
 
 def observations(paint, n):
-    """Samples (n, 40, 3) and truths (n, 3), lumpy in the last parameter so that ties occur, and exactly so in float32."""
+    """Samples (n, 40, 3) and truths (n, 3), lumpy in the last parameter so that ties occur, and exactly so in
+    float32."""
     samples, truths = paint.normal(0.3, 1.2, (n, 40, 3)), paint.normal(0.1, 1.5, (n, 3))
     samples[..., 2], truths[..., 2] = np.round(samples[..., 2]), np.round(truths[..., 2])
     return samples, truths
@@ -31,12 +32,13 @@ def _(on, paint, n):
     pit, (samples, truths) = on.package.validation.pit, observations(paint, n)
     holed = samples.copy()
     holed[1, 2, 0] = np.nan
-    pairs = ((samples, truths[:, :2]), (samples[0], truths), (holed, truths), (samples, holed[:, 2]), (samples[:, :0], truths),
-             (samples[:0], truths[:0]))
+    pairs = ((samples, truths[:, :2]), (samples[0], truths), (holed, truths), (samples, holed[:, 2]),
+             (samples[:, :0], truths), (samples[:0], truths[:0]))
     return [error_of(pit.values, on.rng(1), on.put(a), on.put(b)) for a, b in pairs]
 
 
 @case("validation.pit.signatures#refused", sizes=(3,))
 def _(on, paint, n):
     pit, good = on.package.validation.pit, values(paint, n)
-    return error_of(pit.signatures, on.put(good)), [error_of(pit.signatures, on.put(good), level=bad) for bad in (0, 1)]
+    return (error_of(pit.signatures, on.put(good)),
+            [error_of(pit.signatures, on.put(good), level=bad) for bad in (0, 1)])

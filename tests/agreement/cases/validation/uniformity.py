@@ -1,7 +1,7 @@
 from tests.agreement.cases.validation.pit import GRID, values
 from tests.agreement.registry import case, error_of
 
-for page in ("uniformity", "pit"):                                    # where the tests are, and where users find them
+for page in ("uniformity", "pit"):                            # where the tests are, and where users find them
     @case(f"validation.{page}.curve", terms=1)
     def _(on, paint, n, page=page):
         curve = getattr(on.package.validation, page).curve
@@ -26,6 +26,9 @@ def _(on, paint, n):
     module, good = on.package.validation.uniformity, values(paint, n)
     bads = (good - 0.75, good[:, 0], good[:0], good[:, :0], good * float("nan"))
     return ([error_of(module.curve, on.put(bad), GRID) for bad in bads],
-            [error_of(module.curve, on.put(good), on.put(bad)) for bad in (GRID[::-1], GRID * 2, GRID[:0], GRID + float("nan"))],
-            [error_of(module.band, 10, GRID, level=bad) for bad in (0, 1, 2.5)], error_of(module.band, 0, GRID),
-            error_of(module.neyman_p_values, on.put(good)), error_of(module.neyman_p_values, on.put(good), order=0))
+            [error_of(module.curve, on.put(good), on.put(bad))
+             for bad in (GRID[::-1], GRID * 2, GRID[:0], GRID + float("nan"))],
+            [error_of(module.band, 10, GRID, level=bad) for bad in (0, 1, 2.5)],
+            error_of(module.band, 0, GRID),
+            error_of(module.neyman_p_values, on.put(good)),
+            error_of(module.neyman_p_values, on.put(good), order=0))
