@@ -47,8 +47,8 @@ def target(package, slope=gradient):
     def log_likelihood_and_grad(u):
         theta, _ = prior.to_constrained(u)
         return log_likelihood(theta), prior.to_constrained_vjp(u, slope(theta))
-    return package.inference.run_chains.Target(prior, lambda u: log_likelihood(prior.to_constrained(u)[0]),
-                                               log_likelihood_and_grad)
+    return package.inference.target.Target(prior, lambda u: log_likelihood(prior.to_constrained(u)[0]),
+                                           log_likelihood_and_grad)
 
 
 def gaps(draws, package, power=1.0):

@@ -49,13 +49,16 @@ def _(on, paint, n):
     hole[3, 1] = np.nan
     far, halves = np.array([[0.0] * 3, [1e3] * 3]), np.full((n, 2), 0.4)
     calls = [(x, {"n_components": n + 1}), (x, {"n_components": 0}), (hole, {}), (x[0], {}),
-             (x, {"covariance": "full"}), (x, {"floor": -1.0}), (x, {"tolerance": float("nan")}),
-             (x, {"max_iterations": 0}), (x, {"rng": None}), (x, {"means": on.put(CENTRES[:2])}),
-             (x, {"rng": None, "means": on.put(CENTRES)}),
+             (x, {"covariance": "full"}),
+             (x, {"floor": -1.0}), (x, {"tolerance": float("nan")}), (x, {"max_iterations": 0}),
+             (x, {"rng": None}),
+             (x, {"means": on.put(CENTRES[:2])}), (x, {"rng": None, "means": on.put(CENTRES)}),
              (x, {"rng": None, "means": on.put(CENTRES[:2] + np.inf)}),
-             (x, {"rng": None, "means": on.put(far)}), (x, {"rng": None, "responsibilities": on.put(halves)}),
-             (x, {"rng": None, "responsibilities": on.put(halves[1:])}), (line, {"floor": 0}),
-             (same, {"n_components": 3}), (same, {"floor": 0, "covariance": gmm.SPHERICAL})]
+             (x, {"rng": None, "means": on.put(far)}),
+             (x, {"rng": None, "responsibilities": on.put(halves)}),
+             (x, {"rng": None, "responsibilities": on.put(halves[1:])}),
+             (line, {"floor": 0}), (same, {"n_components": 3}),
+             (same, {"floor": 0, "covariance": gmm.SPHERICAL})]
     return [error_of(gmm.fit, on.put(x), **{"n_components": 2, "rng": rng()} | bad) for x, bad in calls]
 
 
