@@ -23,7 +23,7 @@ from accel import (
     representation, runtime, simulators, training, validation,
 )
 
-for _name in generators.__all__:                                      # device.generator was its name in 0.1
+for _name in ("generator", "shared_generator"):                       # device.generator was its name in 0.1
     setattr(device, _name, getattr(generators, _name))
 
 __all__ = [

@@ -4,6 +4,13 @@ so on.
 A protocol is satisfied by any object, or module, that has these names; nothing has to inherit from it. A
 density model is a module: `density.maf` satisfies `Density` and, since it has a loss and its gradient,
 `Model`.
+
+Example
+-------
+>>> from reference.density import maf
+>>> from reference.runtime.protocols import Density
+>>> all(hasattr(maf, name) for name in vars(Density) if not name.startswith("_"))
+True
 """
 from collections.abc import Callable
 from typing import Any, Protocol, TypeAlias
