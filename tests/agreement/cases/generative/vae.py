@@ -4,7 +4,9 @@ import tempfile
 
 import numpy as np
 
-from tests.agreement.cases.generative.elbo import CHAIN, CONTEXT, DIM, HIDDEN, LATENT, LIKELIHOODS, VARIANTS, noise, setting
+from tests.agreement.cases.generative.elbo import (
+    CHAIN, CONTEXT, DIM, HIDDEN, LATENT, LIKELIHOODS, VARIANTS, noise, setting,
+)
 from tests.agreement.registry import case, error_of, painted
 
 
