@@ -22,5 +22,5 @@ from reference.generative import (
     anomaly, elbo, gan, gan_model, generator, langevin, langevin_chains, likelihoods, mala, score_matching,
     score_model, score_network, vae, vae_model, wgan)
 
-__all__ = ["anomaly", "elbo", "gan", "gan_model", "generator", "langevin", "langevin_chains", "likelihoods", "mala",
-           "score_matching", "score_model", "score_network", "vae", "vae_model", "wgan"]
+__all__ = ["anomaly", "elbo", "gan", "gan_model", "generator", "langevin", "langevin_chains", "likelihoods",
+           "mala", "score_matching", "score_model", "score_network", "vae", "vae_model", "wgan"]
