@@ -1,5 +1,6 @@
 """The kernel that makes parameters of whitened draws, through g++: what no draw may become, and what it
-leaves to array code."""
+leaves to array code.
+"""
 import numpy as np
 import pytest
 from scipy.special import ndtr

@@ -1,5 +1,6 @@
 """The ratio's kernels beyond what the agreement cases ask: tiles of every size, models side by side,
-minibatches, what falls back."""
+minibatches, what falls back.
+"""
 import numpy as np
 import pytest
 
@@ -55,8 +56,9 @@ def close(actual, expected, on, terms=500):
 
 
 def gradient(on, step, params, chosen, at=0):
-    """What a step says at one place of rows (E, S, B) for parameters (E, P): the gradients (E, P) and losses
-    (E,)."""
+    """What a step says at one place of rows (E, S, B) for parameters (E, P): the gradients (E, P) and
+    losses (E,).
+    """
     xp, flat = on.xp, on.xp.stack([ravel(tree) for tree in params])
     blocks = step.n_blocks(chosen.shape[2], len(params))
     partial, losses = xp.full((len(params), blocks, flat.shape[1]), np.nan,

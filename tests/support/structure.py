@@ -15,9 +15,10 @@ __all__ = ["COLUMNS", "LINES", "RANKS", "Page", "pages", "public_pages", "import
 
 COLUMNS, LINES = 110, 200
 FLOORS = (                                                     # from the ground up
-    ("device", "generators", "memory", "numerics", "runtime"),
+    ("device", "generators", "memory", "runtime"),
     ("preprocessing",),
     ("nets", "priors", "training"),
+    ("numerics",),
     ("density", "representation", "simulators", "validation"),
     ("generative", "inference"),
 )
