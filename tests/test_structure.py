@@ -47,6 +47,13 @@ def test_imports_point_down(package, name):
     check(structure.upward_imports(ROOT, package, name))
 
 
+@pytest.mark.parametrize("package", PACKAGES)
+def test_a_package_imports_neither_its_twin_nor_experiments_nor_tests(package):
+    others = {"reference", "accel", "experiments", "tests"} - {package}
+    found = {name: others & structure.roots(page) for name, page in pages(ROOT, package).items()}
+    check([f"{name} imports {', '.join(roots)}" for name, roots in found.items() if roots])
+
+
 @pytest.mark.parametrize("folder", ["accel", "reference", "tests", "experiments"])
 def test_lines_are_short(folder):
     check([line for path in SOURCES if path.is_relative_to(ROOT / folder)

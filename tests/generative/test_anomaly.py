@@ -88,9 +88,8 @@ def test_each_object_keeps_its_best_start_and_is_searched_alone(package):
     anomaly, params, x, _ = small(package)
     start = painted(np.random.default_rng(1), (6, 4, 2))
     together = anomaly.invert(params, x, start, n_steps=20)
-    alone = np.array(
-        [[anomaly.invert(params, x[i:i + 1], start[i:i + 1, s:s + 1], n_steps=20).score[0] for s in range(4)]
-         for i in range(6)])
+    alone = np.array([[anomaly.invert(params, x[i:i + 1], start[i:i + 1, s:s + 1], n_steps=20).score[0]
+                       for s in range(4)] for i in range(6)])
     np.testing.assert_allclose(together.score, alone.min(axis=1), rtol=1e-10)
     assert (np.ptp(alone, axis=1) > 1e-3).any()
     assert_close(together.score, anomaly.anomaly_score(params, x, together.z), terms=100)

@@ -1,9 +1,9 @@
 """The evidence lower bound where log p(x) is known: a linear decoder with Gaussian noise (probabilistic PCA).
 
-There p(x|c) = N(b + c W_c, W Wᵀ + σ² I), SciPy's, and the posterior of z is N((x − mean) W M⁻¹, σ² M⁻¹) with
-M = Wᵀ W + σ² I. With orthogonal columns of W it is diagonal, so that an encoder of one layer can be it. The
-integrand of the first term is then a quadratic of ε: its mean over the 2L points ±√L eᵢ is its expectation,
-exactly.
+There p(x|c) = N(b + c W_c, W Wᵀ + σ² I), SciPy's, and the posterior of z is N((x − mean) W M⁻¹, σ² M⁻¹)
+with M = Wᵀ W + σ² I. With orthogonal columns of W it is diagonal, so that an encoder of one layer can be
+it. The integrand of the first term is then a quadratic of ε: its mean over the 2L points ±√L eᵢ is its
+expectation, exactly.
 """
 import numpy as np
 import pytest
@@ -75,8 +75,8 @@ def test_the_bound_is_below_log_p_whatever_the_parameters(package, seed):
     log_p = evidence(params, x, context)
     assert np.all(bound <= log_p + 1e-10)
     assert np.any(log_likelihood + kl > log_p), "E + KL must not pass for a bound"
-    assert np.any(-(log_likelihood + kl) > log_p), (
-        "−(E + KL), as S0, S2 and S4 print it, must not pass for a bound")
+    assert np.any(-(log_likelihood
+                    + kl) > log_p), "−(E + KL), as S0, S2 and S4 print it, must not pass for a bound"
 
 
 @BOTH

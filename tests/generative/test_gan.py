@@ -47,11 +47,25 @@ def test_losses_by_hand(package):
 
 
 @BOTH
+def test_the_loss_from_logits_is_the_loss_from_probabilities(package):
+    """(3) as it stands, from D = σ(ℓ); where D rounds to 1 the literal form is infinite, and the other is
+    not."""
+    gan, params, x, z = small(package)
+    literal = reference.generative.gan.literal_discriminator_loss(params, x, z,
+                                                                  activation=reference.nets.dense.TANH)
+    assert_close(gan.discriminator_loss(params, x, z), literal, terms=50)
+    params["discriminator"][-1][0] += 800.0
+    with np.errstate(divide="ignore"):
+        assert reference.generative.gan.literal_discriminator_loss(params, x, z) == np.inf
+    assert np.isfinite(gan.discriminator_loss(params, x, z))
+
+
+@BOTH
 def test_gradients_by_hand(package):
     """With σ(2) = 0.880797077977882, σ(−1) = 0.268941421369995, σ(0) = ½.
 
-    L_D: dℓ = −σ(−ℓ)/2 at x and σ(ℓ)/2 at x̃; the discriminator's bias gathers dℓ, its weight dℓ x. L_G: dℓ =
-    −σ(−ℓ)/2 at x̃, and the generator's bias and weight gather dℓ and dℓ z, as ∂ℓ/∂x = 1. Minimax: dℓ =
+    L_D: dℓ = −σ(−ℓ)/2 at x and σ(ℓ)/2 at x̃; the discriminator's bias gathers dℓ, its weight dℓ x. L_G: dℓ
+    = −σ(−ℓ)/2 at x̃, and the generator's bias and weight gather dℓ and dℓ z, as ∂ℓ/∂x = 1. Minimax: dℓ =
     −σ(ℓ)/2.
     """
     gan, (params, x, z) = package.generative.gan, by_hand()
@@ -79,9 +93,9 @@ def test_a_discriminator_that_cannot_tell_loses_twice_log_2(package):
 
 @BOTH
 def test_the_best_discriminator_loses_what_theorem_1_says(package):
-    """Data N(1, 1), samples N(0, 1): the best logit is log p/p_G = x − ½, which one affine layer is. Its loss
-    is 2 log 2 − 2 JS(p, p_G), JS by quadrature; another discriminator does worse by far more than the error
-    of the mean."""
+    """Data N(1, 1), samples N(0, 1): the best logit is log p/p_G = x − ½, which one affine layer is. Its
+    loss is 2 log 2 − 2 JS(p, p_G), JS by quadrature; another discriminator does worse by far more than the
+    error of the mean."""
     gan, rng, n = package.generative.gan, np.random.default_rng(0), 200_000
     x, z = rng.standard_normal((n, 1)) + 1, rng.standard_normal((n, 1))
 
@@ -93,8 +107,8 @@ def test_the_best_discriminator_loses_what_theorem_1_says(package):
     terms = np.log1p(np.exp(0.5 - x)), np.log1p(np.exp(z - 0.5))
     standard_error = np.sqrt(sum(term.var() for term in terms) / n)
     assert abs(gan.discriminator_loss(best, x, z) - expected) < 4 * standard_error
-    assert (gan.discriminator_loss(best | {"discriminator": [affine(-0.2, 1)]}, x, z) > expected
-            + 10 * standard_error)
+    assert gan.discriminator_loss(best | {"discriminator": [affine(-0.2, 1)]}, x,
+                                  z) > expected + 10 * standard_error
     gradient = gan.discriminator_loss_and_grad(best, x, z)[1]["discriminator"][0]
     assert np.abs(gradient).max() < 4 * max(term.std() for term in terms) / np.sqrt(n)
 
@@ -113,8 +127,8 @@ def test_a_saturated_discriminator_leaves_everything_finite(package, dtype, logi
                                           (gan.generator_loss_and_grad, (z,), max(0.0, -logit)),
                                           (gan.minimax_generator_loss_and_grad, (z,), min(0.0, -logit))):
         value, grads = function(params, *arguments)
-        assert value == expected and all(np.isfinite(leaf).all()
-                                         for _, leaf in package.runtime.tree.leaves(grads))
+        assert (value == expected
+                and all(np.isfinite(leaf).all() for _, leaf in package.runtime.tree.leaves(grads)))
 
 
 @BOTH
@@ -124,8 +138,8 @@ def test_only_the_non_saturating_loss_has_a_slope_when_the_discriminator_is_sure
     gan, z = package.generative.gan, np.zeros((3, 1))
     params = {"generator": [affine(0, 1)], "discriminator": [affine(-40, 1)]}
     assert abs(gan.generator_loss_and_grad(params, z)[1]["generator"][0][0, 0] + 1) < 1e-15
-    assert (abs(gan.minimax_generator_loss_and_grad(params, z)[1]["generator"][0][0, 0] / np.exp(-40) + 1)
-            < 1e-12)
+    assert abs(gan.minimax_generator_loss_and_grad(params, z)[1]["generator"][0][0, 0] / np.exp(-40)
+               + 1) < 1e-12
 
 
 @BOTH
@@ -161,16 +175,6 @@ def test_it_learns_a_normal_distribution():
 
 
 @BOTH
-def test_units_and_origin_do_not_matter(package):
-    x = ring(np.random.default_rng(0), 60)
-    settings = {"n_latent": 2, "hidden": (4,), "n_epochs": 3, "batch_size": 20}
-    near, far = (package.generative.gan.fit(y, rng=np.random.default_rng(5), **settings)
-                 for y in (x, 1e-3 * x + 50.0))
-    expected = 1e-3 * near.sample(np.random.default_rng(1), 9) + 50.0
-    assert np.abs(far.sample(np.random.default_rng(1), 9) - expected).max() < 1e-9
-
-
-@BOTH
 def test_float32_stays_float32(package):
     x = ring(np.random.default_rng(0), 60).astype(np.float32)
     fitted = package.generative.gan.fit(x, rng=np.random.default_rng(0), n_latent=2, hidden=(4,), n_epochs=2)
@@ -188,22 +192,10 @@ def test_arguments_are_not_changed(package):
     gan.discriminator_loss_and_grad(params, x, z)
     gan.generator_loss_and_grad(params, z)
     gan.minimax_generator_loss_and_grad(params, z)
-    gan.fit(x, rng=np.random.default_rng(0), n_latent=2, hidden=(3,), n_epochs=2).sample(
-        np.random.default_rng(0), 3)
+    gan.fit(x, rng=np.random.default_rng(0), n_latent=2, hidden=(3,),
+            n_epochs=2).sample(np.random.default_rng(0), 3)
     after = [x, z, *(leaf for _, leaf in package.runtime.tree.leaves(params))]
     assert all(np.array_equal(a, b) for a, b in zip(before, after, strict=True))
-
-
-@pytest.mark.parametrize(("writer", "reader"), [(reference, accel), (accel, reference)],
-                         ids=["reference-accel", "accel-reference"])
-def test_a_saved_gan_loads_in_the_other_package(tmp_path, writer, reader):
-    x = ring(np.random.default_rng(0), 60)
-    fitted = writer.generative.gan.fit(x, rng=np.random.default_rng(0), n_latent=2, hidden=(4,), n_epochs=2)
-    fitted.save(tmp_path / "saved.npz")
-    loaded = reader.generative.gan.load(tmp_path / "saved.npz")
-    assert loaded.activation is reader.nets.dense.TANH and loaded.history == fitted.history
-    assert_close(loaded.sample(np.random.default_rng(1), 9), fitted.sample(np.random.default_rng(1), 9),
-                 terms=20)
 
 
 @BOTH
@@ -232,8 +224,9 @@ RING = {"n_latent": 2, "hidden": (64, 64), "activation": accel.nets.dense.TANH, 
 
 @pytest.mark.slow
 def test_all_modes_of_a_ring(seed):
-    """Eight narrow Gaussians on a circle: every one is made, and nine samples in ten lie within 3σ of one. It
-    takes the mean of the generator's weights over the last steps, since the weights themselves go round."""
+    """Eight narrow Gaussians on a circle: every one is made, and nine samples in ten lie within 3σ of one.
+    It takes the mean of the generator's weights over the last steps, since the weights themselves go
+    round."""
     gan, rng = accel.generative.gan, np.random.default_rng([seed, 0])
     fitted = gan.fit(ring(rng, 5000).astype(np.float32), rng=rng, **RING)
     good, modes = covered(fitted.sample(rng, 10_000))

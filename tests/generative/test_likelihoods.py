@@ -75,8 +75,8 @@ def test_what_is_left_in_place_is_the_slope(kind):
 @BOTH
 def test_draws_have_the_moments_of_the_density(package, seed):
     """Five standard errors; and the mean of the other row must fail the same test."""
-    kinds, f = package.generative.likelihoods, np.array([[-1.0, 2.0]])
-    n, rng = 40_000, np.random.default_rng(seed)
+    kinds, f, n, rng = (package.generative.likelihoods, np.array([[-1.0, 2.0]]), 40_000,
+                        np.random.default_rng(seed))
     a = np.array([kinds.unbounded(2 * np.log(0.3))])
     drawn = {"GAUSSIAN": (f[0], np.array([0.3, 0.3])), "BERNOULLI": (1 / (1 + np.exp(-f[0])), None)}
     for kind, (mean, std) in drawn.items():
@@ -93,8 +93,8 @@ def test_draws_have_the_moments_of_the_density(package, seed):
 def test_a_bounded_log_variance_neither_overflows_nor_moves_near_zero(package, dtype):
     kinds, a = package.generative.likelihoods, np.array([-1e30, -1.0, 0.0, 0.5, 1e30], dtype)
     log_var = kinds.bounded(a)
-    assert log_var.dtype == dtype and np.isfinite(np.exp(log_var)).all()
-    assert np.isfinite(np.exp(-log_var)).all()
+    assert (log_var.dtype == dtype and np.isfinite(np.exp(log_var)).all()
+            and np.isfinite(np.exp(-log_var)).all())
     assert np.abs(log_var[1:4] - a[1:4]).max() < 2e-3 and np.array_equal(log_var[[0, 4]], [-16, 16])
     inside = np.array([-15.0, -2.0, 7.0, 15.9])
     assert np.abs(kinds.bounded(kinds.unbounded(inside)) - inside).max() < 1e-12

@@ -79,8 +79,9 @@ rng = np.random.default_rng(0)
 theta = rng.standard_normal((20000, 2))
 prior = priors.Normal([0.0, 0.0], [1.0, 1.0])
 print("started", flush=True)
-done = deep_ensemble.fit(prior, theta, theta + rng.standard_normal((20000, 2)), rng=rng, n_members=2, n_processes=2, max_epochs=100_000,
-                    patience=100_000, checkpoint={str(tmp_path / "run")!r})
+done = deep_ensemble.fit(prior, theta, theta + rng.standard_normal((20000, 2)), rng=rng, n_members=2,
+                         n_processes=2, max_epochs=100_000, patience=100_000,
+                         checkpoint={str(tmp_path / "run")!r})
 print("kept", len(done.members), done.sample(rng, 3, np.zeros(2)).shape)
 """)
     # tests in the background ignore it

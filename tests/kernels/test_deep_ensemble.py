@@ -40,7 +40,9 @@ def fit(n_members, xp=cp, **settings):
 
 @pytest.mark.parametrize("density", [maf, realnvp], ids=["maf", "realnvp"])
 def test_members_side_by_side_are_those_trained_alone(density):
-    """The same numbers but for rounding: how a batch is cut into blocks depends on how many models share the device."""
+    """The same numbers but for rounding: how a batch is cut into blocks depends on how many models share
+    the device.
+    """
     together = fit(3, density=density)
     with device.kernels(True):
         for seed, member in zip(np.random.default_rng(1).integers(0, 2**62, size=3), together.members):
@@ -64,7 +66,9 @@ def test_the_numbers_are_those_of_the_cpu(density):
 
 @COUNTS
 def test_three_members_are_as_many_launches_as_one():
-    """Of kernels of our own; what is launched besides, to sort the order of an epoch for example, is for each member."""
+    """Of kernels of our own; what is launched besides, to sort the order of an epoch for example, is for
+    each member.
+    """
     counts = []
     for n_members in (1, 3):
         with strict_cupy.counted() as spent:

@@ -8,8 +8,10 @@ import functools
 import importlib.util
 import pathlib
 
+import numpy as np
 import pytest
 
+from accel.inference import _prior_columns
 from accel.kernels import cuda
 from accel.kernels.rejection_abc import launch as abc_kernel
 from accel.simulators import gaussian_linear, power_law, two_moons
@@ -64,7 +66,8 @@ def test_it_compiles_as_cupy_would_compile_it(path, dtype):
 
 @pytest.mark.parametrize("simulator", [power_law, two_moons, gaussian_linear])
 def test_device_code_of_simulators_compiles_too(simulator):
-    text, values = abc_kernel.program(abc_kernel.flat(simulator.prior), simulator.simulate.device_code)
+    calls, _ = _prior_columns.drawn(simulator.prior, np.dtype(float))
+    text, values = abc_kernel.program(calls, simulator.simulate.device_code)
     for real in ("float", "double"):
         options = ["-arch=compute_90", "--std=c++17", f"-DREAL={real}"]
         options += [f"-D{name}={value}" for name, value in values.items()]

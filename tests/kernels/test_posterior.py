@@ -1,4 +1,6 @@
-"""The kernel that makes parameters of whitened draws, through g++: what no draw may become, and what it leaves to array code."""
+"""The kernel that makes parameters of whitened draws, through g++: what no draw may become, and what it
+leaves to array code.
+"""
 import numpy as np
 import pytest
 from scipy.special import ndtr
@@ -34,8 +36,8 @@ def finished(cp, prior, v, mean, factor, dtype):
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_it_is_the_probit_of_a_normal(cp, dtype):
     rng = np.random.default_rng(0)
-    v, mean, factor = rng.standard_normal((5, 60, 3)), rng.standard_normal((5, 3)), np.tril(rng.uniform(0.2,
-                                                                                                        0.9, (3, 3)))
+    v, mean = rng.standard_normal((5, 60, 3)), rng.standard_normal((5, 3))
+    factor = np.tril(rng.uniform(0.2, 0.9, (3, 3)))
     found = finished(cp, priors.BoxUniform(LOW, HIGH), v, mean, factor, dtype)
     u = np.einsum("jk,isk->isj", factor, v) + mean[:, None]
     assert np.abs((found - LOW) / (HIGH - LOW) - ndtr(u)).max() < (2e-6 if dtype == np.float32 else 1e-14)

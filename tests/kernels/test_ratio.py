@@ -1,4 +1,6 @@
-"""The ratio's kernels beyond what the agreement cases ask: tiles of every size, models side by side, minibatches, what falls back."""
+"""The ratio's kernels beyond what the agreement cases ask: tiles of every size, models side by side,
+minibatches, what falls back.
+"""
 import numpy as np
 import pytest
 
@@ -54,7 +56,9 @@ def close(actual, expected, on, terms=500):
 
 
 def gradient(on, step, params, chosen, at=0):
-    """What a step says at one place of rows (E, S, B) for parameters (E, P): the gradients (E, P) and losses (E,)."""
+    """What a step says at one place of rows (E, S, B) for parameters (E, P): the gradients (E, P) and
+    losses (E,).
+    """
     xp, flat = on.xp, on.xp.stack([ravel(tree) for tree in params])
     blocks = step.n_blocks(chosen.shape[2], len(params))
     partial, losses = xp.full((len(params), blocks, flat.shape[1]), np.nan,
@@ -69,8 +73,8 @@ def gradient(on, step, params, chosen, at=0):
 
 def test_a_step_takes_the_rows_of_its_model_and_place(on):
     params, data = [parameters(on, seed) for seed in (3, 4)], rows(on, 50)
-    step, chosen = _ratio_rows.fused(params[0], data, **SETTINGS), np.random.default_rng(5).integers(0, 50,
-                                                                                                     (2, 3, 21))
+    step = _ratio_rows.fused(params[0], data, **SETTINGS)
+    chosen = np.random.default_rng(5).integers(0, 50, (2, 3, 21))
     grads, losses = gradient(on, step, params, chosen, at=1)
     for model, tree in enumerate(params):
         value, grad = with_array_code(loss_and_grad, tree,
@@ -81,8 +85,8 @@ def test_a_step_takes_the_rows_of_its_model_and_place(on):
 
 def test_models_side_by_side_have_the_bits_of_single_ones_and_a_run_repeats(on):
     params, data = [parameters(on, seed) for seed in (3, 4)], rows(on, 50)
-    step, chosen = _ratio_rows.fused(params[0], data, **SETTINGS), np.random.default_rng(5).integers(0, 50,
-                                                                                                     (2, 1, 40))
+    step = _ratio_rows.fused(params[0], data, **SETTINGS)
+    chosen = np.random.default_rng(5).integers(0, 50, (2, 1, 40))
     together, again = gradient(on, step, params, chosen), gradient(on, step, params, chosen)
     for model in range(2):
         alone = gradient(on, step, params[model:model + 1], chosen[model:model + 1])

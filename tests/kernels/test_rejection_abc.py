@@ -1,4 +1,6 @@
-"""Rejection ABC in kernels: the rows of array code whatever the launches, few of these and little memory, and what falls back."""
+"""Rejection ABC in kernels: the rows of array code whatever the launches, few of these and little memory,
+and what falls back.
+"""
 import functools
 import warnings
 
@@ -69,9 +71,11 @@ def test_launches_and_memory_do_not_grow_with_what_is_rejected(on):
     for n in (10_000, 80_000):
         with counted() as spent[n]:
             run(on, n_simulations=n, epsilon=1e-2 * 80_000 / n, chunk_size=1000)
-    assert spent[10_000]["kernel"] == spent[80_000]["kernel"] == 3 and spent[80_000]["launch"] == spent[10_000]["launch"] < 40
+    assert spent[10_000]["kernel"] == spent[80_000]["kernel"] == 3
+    assert spent[80_000]["launch"] == spent[10_000]["launch"] < 40
     assert spent[80_000]["sync"] == spent[10_000]["sync"] < 10
-    assert spent[80_000]["bytes"] < 80_000 / 8 * 2 + 10_000, "a bit for each simulation, read and written, and the rows that are kept"
+    # a bit for each simulation, read and written, and the rows that are kept
+    assert spent[80_000]["bytes"] < 80_000 / 8 * 2 + 10_000
 
 
 @ON
@@ -110,13 +114,15 @@ def test_interruption_keeps_what_was_kept(on, ask, monkeypatch):
 @ON
 def test_nothing_near_says_how_near_the_nearest_was(on):
     with pytest.raises(ValueError,
-                       match=r"epsilon: expected a tolerance that keeps something, got 1e-09; the nearest of 500 simulations"):
+                       match=r"epsilon: expected a tolerance that keeps something, got 1e-09; the nearest of "
+                             r"500 simulations"):
         run(on, n_simulations=500, epsilon=1e-9)
 
 
 @ON
 def test_device_code_that_does_not_compile_is_a_simulators_failure(on):
-    broken = device.kernel_code("__device__ void simulate(const real* theta, const real* noise, real* x) { x[0] = speed; }", theta_dim=1,
+    broken = device.kernel_code("__device__ void simulate(const real* theta, const real* noise, real* x) { "
+                                "x[0] = speed; }", theta_dim=1,
                                 x_dim=1)(lambda rng, theta: theta)
     with pytest.raises(SimulationError,
                        match="(?s)failed after 0 of 50 simulations with .*device code of simulate.*speed"):
@@ -125,7 +131,8 @@ def test_device_code_that_does_not_compile_is_a_simulators_failure(on):
 
 @ON
 def test_a_simulator_may_draw_nothing(on):
-    square = device.kernel_code("__device__ void simulate(const real* theta, const real*, real* x) { x[0] = theta[0] * theta[0]; }",
+    square = device.kernel_code("__device__ void simulate(const real* theta, const real*, real* x) { x[0] = "
+                                "theta[0] * theta[0]; }",
                                 theta_dim=1, x_dim=1)(lambda rng, theta: theta**2)
     ask = dict(simulate=square, x=(0.01,), n_simulations=5000, epsilon=1e-3)
     fused, plain = run(on, **ask), run(on, kernels=False, **ask)

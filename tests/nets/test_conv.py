@@ -34,9 +34,8 @@ def test_literal_sum_is_scipys_correlation(size, stride, padding):
     padded[:, :, padding:padding + H, padding:padding + W] = x
 
     def plane(n, o):
-        return sum(
-            scipy.signal.correlate(padded[n, c], kernels["weight"][o, c], mode="valid", method="direct")
-            for c in range(C))
+        return sum(scipy.signal.correlate(padded[n, c], kernels["weight"][o, c], mode="valid",
+                                          method="direct") for c in range(C))
     expected = np.array([[kernels["bias"][o] + plane(n, o)[::stride, ::stride] for o in range(O)]
                          for n in range(N)])
     assert_close(conv.literal_conv2d(kernels, x, stride=stride, padding=padding), expected, terms=C * size**2)
@@ -141,8 +140,8 @@ def test_sizes_are_those_of_the_formulas(package):
     assert (shape(8, 4, stride=2, padding=1), shape(28, 4, stride=2, padding=1), shape(5, 3),
             shape(8, 3, stride=2)) == (4, 14, 3, 3)
     kernels = package.nets.conv.init_conv_transpose(np.random.default_rng(0), 1, 1, 4, stride=2)
-    assert package.nets.conv.conv2d_transpose(kernels, np.zeros((1, 1, 4, 7)), stride=2, padding=1).shape == (
-        1, 1, 8, 14)
+    assert package.nets.conv.conv2d_transpose(kernels, np.zeros((1, 1, 4, 7)), stride=2,
+                                              padding=1).shape == (1, 1, 8, 14)
 
 
 @BOTH
@@ -153,8 +152,8 @@ def test_layers_keep_the_variance_of_their_input(package):
     y = package.nets.conv.conv2d(package.nets.conv.init_conv(rng, 64, 128, 3),
                                  rng.standard_normal((8, 64, 9, 9)))
     assert abs(y.var() - 1) < 0.05
-    up = package.nets.conv.init_conv_transpose(rng, 128, 64, 4, stride=2)
-    images = rng.standard_normal((16, 128, 6, 6))
+    up, images = (package.nets.conv.init_conv_transpose(rng, 128, 64, 4, stride=2),
+                  rng.standard_normal((16, 128, 6, 6)))
     x = package.nets.conv.conv2d_transpose(up, images, stride=2, padding=1)[:, :, 2:-2, 2:-2]
     assert abs(x.var() - 1) < 0.05
     plain = package.nets.conv.init_conv_transpose(rng, 128, 64, 4)
@@ -165,20 +164,19 @@ def test_layers_keep_the_variance_of_their_input(package):
 @BOTH
 def test_bad_input_is_refused(package):
     kernels, conv2d, back = layer(0, 3, O), package.nets.conv.conv2d, package.nets.conv.conv2d_transpose
-    assert (error_of(conv2d, kernels, np.zeros((2, 5, 8, 8)))
-            == "ValueError: images: expected shape (N, 2, H, W), got (2, 5, 8, 8)")
+    assert error_of(conv2d, kernels, np.zeros((2, 5, 8, 8))) == (
+        "ValueError: images: expected shape (N, 2, H, W), got (2, 5, 8, 8)")
     assert "at least 3 pixels on each side" in error_of(conv2d, kernels, np.zeros((2, C, 2, 8)))
-    assert "stride: expected a whole number of at least 1" in error_of(conv2d, kernels,
-                                                                       np.zeros((2, C, 8, 8)), stride=0)
-    assert "padding: expected a whole number of at least 0" in error_of(conv2d, kernels,
-                                                                        np.zeros((2, C, 8, 8)), padding=-1)
+    assert ("stride: expected a whole number of at least 1" in error_of(conv2d, kernels,
+                                                                        np.zeros((2, C, 8, 8)), stride=0))
+    assert ("padding: expected a whole number of at least 0" in error_of(conv2d, kernels,
+                                                                         np.zeros((2, C, 8, 8)), padding=-1))
     assert "images: expected shape (N, 4, h, w)" in error_of(back, layer(0, 3, C), np.zeros((2, C, 8, 8)))
-    assert "output_size: expected at least one pixel on each side" in error_of(back, layer(0, 3, C),
-                                                                               np.zeros((2, O, 1, 8)),
-                                                                               padding=2)
+    assert ("output_size: expected at least one pixel on each side" in error_of(
+        back, layer(0, 3, C), np.zeros((2, O, 1, 8)), padding=2))
     for size in ((8, 8), (6, 10), (5, 8), (6,)):
-        assert "and (6, 8) or up to 1 more" in error_of(back, layer(0, 2, C), np.zeros((2, O, 3, 4)),
-                                                        stride=2, output_size=size)
+        assert ("and (6, 8) or up to 1 more" in error_of(back, layer(0, 2, C), np.zeros((2, O, 3, 4)),
+                                                         stride=2, output_size=size))
 
 
 def test_arguments_survive_in_accel():

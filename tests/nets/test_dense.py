@@ -66,8 +66,8 @@ def test_the_gradient_is_the_central_difference(package, activation, sizes):
     np.testing.assert_allclose(out, nets.mlp(layers, x, activation=activation), atol=1e-13)
     for place, gradient in [*enumerate(dlayers), ("x", dx)]:
         array = x if place == "x" else layers[place]
-        rebuild = ((lambda new: (layers, new)) if place == "x"
-                   else (lambda new, k=place: ([*layers[:k], new, *layers[k + 1:]], x)))
+        rebuild = (lambda new: (layers, new)) if place == "x" else (
+            lambda new, k=place: ([*layers[:k], new, *layers[k + 1:]], x))
         expected = np.array([difference(array, position, rebuild)
                              for position in np.ndindex(array.shape)]).reshape(array.shape)
         np.testing.assert_allclose(gradient, expected, atol=1e-8, err_msg=str(place))
@@ -79,8 +79,8 @@ def test_a_relu_that_gets_exactly_zero_passes_no_gradient(package):
     nets = package.nets.dense
     layers = [np.array([[0.0], [1.0]]), np.array([[0.0], [3.0]])]
     out, dlayers, dx = nets.mlp_vjp(layers, np.array([[0.0]]), np.array([[1.0]]), activation=nets.RELU)
-    assert out == 0 and dx == 0 and np.array_equal(dlayers[0], [[0.0], [0.0]])
-    assert nets.RELU.slope(np.zeros(1)) == 0
+    assert (out == 0 and dx == 0 and np.array_equal(dlayers[0], [[0.0], [0.0]])
+            and nets.RELU.slope(np.zeros(1)) == 0)
 
 
 @pytest.mark.parametrize("package", PACKAGES)
@@ -91,9 +91,8 @@ def test_nan_goes_through_every_activation(package):
 
 
 @pytest.mark.parametrize("package", PACKAGES)
-@pytest.mark.parametrize(("name", "value", "slope"),
-                         [("TANH", 0.46211716, 0.78644773), ("RELU", 0.5, 1.0), ("LEAKY_RELU", 0.5, 1.0),
-                          ("IDENTITY", 0.5, 1.0)])
+@pytest.mark.parametrize(("name", "value", "slope"), [("TANH", 0.46211716, 0.78644773), ("RELU", 0.5, 1.0),
+                                                      ("LEAKY_RELU", 0.5, 1.0), ("IDENTITY", 0.5, 1.0)])
 def test_an_activation_and_its_slope_at_one_half(package, name, value, slope):
     """tanh ½ = (e − 1)/(e + 1), and its slope 1 − tanh² = 4e/(e + 1)²; each is found by its name."""
     activation = getattr(package.nets.dense, name)
@@ -106,8 +105,8 @@ def test_an_activation_and_its_slope_at_one_half(package, name, value, slope):
 @pytest.mark.parametrize("package", PACKAGES)
 def test_a_masked_layer_cuts_what_it_must_and_no_more(package):
     nets, rng = package.nets.dense, np.random.default_rng(2)
-    layer, x = rng.normal(size=(4, 2)), rng.normal(size=(5, 3))
-    mask = np.array([[1.0, 0.0], [0.0, 1.0], [1.0, 1.0]])
+    layer, x, mask = (rng.normal(size=(4, 2)), rng.normal(size=(5, 3)),
+                      np.array([[1.0, 0.0], [0.0, 1.0], [1.0, 1.0]]))
     out = nets.masked_dense(layer, mask, x)
     np.testing.assert_allclose(out[:, 0], layer[0, 0] + x[:, 0] * layer[1, 0] + x[:, 2] * layer[3, 0],
                                atol=1e-14)
@@ -143,5 +142,5 @@ def test_inputs_are_left_as_they_were(package):
     layers, x, cotangent = [FIRST.copy(), SECOND.copy()], X.copy(), np.ones((2, 1))
     package.nets.dense.mlp_vjp(layers, x, cotangent)
     package.nets.dense.mlp(layers, x)
-    assert np.array_equal(layers[0], FIRST) and np.array_equal(layers[1], SECOND)
-    assert np.array_equal(x, X) and (cotangent == 1).all()
+    assert (np.array_equal(layers[0], FIRST) and np.array_equal(layers[1], SECOND) and np.array_equal(x, X)
+            and (cotangent == 1).all())

@@ -97,8 +97,8 @@ def test_without_the_curvature_the_gradient_would_be_wrong():
 @pytest.mark.parametrize("name", ["TANH", "RELU", "LEAKY_RELU", "IDENTITY"])
 def test_curvature_is_the_slopes_central_difference(package, name):
     activation, a, h = getattr(package.nets.dense, name), np.array([-2.0, -0.5, 0.3, 1.7]), 1e-6
-    difference = (activation.slope(activation.value(a + h)) - activation.slope(activation.value(a - h))) / (
-        2 * h)
+    difference = (activation.slope(activation.value(a + h))
+                  - activation.slope(activation.value(a - h))) / (2 * h)
     curvature = 0 * a if activation.curvature is None else activation.curvature(activation.value(a))
     np.testing.assert_allclose(curvature, difference, atol=1e-9)
 

@@ -15,8 +15,8 @@ BOTH = pytest.mark.parametrize("package", [reference, accel], ids=["reference", 
 def correlated(n=300):
     """Six columns of unequal variance, (N, 6)."""
     rng = np.random.default_rng(0)
-    return ((rng.standard_normal((n, 6)) * (3.0, 2.0, 1.0, 0.7, 0.5, 0.3))
-            @ scipy.linalg.orth(rng.standard_normal((6, 6))) + 10.0)
+    return (rng.standard_normal((n, 6))
+            * (3.0, 2.0, 1.0, 0.7, 0.5, 0.3)) @ scipy.linalg.orth(rng.standard_normal((6, 6))) + 10.0
 
 
 def arc(n=400):
@@ -44,8 +44,10 @@ def test_hand_worked_loss(package):
     assert autoencoder.loss(params, x) == (5.0**2 + 7.0**2) / 2
     value, grads = autoencoder.loss_and_grad(params, x)
     assert value == 37.0
-    assert np.array_equal(grads["decoder"][0], [[5.0, 7.0], [20.0, 28.0]])  # dx̂ = (5, 7), times (1, z)
-    assert np.array_equal(grads["encoder"][0], [[24.0], [72.0], [24.0]])  # dz = 2·5 + 2·7, times (1, 3, 1)
+    # dx̂ = (5, 7), times (1, z)
+    assert np.array_equal(grads["decoder"][0], [[5.0, 7.0], [20.0, 28.0]])
+    # dz = 2·5 + 2·7, times (1, 3, 1)
+    assert np.array_equal(grads["encoder"][0], [[24.0], [72.0], [24.0]])
 
 
 @BOTH
@@ -61,8 +63,8 @@ def test_no_activation_on_the_code_and_at_the_end(package):
 @BOTH
 @pytest.mark.parametrize("name", ["TANH", "RELU", "IDENTITY"])
 def test_gradient_is_the_central_difference(package, name):
-    autoencoder = package.representation.autoencoder
-    activation, paint = getattr(package.nets.dense, name), np.random.default_rng(3)
+    autoencoder, activation, paint = (package.representation.autoencoder, getattr(package.nets.dense, name),
+                                      np.random.default_rng(3))
     params = random_tree(paint, autoencoder.init_params(paint, dim=4, n_latent=2, hidden=(5, 3)), scale=0.6)
     x = painted(paint, (6, 4))
     _, grads = autoencoder.loss_and_grad(params, x, activation=activation)
@@ -89,8 +91,8 @@ def test_without_activations_it_finds_the_principal_subspace(package, hidden):
     origin, *ends = fitted.inverse_transform(np.array([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]]))
     spanned = np.column_stack([end - origin for end in ends])
     assert np.degrees(scipy.linalg.subspace_angles(spanned, directions[:2].T)).max() < 0.1
-    assert np.degrees(scipy.linalg.subspace_angles(spanned, directions[[0, 2]].T)).max() > 45, (
-        "another pair must not pass")
+    assert np.degrees(scipy.linalg.subspace_angles(spanned, directions[[0, 2]].T)).max(
+        ) > 45, "another pair must not pass"
     left = np.sum((fitted.inverse_transform(fitted.transform(x)) - x)**2)
     assert abs(left / np.sum(singular[2:]**2) - 1) < 1e-4
 
@@ -127,8 +129,8 @@ def test_float32_stays_float32(package):
     fitted = package.representation.autoencoder.fit(x, n_latent=1, rng=np.random.default_rng(0), hidden=(4,),
                                                     max_epochs=2)
     if package is accel:
-        assert {leaf.dtype for _, leaf in package.runtime.tree.leaves(fitted.params)} == {
-            np.dtype(np.float32)}
+        assert {leaf.dtype
+                for _, leaf in package.runtime.tree.leaves(fitted.params)} == {np.dtype(np.float32)}
         assert fitted.transform(x).dtype == fitted.inverse_transform(fitted.transform(x)).dtype == np.float32
     assert np.isfinite(fitted.inverse_transform(fitted.transform(x))).all()
 
@@ -168,17 +170,17 @@ def test_bad_input_is_refused(package, tmp_path):
         return error_of(autoencoder.fit, x, n_latent=n_latent, rng=np.random.default_rng(0), **settings)
     assert refused(x[0]) == "ValueError: x: expected shape (N, D), got (2,)"
     assert refused(x[:1]) == "ValueError: x: number of rows: expected a whole number of at least 2, got 1"
-    assert (refused(hole)
-            == "ValueError: x: expected finite numbers, got NaN or inf in 1 of 20 rows (first: row 3)")
-    assert (refused(np.ones((5, 2)))
-            == "ValueError: x: standard deviation: expected a positive finite number, got 0.0")
+    assert refused(hole) == (
+        "ValueError: x: expected finite numbers, got NaN or inf in 1 of 20 rows (first: row 3)")
+    assert refused(np.ones((5, 2))) == (
+        "ValueError: x: standard deviation: expected a positive finite number, got 0.0")
     assert refused(n_latent=0) == "ValueError: n_latent: expected a whole number of at least 1, got 0"
     assert refused(hidden=(4, 0)) == "ValueError: hidden: expected a whole number of at least 1, got 0"
-    assert (refused(learning_rate=-1.0)
-            == "ValueError: learning_rate: expected a positive finite number, got -1.0")
+    assert refused(learning_rate=-1.0) == (
+        "ValueError: learning_rate: expected a positive finite number, got -1.0")
     fitted = autoencoder.fit(x, n_latent=1, rng=np.random.default_rng(0), hidden=(3,), max_epochs=1)
     assert error_of(fitted.transform, x[:, :1]) == "ValueError: x: expected shape (N, 2), got (20, 1)"
     assert error_of(fitted.inverse_transform, x) == "ValueError: z: expected shape (N, 1), got (20, 2)"
     package.representation.pca.fit(x, n_components=1).save(tmp_path / "pca.npz")
-    assert "expected a saved 'autoencoder', got a saved 'pca'" in error_of(autoencoder.load,
-                                                                           tmp_path / "pca.npz")
+    assert ("expected a saved 'autoencoder', got a saved 'pca'" in error_of(autoencoder.load,
+                                                                            tmp_path / "pca.npz"))

@@ -15,8 +15,8 @@ SHAPES = pytest.mark.parametrize("shape", [(1, 8, 8), (2, 7, 5), (3, 4, 11)])
 
 def setting(package, shape, *, channels=(3, 4), hidden=(6,)):
     module, paint = package.representation.conv_autoencoder, np.random.default_rng(0)
-    return module, random_tree(paint, module.init_params(paint, shape=shape, n_latent=2, channels=channels,
-                                                         hidden=hidden), scale=0.5)
+    return (module, random_tree(paint, module.init_params(paint, shape=shape, n_latent=2, channels=channels,
+                                                          hidden=hidden), scale=0.5))
 
 
 def images(n, shape):
@@ -53,8 +53,8 @@ def test_encoder_and_decoder_are_the_literal_sums(package, shape):
     up, out = params["decoder"]["convs"]
     middle = (shape[1] // 2, shape[2] // 2)
     g = np.tanh(conv.literal_conv2d_transpose(up, g, output_size=middle, **geometry))
-    expected = (conv.literal_conv2d_transpose(out, g, output_size=shape[1:], **geometry)
-                + params["decoder"]["offset"])
+    expected = conv.literal_conv2d_transpose(out, g, output_size=shape[1:],
+                                             **geometry) + params["decoder"]["offset"]
     assert_close(module.decode(params, z), expected, terms=100)
     assert_close(module.reconstruct(params, x), expected, terms=200)
     assert_close(module.loss(params, x), np.mean((x - expected)**2), terms=500)
@@ -70,8 +70,8 @@ def test_gradient_is_the_central_difference(package, name):
     _, grads = module.loss_and_grad(params, x, activation=activation)
     leaves = package.runtime.tree.leaves
     for (path, leaf), (_, gradient) in zip(leaves(params), leaves(grads), strict=True):
-        entries = ([np.eye(leaf.size)[i].reshape(leaf.shape) for i in range(leaf.size)] if leaf.size <= 60
-                   else [])
+        entries = [np.eye(leaf.size)[i].reshape(leaf.shape)
+                   for i in range(leaf.size)] if leaf.size <= 60 else []
         for direction in [rng.standard_normal(leaf.shape), *entries]:
             kept, values = leaf.copy(), []
             for step in (1e-6, -1e-6):
@@ -91,8 +91,8 @@ def test_parameters_have_the_sizes_of_the_images(package):
     assert [layer.shape for layer in params["encoder"]["layers"]] == [(129, 128), (129, 2)]
     assert [layer.shape for layer in params["decoder"]["layers"]] == [(3, 128), (129, 128)]
     assert [layer["weight"].shape for layer in params["decoder"]["convs"]] == [(32, 16, 4, 4), (16, 1, 4, 4)]
-    assert [layer["bias"].shape for layer in params["decoder"]["convs"]] == [(16,), (1,)]
-    assert params["decoder"]["offset"].shape == (1, 8, 8)
+    assert ([layer["bias"].shape for layer in params["decoder"]["convs"]] == [(16,), (1,)]
+            and params["decoder"]["offset"].shape == (1, 8, 8))
 
 
 @pytest.mark.parametrize("package", [pytest.param(reference, marks=pytest.mark.slow), accel],
@@ -112,8 +112,8 @@ def test_one_number_follows_a_moving_blob(package):
     assert np.mean((fitted.inverse_transform(fitted.transform(x)) - x)**2) < 0.1 * line
     linear = fit(x, rng=np.random.default_rng(4), max_epochs=100, activation=package.nets.dense.IDENTITY,
                  **settings)
-    assert np.mean((linear.inverse_transform(linear.transform(x)) - x)**2) > line, (
-        "no linear map does better than the best line")
+    assert np.mean((linear.inverse_transform(linear.transform(x))
+                    - x)**2) > line, "no linear map does better than the best line"
 
 
 @BOTH
@@ -122,8 +122,8 @@ def test_arguments_are_not_changed(package):
     before = [x.copy(), *(leaf.copy() for _, leaf in package.runtime.tree.leaves(params))]
     module.loss_and_grad(params, x)
     module.decode(params, module.encode(params, x))
-    module.fit(x, n_latent=1, rng=np.random.default_rng(0), channels=(2,), hidden=(), max_epochs=2).transform(
-        x)
+    module.fit(x, n_latent=1, rng=np.random.default_rng(0), channels=(2,), hidden=(),
+               max_epochs=2).transform(x)
     after = [x, *(leaf for _, leaf in package.runtime.tree.leaves(params))]
     assert all(np.array_equal(a, b) for a, b in zip(before, after, strict=True))
 
@@ -158,20 +158,20 @@ def test_bad_input_is_refused(package, tmp_path):
         return error_of(module.fit, x, n_latent=n_latent, rng=np.random.default_rng(0), **settings)
     assert refused(x[:, 0]) == "ValueError: x: expected shape (N, C, H, W), got (10, 8, 8)"
     assert refused(x[:1]) == "ValueError: x: number of rows: expected a whole number of at least 2, got 1"
-    assert (refused(hole)
-            == "ValueError: x: expected finite numbers, got NaN or inf in 1 of 10 rows (first: row 3)")
-    assert (refused(np.ones((5, 1, 8, 8)))
-            == "ValueError: x: standard deviation: expected a positive finite number, got 0.0")
+    assert refused(hole) == (
+        "ValueError: x: expected finite numbers, got NaN or inf in 1 of 10 rows (first: row 3)")
+    assert refused(np.ones((5, 1, 8, 8))) == (
+        "ValueError: x: standard deviation: expected a positive finite number, got 0.0")
     assert refused(x[:, :, :3]) == (
         "ValueError: shape: expected (C, H, W) with sides that 2 convolutions (one or more) can halve, "
         "got (1, 3, 8)")
     assert refused(channels=(4, 0)) == "ValueError: channels: expected a whole number of at least 1, got 0"
     assert refused(n_latent=0) == "ValueError: n_latent: expected a whole number of at least 1, got 0"
     fitted = module.fit(x, n_latent=1, rng=np.random.default_rng(0), channels=(2,), hidden=(), max_epochs=1)
-    assert (error_of(fitted.transform, x[:, :, :6])
-            == "ValueError: x: expected shape (N, 1, 8, 8), got (10, 1, 6, 8)")
-    assert (error_of(fitted.inverse_transform, np.ones((3, 2)))
-            == "ValueError: z: expected shape (N, 1), got (3, 2)")
+    assert error_of(fitted.transform, x[:, :, :6]) == (
+        "ValueError: x: expected shape (N, 1, 8, 8), got (10, 1, 6, 8)")
+    assert error_of(fitted.inverse_transform, np.ones((3, 2))) == (
+        "ValueError: z: expected shape (N, 1), got (3, 2)")
     package.representation.pca.fit(np.eye(4), n_components=1).save(tmp_path / "pca.npz")
-    assert "expected a saved 'conv_autoencoder', got a saved 'pca'" in error_of(module.load,
-                                                                                tmp_path / "pca.npz")
+    assert ("expected a saved 'conv_autoencoder', got a saved 'pca'" in error_of(module.load,
+                                                                                 tmp_path / "pca.npz"))

@@ -18,8 +18,8 @@ def data(n, dim, dtype=float):
     """Correlated columns far from the origin, with spectra that no symmetry makes equal."""
     rng = np.random.default_rng(0)
     scales = np.linspace(3.0, 0.5, min(n, dim))
-    return ((rng.standard_normal((n, len(scales))) * scales) @ rng.standard_normal((len(scales), dim))
-            + 5.0 * np.arange(dim)).astype(dtype)
+    return ((rng.standard_normal((n, len(scales))) * scales) @ rng.standard_normal((len(scales), dim)) + 5.0
+            * np.arange(dim)).astype(dtype)
 
 
 @BOTH
@@ -36,8 +36,8 @@ def test_it_is_scikit_learns(package, n, dim, k, whiten):
     assert np.abs(ours.components - sign[:, None] * theirs.components_).max() < 1e-10
     assert np.abs(ours.explained_variance / theirs.explained_variance_ - 1).max() < 1e-10
     assert np.abs(ours.transform(x) - sign * scores).max() < 1e-10 * scale
-    assert (np.abs(ours.inverse_transform(ours.transform(x)) - theirs.inverse_transform(scores)).max()
-            < 1e-10 * np.abs(x).max())
+    assert np.abs(ours.inverse_transform(ours.transform(x))
+                  - theirs.inverse_transform(scores)).max() < 1e-10 * np.abs(x).max()
 
 
 @BOTH
@@ -46,8 +46,8 @@ def test_scores_are_uncorrelated_with_the_explained_variance(package, n, dim, k)
     x = data(n, dim)
     plain, white = (package.representation.pca.fit(x, n_components=k, whiten=whiten)
                     for whiten in (False, True))
-    assert (np.abs(np.cov(plain.transform(x).T, ddof=1) - np.diag(plain.explained_variance)).max()
-            < 1e-10 * plain.explained_variance[0])
+    assert np.abs(np.cov(plain.transform(x).T, ddof=1)
+                  - np.diag(plain.explained_variance)).max() < 1e-10 * plain.explained_variance[0]
     assert np.abs(np.cov(white.transform(x).T, ddof=1) - np.eye(k)).max() < 1e-10
     assert (np.diff(plain.explained_variance) <= 0).all()
 
@@ -114,20 +114,21 @@ def test_bad_input_is_refused(package, tmp_path):
     hole = x.copy()
     hole[3, 1], hole[7, 0] = np.nan, np.inf
     assert error_of(fit, x[0], n_components=1) == "ValueError: x: expected shape (N, D), got (4,)"
-    assert (error_of(fit, x[:1], n_components=1)
-            == "ValueError: x: number of rows: expected a whole number of at least 2, got 1")
-    assert (error_of(fit, hole, n_components=1)
-            == "ValueError: x: expected finite numbers, got NaN or inf in 2 of 10 rows (first: row 3)")
+    assert error_of(fit, x[:1], n_components=1) == (
+        "ValueError: x: number of rows: expected a whole number of at least 2, got 1")
+    assert error_of(fit, hole, n_components=1) == (
+        "ValueError: x: expected finite numbers, got NaN or inf in 2 of 10 rows (first: row 3)")
     assert error_of(fit, x > 0, n_components=1).startswith("ValueError: x: expected real numbers")
-    assert (error_of(fit, x, n_components=0)
-            == "ValueError: n_components: expected a whole number of at least 1, got 0")
-    assert (error_of(fit, x, n_components=5)
-            == "ValueError: n_components: expected at most min(D, N - 1) = 4, got 5")
-    assert (error_of(fit, x[:3], n_components=3)
-            == "ValueError: n_components: expected at most min(D, N - 1) = 2, got 3")
-    assert error_of(fit, np.ones((5, 2)), n_components=1, whiten=True).startswith(
-        "ValueError: whiten: expected a positive variance")
-    for seed in range(20):  # a column that is the sum of two: zero variance but for rounding
+    assert error_of(fit, x, n_components=0) == (
+        "ValueError: n_components: expected a whole number of at least 1, got 0")
+    assert error_of(fit, x, n_components=5) == (
+        "ValueError: n_components: expected at most min(D, N - 1) = 4, got 5")
+    assert error_of(fit, x[:3], n_components=3) == (
+        "ValueError: n_components: expected at most min(D, N - 1) = 2, got 3")
+    assert error_of(fit, np.ones((5, 2)), n_components=1,
+                    whiten=True).startswith("ValueError: whiten: expected a positive variance")
+    # a column that is the sum of two: zero variance but for rounding
+    for seed in range(20):
         y = np.random.default_rng(seed).standard_normal((50, 3))
         y = np.column_stack((y, y[:, 0] + y[:, 1]))
         for dtype in (np.float64, np.float32):

@@ -9,15 +9,16 @@ import functools
 from pathlib import Path
 from typing import NamedTuple
 
-__all__ = ["COLUMNS", "LINES", "RANKS", "Page", "pages", "public_pages", "imports", "cycles",
+__all__ = ["COLUMNS", "LINES", "RANKS", "Page", "pages", "public_pages", "imports", "roots", "cycles",
            "unlisted_names", "upward_imports", "long_lines", "annotations_missing", "entries_missing",
            "examples", "has_functions"]
 
 COLUMNS, LINES = 110, 200
 FLOORS = (                                                     # from the ground up
-    ("device", "generators", "memory", "numerics", "runtime"),
+    ("device", "generators", "memory", "runtime"),
     ("preprocessing",),
     ("nets", "priors", "training"),
+    ("numerics",),
     ("density", "representation", "simulators", "validation"),
     ("generative", "inference"),
 )
@@ -238,6 +239,17 @@ def imports(root, package, name):
     map hands on."""
     known = pages(root, package)
     return _Uses(known[name], known).found
+
+
+def roots(page):
+    """The packages that a file imports, late imports included."""
+    found = set()
+    for node in ast.walk(page.tree):
+        if isinstance(node, ast.Import):
+            found.update(alias.name.partition(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            found.add(node.module.partition(".")[0])
+    return found
 
 
 def cycles(root, package):

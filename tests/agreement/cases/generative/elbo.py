@@ -57,8 +57,8 @@ def _(on, paint, n):
 
 @case("generative.elbo.elbo", terms=2 * CHAIN)
 def _(on, paint, n):
-    elbo = on.package.generative.elbo
-    (params, x, context, _), eps = setting(on, paint, n), noise(on, paint, n)
+    elbo, (params, x, context, _), eps = (on.package.generative.elbo, setting(on, paint, n),
+                                          noise(on, paint, n))
     bad = [error_of(elbo.elbo, params, x, eps[:, :1], context), error_of(elbo.elbo, params, x, eps),
            error_of(elbo.importance_weighted_bound, params, x, eps, context),
            error_of(elbo.importance_weighted_bound, params, x, eps[None][:0], context)]

@@ -4,7 +4,8 @@ import tempfile
 
 import numpy as np
 
-from tests.agreement.cases.generative.elbo import CHAIN, CONTEXT, DIM, HIDDEN, LATENT, LIKELIHOODS, VARIANTS, noise, setting
+from tests.agreement.cases.generative.elbo import (
+    CHAIN, CONTEXT, DIM, HIDDEN, LATENT, LIKELIHOODS, VARIANTS, noise, setting)
 from tests.agreement.registry import case, error_of, painted
 
 
@@ -64,8 +65,7 @@ for name in ("GAUSSIAN", "FIXED_GAUSSIAN"):
 
 
 @case("generative.vae.sample#BERNOULLI", sizes=(1, 7), terms=2 * CHAIN, dtypes=("float64",),
-      note="a pixel is set where a uniform draw is below its probability, so that rounding may choose the "
-      "other value")
+      note="a pixel is set where a uniform draw is below its probability; rounding may choose the other")
 def _(on, paint, n):
     vae, (params, _, context, likelihood) = on.package.generative.vae, setting(on, paint, 4, "BERNOULLI")
     return vae.sample(params, on.rng(1), n, context, likelihood=likelihood)

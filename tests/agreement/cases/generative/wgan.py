@@ -101,9 +101,8 @@ def _(on, paint, n):
     hole = x.copy()
     hole[2, 1] = np.nan
     bad = [error_of(fit, on.put(value), rng=on.rng(0)) for value in (x[0], x[:1], hole, np.ones((n, DIM)))]
-    return bad, [error_of(fit, on.put(x), rng=on.rng(0), **setting) for setting in ({"hidden": ()},
-                                                                                    {"penalty": 0.0},
-                                                                                    {"n_critic": 0})]
+    return (bad, [error_of(fit, on.put(x), rng=on.rng(0), **setting)
+                  for setting in ({"hidden": ()}, {"penalty": 0.0}, {"n_critic": 0})])
 
 
 @case("generative.wgan.Wgan.sample", sizes=(20,), terms=8000)

@@ -155,7 +155,9 @@ def _(on, paint, n):
 
 
 @kernel_code("""
-__device__ void simulate(const real* theta, const real* noise, real* x) { x[0] = floor(5 * noise[0]) / (theta[0] < real(0.9)); }""",
+__device__ void simulate(const real* theta, const real* noise, real* x) {
+  x[0] = floor(5 * noise[0]) / (theta[0] < real(0.9));
+}""",
              theta_dim=1, x_dim=1, draws=(("random", 1),))
 def levels(rng, theta):
     """Whole numbers, many of them tied; inf or NaN where θ is high."""

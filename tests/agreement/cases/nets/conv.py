@@ -62,8 +62,8 @@ def _(on, paint, n):
     images, small, flat, other = (on.put(painted(paint, shape))
                                   for shape in ((n, IN, 6, 5), (n, IN, 2, 5), (n, 30), (n, OUT, 6, 5)))
     return ([error_of(conv.conv2d, layer, bad) for bad in (small, flat, other)],
-            [error_of(conv.conv2d, layer, images, **bad) for bad in ({"stride": 0}, {"stride": 1.5},
-                                                                     {"padding": -1})])
+            [error_of(conv.conv2d, layer, images, **bad)
+             for bad in ({"stride": 0}, {"stride": 1.5}, {"padding": -1})])
 
 
 @case("nets.conv.conv2d_transpose#bad input", sizes=(3,))

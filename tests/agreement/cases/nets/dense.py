@@ -46,9 +46,10 @@ for name in ("TANH", "RELU", "LEAKY_RELU", "IDENTITY"):
 
 @case("nets.dense.mlp_vjp#RELU-at-its-kink", sizes=(3,), kernels=True)
 def _(on, paint, n):
-    nets = on.package.nets.dense
-    layers = [painted(paint, (n_in + 1, n_out)) for n_in, n_out in ((4, 6), (6, 3))]
-    layers[0][0] = 0  # no bias and no input: every unit gets exactly zero
+    nets, layers = (on.package.nets.dense,
+                    [painted(paint, (n_in + 1, n_out)) for n_in, n_out in ((4, 6), (6, 3))])
+    # no bias and no input: every unit gets exactly zero
+    layers[0][0] = 0
     return nets.mlp_vjp(on.put(layers), on.put(np.zeros((n, 4))), on.put(painted(paint, (n, 3))),
                         activation=nets.RELU)
 

@@ -102,8 +102,8 @@ def _(on, paint, n):
     hole[2, 1] = np.nan
     bad = [error_of(fit, on.put(value), n_latent=2, rng=on.rng(0))
            for value in (x[0], x[:1], hole, np.ones((n, DIM)), x > 0)]
-    return bad, [error_of(fit, on.put(x), n_latent=2, rng=on.rng(0), **settings)
-                 for settings in ({"hidden": (0,)}, {"batch_size": 0})]
+    return (bad, [error_of(fit, on.put(x), n_latent=2, rng=on.rng(0), **settings)
+                  for settings in ({"hidden": (0,)}, {"batch_size": 0})])
 
 
 @case("representation.autoencoder.Autoencoder.transform", sizes=(20,), terms=4000, kernels=True)

@@ -13,8 +13,8 @@ def setting(on, paint, n, channels=CHANNELS):
     conv_autoencoder = on.package.representation.conv_autoencoder
     params = conv_autoencoder.init_params(np.random.default_rng(0), shape=SHAPE, n_latent=LATENT,
                                           channels=channels, hidden=HIDDEN)
-    return conv_autoencoder, on.put(random_tree(paint, params, scale=0.5)), on.put(painted(paint,
-                                                                                           (n, *SHAPE)))
+    return (conv_autoencoder, on.put(random_tree(paint, params, scale=0.5)),
+            on.put(painted(paint, (n, *SHAPE))))
 
 
 def fitted(on, paint, n):
@@ -96,8 +96,8 @@ def _(on, paint, n):
     hole[2, 1, 0, 0] = np.nan
     bad = [error_of(fit, on.put(value), n_latent=2, rng=on.rng(0))
            for value in (x[0], x[:1], hole, np.ones(x.shape), x[:, :, :3])]
-    return bad, [error_of(fit, on.put(x), n_latent=2, rng=on.rng(0), **settings)
-                 for settings in ({"channels": (0,)}, {"batch_size": 0})]
+    return (bad, [error_of(fit, on.put(x), n_latent=2, rng=on.rng(0), **settings)
+                  for settings in ({"channels": (0,)}, {"batch_size": 0})])
 
 
 @case("representation.conv_autoencoder.ConvAutoencoder.transform", sizes=(10,), terms=4000)
