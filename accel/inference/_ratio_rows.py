@@ -37,8 +37,7 @@ from accel.runtime._blocks import blocks
 from accel.runtime._vector import vector
 
 __all__ = ["inverse_of", "theta_rows_of", "x_rows_of", "linear_log_ratio", "log_ratio", "log_ratio_and_grad",
-           "grad_in_u",
-           "loss", "write_grads", "fused"]
+           "grad_in_u", "loss", "write_grads", "fused"]
 
 BLOCK, BLOCK_ON_DEVICE = 2048, 1 << 17                          # pairs at a time: on a CPU they fit the cache
 
