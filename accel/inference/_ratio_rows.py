@@ -29,25 +29,30 @@ import math
 from accel import memory
 from accel.device import array_module
 from accel.inference.cross_entropy import cross_entropy
-from accel.kernels import one_batch
+from accel.kernels import cuda, one_batch
 from accel.kernels.ratio import launch as ratio_kernel
 from accel.nets import dense
 from accel.runtime import checks
 from accel.runtime._blocks import blocks
 from accel.runtime._vector import vector
 
-__all__ = ["theta_rows_of", "x_rows_of", "linear_log_ratio", "log_ratio", "log_ratio_and_grad", "grad_in_u",
-           "loss", "write_grads", "fused"]
+__all__ = ["inverse_of", "theta_rows_of", "x_rows_of", "linear_log_ratio", "log_ratio", "log_ratio_and_grad",
+           "grad_in_u", "loss", "write_grads", "fused"]
 
 BLOCK, BLOCK_ON_DEVICE = 2048, 1 << 17                          # pairs at a time: on a CPU they fit the cache
 
 
-def theta_rows_of(prior, regression, u):
-    """[u, s, g] for u (N, P): (N, 2P + 1)."""
+def inverse_of(regression):
+    """L⁻¹, (P, P)."""
+    return array_module(regression.factor).linalg.inv(regression.factor)
+
+
+def theta_rows_of(prior, regression, u, inverse=None):
+    """[u, s, g] for u (N, P): (N, 2P + 1); inverse is L⁻¹ where the caller has it."""
     xp, (n, dim) = array_module(u), u.shape
     rows = xp.empty((n, 2 * dim + 1), u.dtype)
     rows[:, :dim] = u
-    rows[:, dim:-1] = u @ xp.linalg.inv(regression.factor).T
+    rows[:, dim:-1] = u @ (inverse_of(regression) if inverse is None else inverse).T
     rows[:, -1] = regression.log_det - 0.5 * dim * math.log(2 * math.pi)
     rows[:, -1] -= prior.unconstrained_log_prob(u)
     return rows
@@ -55,8 +60,7 @@ def theta_rows_of(prior, regression, u):
 
 def x_rows_of(regression, c):
     """[c, m] for c (N, C): (N, C + P)."""
-    xp, inverse = array_module(c), array_module(c).linalg.inv(regression.factor)
-    return xp.concatenate((c, regression.mean(c) @ inverse.T), axis=1)
+    return array_module(c).concatenate((c, regression.mean(c) @ inverse_of(regression).T), axis=1)
 
 
 def linear_log_ratio(theta_rows, x_rows):
@@ -98,10 +102,10 @@ def log_ratio_and_grad(params, theta_rows, x_rows):
     return f, drows
 
 
-def grad_in_u(prior, regression, u, drows):
-    """∂f/∂u, (N, P), from the gradient in the rows of θ."""
+def grad_in_u(prior, inverse, u, drows):
+    """∂f/∂u, (N, P), from the gradient in the rows of θ; inverse is L⁻¹."""
     dim = u.shape[1]
-    du = drows[:, dim:-1] @ array_module(u).linalg.inv(regression.factor)
+    du = drows[:, dim:-1] @ inverse
     du += drows[:, :dim]
     du -= prior.unconstrained_log_prob_and_grad(u)[1]
     return du
@@ -150,7 +154,9 @@ def fused(params, data, batch_size=None, *, n_contrastive, balance):
 def classifier_of(params):
     """The classifier's kernels, None where array code is to run."""
     layers = params["layers"]
-    return ratio_kernel.classifier_of(array_module(layers[0]), layers[0].dtype, dense.shapes_of(layers))
+    if not cuda.wanted(xp := array_module(layers[0])):
+        return None
+    return ratio_kernel.classifier_of(xp, layers[0].dtype, dense.shapes_of(layers))
 
 
 def count_pairs(theta_rows, n_contrastive):

@@ -91,7 +91,8 @@ class Posterior(Described):
         x, single = check_observation(x, data_mean(self))
         theta = check_each(self.prior, theta, x, single)
         u, _, inside = priors.unconstrained_inside(self.prior, theta)
-        return array_module(u).where(inside, self._log_r(self._x_rows(x), u), -np.inf)        # (1)
+        log_r = self._log_r(self._x_rows(x), None, u)                                         # (1)
+        return array_module(u).where(inside, log_r, -np.inf)
 
     def log_prob(self, theta: Array, x: Array) -> Array:
         """log p(θ|x), (N,), in nats, normalised as far as (3) holds; arguments as in log_ratio."""
@@ -119,7 +120,8 @@ class Posterior(Described):
         z = rng.standard_normal((1, n - n_prior, self.prior.unconstrained_dim))
         u = array_module(c).empty((n, z.shape[2]), c.dtype)
         u[:n_prior], u[n_prior:] = like(c, of_prior), self.regression.undo(like(c, z), c)[0]
-        theta_rows, x_rows = self._theta_rows(u), rows.x_rows_of(self.regression, c)
+        theta_rows = rows.theta_rows_of(self.prior, self.regression, u)
+        x_rows = rows.x_rows_of(self.regression, c)
         log_r0 = rows.linear_log_ratio(theta_rows, x_rows)
         log_weight = rows.log_ratio(self.params, theta_rows, x_rows)
         log_weight -= array_module(c).logaddexp(log_r0, 0, out=log_r0)
@@ -140,9 +142,9 @@ class Posterior(Described):
             If x has another shape or is not finite.
         """
         x, _ = check_observation(checks.as_array("x", x, ("D",)), data_mean(self))
-        x_rows = self._x_rows(x)
-        return run_chains.Target(self.prior, partial(self._log_r, x_rows),
-                                 partial(self._log_r_and_grad, x_rows))
+        known = self._x_rows(x), rows.inverse_of(self.regression)
+        return run_chains.Target(self.prior, partial(self._log_r, *known),
+                                 partial(self._log_r_and_grad, *known))
 
     def sample(self, rng: Rng, n: int, x: Array, *, sampler: ModuleType | None = None,
                n_candidates: int = 100_000,
@@ -177,16 +179,15 @@ class Posterior(Described):
             drawn = [run_chains.sample(rng, self.target(one), n, **settings).theta for one in x]
         return drawn[0] if single else array_module(x).stack(drawn)
 
-    def _log_r(self, x_rows, u):
-        return rows.log_ratio(self.params, self._theta_rows(like(x_rows, u)), x_rows)
+    def _log_r(self, x_rows, inverse, u):
+        theta_rows = rows.theta_rows_of(self.prior, self.regression, like(x_rows, u), inverse)
+        return rows.log_ratio(self.params, theta_rows, x_rows)
 
-    def _log_r_and_grad(self, x_rows, u):
+    def _log_r_and_grad(self, x_rows, inverse, u):
         u = like(x_rows, u)
-        f, drows = rows.log_ratio_and_grad(self.params, self._theta_rows(u), x_rows)
-        return f, rows.grad_in_u(self.prior, self.regression, u, drows)
-
-    def _theta_rows(self, u):
-        return rows.theta_rows_of(self.prior, self.regression, u)
+        theta_rows = rows.theta_rows_of(self.prior, self.regression, u, inverse)
+        f, drows = rows.log_ratio_and_grad(self.params, theta_rows, x_rows)
+        return f, rows.grad_in_u(self.prior, inverse, u, drows)
 
     def _x_rows(self, x):
         return rows.x_rows_of(self.regression, self.context(x))

@@ -105,7 +105,7 @@ def log_ratio_and_grad(params: Params, u: Array, c: Array, *, prior: Prior,
     u, c = check_pairs(params, u, c)
     theta_rows, x_rows = rows.theta_rows_of(prior, regression, u), rows.x_rows_of(regression, c)
     f, drows = rows.log_ratio_and_grad(params, theta_rows, x_rows)                                # (6)
-    return f, rows.grad_in_u(prior, regression, u, drows)
+    return f, rows.grad_in_u(prior, rows.inverse_of(regression), u, drows)
 
 
 def loss(params: Params, u: Array, c: Array, *, prior: Prior, regression: Regression, n_contrastive: int = 5,

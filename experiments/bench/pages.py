@@ -200,7 +200,10 @@ def _(side):
 def _(side):
     module = side.package.inference.ratio
     params = side.params(module.init_params(side.paint, dim=3, context_dim=100))
-    return gradient(module)(params, side.normal(BATCH, 7), side.normal(BATCH, 103))
+    u, c = side.normal(BATCH, 3), side.normal(BATCH, 100)
+    regression = side.package.preprocessing.regression.fit_regression(u, c)
+    prior = side.package.priors.Normal(np.zeros(3), np.ones(3))
+    return gradient(module, prior=prior, regression=regression)(params, u, c)
 
 
 # Simulators

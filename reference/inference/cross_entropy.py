@@ -51,5 +51,5 @@ def cross_entropy(f):
 
 
 def imbalance(f):
-    """The sum whose square is (9), for logits f (K + 1, N); s(f) = ½ + ½ tanh(f/2)."""
+    """⟨s(f₀)⟩ + ⟨s(fₖ)⟩ − 1 of (9), for logits f (K + 1, N); s(f) = ½ + ½ tanh(f/2)."""
     return 0.5 * np.mean(np.tanh(f[0] / 2)) + 0.5 * np.mean(np.tanh(f[1:] / 2))           # (9)

@@ -4,7 +4,7 @@
     (2)  c = (T(θ) − m)/s                                     unconstrained parameters u = T(θ), standardised
     (3)  v = L⁻¹ (y − [1, c] A)                               y, data or PCA scores standardised, whitened
 
-A conditional density q_φ(v|c) shall be the likelihood. Averaged over θ, its divergence from it is
+A conditional density q_φ(v|c) is fitted to the likelihood. Averaged over θ, their divergence is
 
     (4)  E_c KL(p(v|c) ‖ q_φ(v|c)) = E_c E_{v|c} [log p(v|c) − log q_φ(v|c)]
                                    = constant − E_{v,c} log q_φ(v|c)              the cross-entropy

@@ -5,15 +5,14 @@
     (3)  c = c(x)                                             the data, or their PCA scores, standardised
     (4)  v = L⁻¹ (u − [1, c] A)                               u whitened by a linear regression on c
 
-A conditional density q_φ(v|c) shall be the posterior p(v|c). Averaged over the data, its divergence from it
-is
+A conditional density q_φ(v|c) is fitted to the posterior p(v|c). Averaged over the data, their divergence is
 
     (5)  E_c KL(p(v|c) ‖ q_φ(v|c)) = E_c E_{v|c} [log p(v|c) − log q_φ(v|c)]
                                    = constant − E_{v,c} log q_φ(v|c)              the cross-entropy
                                    ≈ constant − (1/N) ∑ⱼ log q_φ(vⱼ|cⱼ)           its mean over simulations
 
-which is least, zero, where q_φ is the posterior. No likelihood is needed. With an embedding network e, or
-e(c) = c:
+which is zero, its least value, where q_φ is the posterior. No likelihood is needed. With an embedding network
+e, or e(c) = c:
 
     (6)  loss = −(1/N) ∑ⱼ log q_φ(vⱼ | e_φ(cⱼ))
     (7)  log q(θ|x) = log q_φ(v | e_φ(c)) + log|det ∂v/∂u| + log|det ∂u/∂θ|

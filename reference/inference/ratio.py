@@ -1,7 +1,7 @@
 """Likelihood-to-evidence ratio: the logit of a classifier of matched and mismatched pairs (θ, x).
 
     (1)  label 1: (u, c) ~ p(u, c);   label 0: (u, c) ~ p(u) p(c)             matched and mismatched pairs
-    (2)  d*(u, c) = p(u, c) / (p(u, c) + p(u) p(c))                           the best classifier of the two
+    (2)  d*(u, c) = p(u, c) / (p(u, c) + p(u) p(c))                           the classifier with least (7)
     (3)  r(u, c) = d*/(1 − d*) = p(u, c) / (p(u) p(c)) = p(u|c)/p(u)          the ratio that it contains
     (4)  f(u, c) = log r = logit d*,   d = s(f) = 1/(1 + e⁻ᶠ)                 what a network learns
 

@@ -31,6 +31,21 @@ def test_it_finds_the_closed_form_posterior(package):
 
 
 @BOTH
+def test_the_loss_is_the_divergence_from_the_posterior_but_for_a_constant(package, seed):
+    """v|c ~ N(c, ½²), q = N(0, 1): loss − H(p) = E KL(p ‖ q) = ½ (¼ + E c² − 1 − log ¼), in closed form."""
+    rng, n = np.random.default_rng(seed), 200_000
+    c = rng.standard_normal((n, 1))
+    v = c + 0.5 * rng.standard_normal((n, 1))
+    npe = package.inference.npe
+    params = npe.init_params(rng, dim=1, context_dim=1, n_transforms=1, hidden=(4,))     # the identity
+    entropy = 0.5 * np.log(2 * np.pi * np.e * 0.25)
+    divergence = 0.5 * (0.25 + 1 - 1 - np.log(0.25))
+    standard_error = np.std(0.5 * v**2) / np.sqrt(n)
+    assert abs(npe.loss(params, v, c) - entropy - divergence) < 5 * standard_error
+    assert abs(npe.loss(params, v, c) - entropy) > 50 * standard_error
+
+
+@BOTH
 @pytest.mark.parametrize("settings", [{"embedding": (8, 3)}, {"n_components": 2}], ids=["embedding", "pca"])
 def test_compressed_data_keep_the_posterior(package, settings):
     """The two numbers are spread over twelve: what compresses them must not lose them."""

@@ -30,6 +30,21 @@ def test_no_sample_is_outside_the_prior_whatever_the_observation(package):
 
 
 @BOTH
+def test_the_density_is_the_flows_times_the_jacobian_of_the_map(package):
+    """(7), with log|det ∂v/∂θ| from central differences."""
+    prior, theta, x = box(package, 400)
+    posterior = package.inference.npe.fit(prior, theta, x, rng=np.random.default_rng(1), **SMALL)
+    theta, x, step = theta[:5], x[:5], 1e-6
+
+    def v(theta):
+        return posterior.whitening.whiten(prior.to_unconstrained(theta)[0], posterior.context(x))
+    columns = [(v(theta + e) - v(theta - e)) / (2 * step) for e in step * np.eye(2)]
+    log_det = np.linalg.slogdet(np.stack(columns, axis=2))[1]
+    log_q = posterior.density.log_prob(posterior.params["flow"], v(theta), posterior.context(x))
+    assert np.abs(posterior.log_prob(theta, x) - log_q - log_det).max() < 1e-6
+
+
+@BOTH
 def test_density_is_normalised_over_the_prior_and_zero_outside(package):
     prior, theta, x = box(package, 400)
     posterior = package.inference.npe.fit(prior, theta, x, rng=np.random.default_rng(1), **SMALL)

@@ -1,11 +1,11 @@
 """Launches the kernels of `ratio.cu`: the ratio's logits, and its training, all pairs of a row side by side.
 
-    classifier = classifier_of(xp, dtype, shapes)     of layers of these shapes; None: array code is to run
+    classifier = classifier_of(xp, dtype, shapes)     of layers of these shapes; None if they are too large
     f = classifier.log_ratio(flat, theta_rows, x_rows)
     training = step(classifier, flat, theta_rows, x_rows, n_contrastive=…, balance=…)
 
-Array code runs where there is no device, where kernels are switched off, and where a network is too large for
-the shared memory of a block. A step gathers the rows of its minibatches on the device.
+Array code runs where a network is too large for the shared memory of a block. A step gathers the rows of its
+minibatches on the device.
 """
 from typing import NamedTuple
 
@@ -117,9 +117,7 @@ class Step(NamedTuple):
 
 
 def classifier_of(xp, dtype, shapes):
-    """The kernels of a network whose layers have these shapes, or None where array code is to run."""
-    if not cuda.wanted(xp):
-        return None
+    """The kernels of a network whose layers have these shapes, or None where it is too large for them."""
     hidden, context_dim = tuple(n_out for _, n_out in shapes[:-1]), shapes[-1][1] - 1
     classifier = Classifier((shapes[0][0] - 1 - context_dim) // 2, context_dim, hidden)
     if classifier.plan(xp, dtype, 1) is None:
