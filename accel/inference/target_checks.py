@@ -1,7 +1,7 @@
 """Checks of a target and of the points where its chains start.
 
 The rules are in `reference.inference.target_checks`. Same errors; of a check one number is fetched, and more
-only if it fails. 
+only if it fails.
 Example
 
     >>> import numpy as np
