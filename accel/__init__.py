@@ -23,8 +23,8 @@ from accel import (
     representation, runtime, simulators, training, validation,
 )
 
-# The names that they had in 0.1; device itself imports nothing of accel
-device.generator, device.shared_generator = generators.generator, generators.shared_generator
+for _name in ("generator", "shared_generator"):                       # device.generator was its name in 0.1
+    setattr(device, _name, getattr(generators, _name))
 
 __all__ = [
     "density", "device", "generative", "generators", "inference", "kernels", "memory",

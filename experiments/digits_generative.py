@@ -130,7 +130,7 @@ def told_apart(settings, real, samples):
     varies."""
     fill = settings.rng(99)
     real, samples = (levels + fill.random(levels.shape) for levels in (real, samples))
-    return settings.package.validation.c2st.accuracy(real, samples, n_jobs=1)
+    return settings.package.validation.c2st.accuracy(real, samples, **{"n_jobs": 1} | settings.c2st)
 
 
 def rarest(read, levels):

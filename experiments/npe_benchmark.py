@@ -68,7 +68,8 @@ def _run_task(settings, name, task, offset):
     ours = posterior.sample(settings.rng(offset + 3), n_samples, observed)
     exact = [simulator.exact_posterior_sample(settings.rng(offset + 10 + k), n_samples, one)
              for k, one in enumerate(observed)]
-    c2st = [package.validation.c2st.accuracy(known, samples) for known, samples in zip(exact, ours)]
+    c2st = [package.validation.c2st.accuracy(known, samples, **settings.c2st)
+            for known, samples in zip(exact, ours)]
 
     test_theta = simulator.prior.sample(settings.rng(offset + 4), n_tests)
     test_x = simulator.simulate(settings.rng(offset + 5), test_theta)

@@ -30,7 +30,8 @@ def run(settings):
     start = time.perf_counter()
     posterior = package.inference.deep_ensemble.fit(
         simulator.prior, theta, x, rng=np.random.default_rng([settings.seed, 1]), density=package.density.nsf,
-        **TRAINING | ({"max_epochs": 3} if quick else {}), checkpoint=settings.checkpoint("posterior"),
+        **TRAINING | ({"max_epochs": 3, "n_processes": 1} if quick else {}),
+        checkpoint=settings.checkpoint("posterior"),
         progress=settings.progress)
     training_seconds = time.perf_counter() - start
 
@@ -39,7 +40,7 @@ def run(settings):
     ours = posterior.sample(settings.rng(3), n_samples, observed)
     exact = [simulator.exact_posterior_sample(settings.rng(4 + k), n_samples, observed[k])
              for k in range(len(TRUTHS))]
-    c2st = [validation.c2st.accuracy(exact[k], ours[k]) for k in range(len(TRUTHS))]
+    c2st = [validation.c2st.accuracy(exact[k], ours[k], **settings.c2st) for k in range(len(TRUTHS))]
 
     test_theta = simulator.prior.sample(settings.rng(10), n_tests)
     test_x = simulator.simulate(settings.rng(11), test_theta)

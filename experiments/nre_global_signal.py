@@ -42,7 +42,7 @@ def run(settings):
                             | ({"n_chains": 20, "n_warmup": 10} if quick else {}), progress=settings.progress)
     sampling_seconds = time.perf_counter() - start
     exact = simulator.exact_posterior_sample(settings.rng(4), n_samples, observed)
-    c2st = validation.c2st.accuracy(exact, ours)
+    c2st = validation.c2st.accuracy(exact, ours, **settings.c2st)
     weighted = posterior.candidates(settings.rng(5), 2_000 if quick else N_CANDIDATES, observed)
     log_q_over_p = (posterior.log_prob(exact, observed) - weighted.log_mean_weight
                     - simulator.exact_posterior_log_prob(exact, observed))

@@ -55,7 +55,7 @@ def run(settings):
                                           f"{weighted.effective_size:,.0f} effective candidates")
             gap = simulator.exact_posterior_log_prob(test_theta, test_x) - found.log_prob(test_theta, test_x)
         drawn_at = time.perf_counter()
-        c2st = package.validation.c2st.accuracy(exact, draws[name], n_jobs=1)
+        c2st = package.validation.c2st.accuracy(exact, draws[name], **{"n_jobs": 1} | settings.c2st)
         metrics[f"{name}: C2ST"] = Metric(c2st, TARGETS[name], "most",
                                           f"one observation; published: {TARGETS[name]}; {remarks[name]}")
         metrics[f"{name}: exact minus learnt, mean over test pairs [nats]"] = Metric(float(gap.mean()),
@@ -64,9 +64,9 @@ def run(settings):
         metrics[f"{name}: {n_samples:,} draws [s]"] = Metric(drawn_at - trained)
     draws = {"exact": to_host(exact), **{name: to_host(samples) for name, samples in draws.items()}}
     text = (
-        "Left and middle: shift of the mean and ratio of the widths for each of the ten parameters, in units "
-        "of the exact posterior's width; exact values are zero and one. Errors of the mean follow those of the "
-        "regression coefficients. Right: the C2ST, in which all ten dimensions count together.")
+        "Left and middle: shift of the mean and ratio of the widths for each of the ten parameters, in "
+        "units of the exact posterior's width; exact values are zero and one. Errors of the mean follow "
+        "those of the regression coefficients. Right: the C2ST, in which all ten dimensions count together.")
     return Outcome(_figure(draws, to_host(observation),
                            {name: metrics[f"{name}: C2ST"].value for name in TARGETS}), metrics, text)
 

@@ -90,7 +90,7 @@ def run(settings):
                 draws, seconds, note = answer(settings, method, task, simulator.prior, theta, data, asked, n,
                                               training, offset)
                 c2st = settings.package.validation.c2st.accuracy(exact[name], draws,
-                                                                 n_folds=2 if settings.quick else 5, n_jobs=1)
+                                                                 **{"n_jobs": 1} | settings.c2st)
                 answers[name, method, size] = Answer(to_host(draws), seconds, c2st, note)
     exact, last = {name: to_host(draws) for name, draws in exact.items()}, max(sizes)
     metrics = {f"{name}, {method}, {size:,} simulations: C2ST": Metric(found.c2st, note=found.note)

@@ -14,7 +14,9 @@ ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("reference", "accel")
 FILES = [(package, name) for package in PACKAGES for name in pages(ROOT, package)]
 PUBLIC = [page for package in PACKAGES for page in public_pages(ROOT, package).values()]
-MAPS = [(package, name) for package, name in FILES if pages(ROOT, package)[name].is_map]
+MAPS = [(package, name) for package, name in FILES
+        if pages(ROOT, package)[name].is_map and not name.startswith("accel.kernels.")]
+KERNELS = sorted((ROOT / "tests" / "kernels").glob("test_*.py"))
 SOURCES = sorted(path for folder in (*PACKAGES, "tests", "experiments") for path in (ROOT / folder).rglob("*")
                  if path.suffix in (".py", ".cu", ".cuh", ".h") and "__pycache__" not in path.parts)
 OF_EVERY_FILE = pytest.mark.parametrize(("package", "name"), FILES, ids=[name for _, name in FILES])
@@ -43,6 +45,13 @@ def test_a_file_uses_only_names_that_others_list(package, name):
 @OF_EVERY_FILE
 def test_imports_point_down(package, name):
     check(structure.upward_imports(ROOT, package, name))
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_a_package_imports_neither_its_twin_nor_experiments_nor_tests(package):
+    others = {"reference", "accel", "experiments", "tests"} - {package}
+    found = {name: others & structure.roots(page) for name, page in pages(ROOT, package).items()}
+    check([f"{name} imports {', '.join(roots)}" for name, roots in found.items() if roots])
 
 
 @pytest.mark.parametrize("folder", ["accel", "reference", "tests", "experiments"])
@@ -76,10 +85,13 @@ def test_a_page_has_its_test_and_its_cases(page):
     check([path for path in expected if not (ROOT / path).is_file()])
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "tests" / "kernels").glob("test_*.py")),
-                         ids=lambda path: path.stem)
-def test_tests_of_kernels_are_marked(path):
-    assert "pytestmark" in path.read_text("utf-8") and "pytest.mark.kernels" in path.read_text("utf-8")
+@pytest.mark.parametrize("path", KERNELS, ids=lambda path: path.stem)
+def test_tests_that_run_kernels_are_marked(path):
+    """A test that launches a kernel without the mark fails by itself; this holds for those that only
+    compile."""
+    text = path.read_text("utf-8")
+    runs = any(word in text for word in ("strict_cupy", "accel_backends", "kernels.compile import"))
+    assert not runs or "pytest.mark.kernels" in text
 
 
 # The checks on a small package that breaks them

@@ -12,9 +12,9 @@ Example
 -------
 >>> import numpy as np
 >>> from accel.density import gaussian
->>> x = np.array([[0.0, 0.0], [2.0, 1.0]])
->>> gaussian.DIAGONAL.estimate(x, np.ones((1, 2)), np.array([2.0]), np.array([[1.0, 0.5]]))
-array([[1.  , 0.25]])
+>>> gaussian.factors(np.array([[[4.0, 2.0], [2.0, 10.0]]]))
+array([[[2., 0.],
+        [1., 3.]]])
 """
 from collections.abc import Callable
 from typing import NamedTuple

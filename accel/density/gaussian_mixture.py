@@ -178,5 +178,5 @@ def e_step(x, weights, means, covariances, r=None):
         joint = r[:, rows]
         xp.multiply((scale @ z)[:, 0], -0.5, out=joint)
         joint += constant
-        log_prob[rows] = normalise(joint)                             # (1), (2)
+        normalise(joint, out=log_prob[rows])                          # (1), (2)
     return log_prob, r

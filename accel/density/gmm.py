@@ -3,7 +3,8 @@
 The mathematics is in `reference.density.gmm`. Same values; both steps take rows in blocks, all components at
 once: E in `density.gaussian_mixture`, (5) in `density.gaussian`. The responsibilities are kept as (K, N), so
 that every loop runs along the samples, and each E step overwrites those of the step before. A step waits for
-the device three times: is a component empty, is one singular, has ℓ stopped rising.
+the device three times, to ask whether a component is empty, whether one is singular, and whether ℓ still
+rises.
 
 Example
 -------

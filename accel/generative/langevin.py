@@ -1,11 +1,9 @@
 """Langevin dynamics: samples of a density of which only the score s = ∇ log p is known.
 
-The mathematics is in `reference.generative.langevin`. Same values; how chains move without a wait for the
-device is in `langevin_chains`.
-
-On a device, where the score has a form that kernels know (`kernels.score.form`: that of a fitted model, of a
-score network or of a Gaussian mixture, or a form of your own), one kernel takes all chains through all steps
-between two looks at them, score, noise and all.
+The mathematics is in `reference.generative.langevin`. Same values; no step waits for a device
+(`langevin_chains`). If the score carries a form that kernels know (`kernels.score.form`), as those of fitted
+models, score networks and Gaussian mixtures do, one kernel computes all steps of all chains between two looks
+at the flag: score, noise and move.
 
 Example
 -------

@@ -1,10 +1,10 @@
 """What Langevin samplers share: noise levels, the chains that they return, and the error that stops them.
 
 The mathematics is in `reference.generative.langevin_chains`. Same values; `Chains` moves all chains in place,
-in arrays that are made once, and no step waits for a device: whether all was finite so far is a flag on the
-device. Once it is false, the chains stay where they were. A counter beside it holds the number of good steps.
-The host reads both at the end of each level and every PAUSE steps (on the CPU at every step), and then still
-knows at which step a chain failed, and returns the chains as they were before it.
+in arrays that are made once, and no step waits for a device. A flag on the device says whether all numbers
+have been finite; once it is false, the chains no longer move. A counter holds the number of steps before
+that. The host reads both at the end of each level and every PAUSE steps (on the CPU at every step), and can
+then name the step at which a chain failed and return the chains before it.
 
 Example
 -------

@@ -1,8 +1,8 @@
 """Metropolis-adjusted Langevin (MALA): Langevin steps as proposals, each accepted or rejected.
 
-The mathematics is in `reference.generative.mala`. Same values; how chains move without a wait for the device
-is in `langevin_chains`. A uniform number that float32 rounds up to one is replaced by the largest number
-below one.
+The mathematics is in `reference.generative.mala`. Same values; no step waits for a device
+(`langevin_chains`). A uniform number that float32 rounds up to one is replaced by the largest number below
+one.
 
 Example
 -------

@@ -1,8 +1,8 @@
 """A fitted score as an object, in the units of the data: scores and samples. `score_matching` fits it.
 
 The mathematics is in `reference.generative.score_model`. Same values, on the device and in the dtype of the
-data; the noise levels stay on the host. The score carries its form for kernels (`kernels.score.form`): the
-axes and the scale are folded into the network there.
+data; the noise levels stay on the host. The score carries its form (`kernels.score.form`), so that Langevin
+dynamics along it is one kernel, which has the axes and the scale folded into the network.
 
 Example
 -------

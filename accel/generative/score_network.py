@@ -1,13 +1,13 @@
 """A network that is a score at every noise level: a Gaussian's score, and a network for the rest.
 
 The mathematics is in `reference.generative.score_network`. Same values; work arrays are feature-major, and
-rows are taken in blocks that stay in cache. A plain σ, as a sampler has it, makes a, g and e(σ) single
-columns, and e(σ) a part of the first layer's bias: the network is then fed a x alone,
+rows are taken in blocks that stay in cache. If all rows share one σ, as in a sampler, then a, g and e(σ) are
+single columns, e(σ) is added to the bias of the first layer, and the network is fed a x alone:
 
     b + Wᵀ[a x; e(σ)] = (b + Wₑᵀ e(σ)) + Wₓᵀ a x
 
-(3) is computed as 1 − 2τ²/(σ² + τ²). The score carries its form for kernels (`kernels.score.form`): on a
-device it is evaluated in two launches, and Langevin dynamics along it is one.
+(3) is computed as 1 − 2τ²/(σ² + τ²). On a device the score is evaluated in two launches; it carries its form
+(`kernels.score.form`), so that Langevin dynamics along it is one kernel.
 
 Example
 -------

@@ -148,7 +148,7 @@ class VAE(NamedTuple):
     def _moved(self, move):
         """For `device.put`."""
         scaling = self.context_scaling
-        return self._replace(params=frozen(move(self.params)), mean=move(self.mean),
+        return self._replace(params=move(self.params), mean=move(self.mean),
                              context_scaling=scaling and move(scaling))
 
     def _scaled(self, x, context):

@@ -113,7 +113,7 @@ class Posterior(Described):
         return self.log_likelihood(theta, x, iid=iid) + self.prior.log_prob(theta)            # (7)
 
     def target(self, x: Array, *, iid: bool = False) -> run_chains.Target:
-        """The density (7) that a sampler draws from.
+        """The density (7) that a sampler draws from; it keeps this posterior.
 
         Parameters
         ----------

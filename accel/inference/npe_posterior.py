@@ -26,6 +26,7 @@ import numpy as np
 
 from accel import priors
 from accel.device import array_module
+from accel.inference import _prior_columns
 from accel.inference.description import Described, restore
 from accel.inference.inputs import check_each, check_observation, data_mean, seen
 from accel.kernels import cuda
@@ -162,11 +163,22 @@ def draw(posterior, rng, n, x):
     c = posterior.context(x)
     v = posterior.density.sample(posterior.params["flow"], rng, n, embed(posterior.params, c))
     prior, whitening = posterior.prior, posterior.whitening
-    if cuda.wanted(array_module(v)) and posterior_kernel.fits(prior, v):
-        return posterior_kernel.finish(prior, v, whitening.mean(c), whitening.factor)
+    if (columns := columns_of(prior, v)) is not None:
+        return posterior_kernel.finish(columns, v, whitening.mean(c), whitening.factor)               # (8)
     u = whitening.undo(v, c)
     theta, _ = prior.to_constrained(u.reshape(-1, u.shape[-1]))                               # (8)
     return theta.reshape(*u.shape[:2], -1)
+
+
+def columns_of(prior, v):
+    """The prior's columns for the kernel that maps v (M, n, P) to θ, None where array code is to run."""
+    if not cuda.wanted(array_module(v)):
+        return None
+    columns = _prior_columns.mapped(prior, v.dtype)
+    if columns is None or not posterior_kernel.fits(v):
+        return cuda.fall_back(f"posterior samples: {type(prior).__name__} of {prior.dim} parameters, as a "
+                              "prior, has no kernel")
+    return columns
 
 
 def distance(posterior, x):

@@ -127,7 +127,7 @@ class Posterior(Described):
         return importance.weigh(self.prior.to_constrained(u)[0], log_weight)
 
     def target(self, x: Array) -> run_chains.Target:
-        """The density (2) that a sampler draws from; the ratio is its likelihood.
+        """The density (2) that a sampler draws from; it keeps this posterior.
 
         Parameters
         ----------

@@ -28,7 +28,9 @@ from typing import NamedTuple
 import numpy as np
 
 from accel.device import array_module, put
+from accel.inference import _prior_columns
 from accel.inference.kept import Kept, check_choice, rows
+from accel.kernels import cuda
 from accel.kernels.rejection_abc import launch as abc_kernel
 from accel.runtime import checks
 from accel.runtime.progress import progress_bar
@@ -114,7 +116,7 @@ def sample(rng: Rng, prior: Prior, simulate: Simulator, observation: Array, *, n
     kept = Kept(n_simulations, *check_choice(epsilon, quantile))
     bar = progress_bar(progress, n_simulations, unit="sim", abbreviate=True)
     try:
-        fused = abc_kernel.fused(rng, prior, simulate, observation, distance is euclidean, chunk_size)
+        fused = in_kernels(rng, prior, simulate, observation, distance, chunk_size)
         while kept.n_done < n_simulations:
             if fused is not None:
                 n = fused.size(n_simulations - kept.n_done, kept.n_done, kept.n_wanted)
@@ -136,6 +138,22 @@ def sample(rng: Rng, prior: Prior, simulate: Simulator, observation: Array, *, n
     finally:
         bar.close()
     return accepted(kept)
+
+
+def in_kernels(rng, prior, simulate, observation, distance, chunk_size):
+    """The run as kernels, None where array code must do it."""
+    code = getattr(simulate, "device_code", None)
+    if code is None or not abc_kernel.possible(rng):
+        return None
+    columns = _prior_columns.drawn(prior, rng.dtype)
+    if columns is None or distance is not euclidean:
+        what = ("a prior with other than box-uniform, normal and log-normal parts" if columns is None else
+                "a distance other than euclidean")
+        return cuda.fall_back(f"rejection ABC: {what} is beyond the kernel")
+    if (prior.dim, len(observation)) != (code.theta_dim, code.x_dim):
+        return None                                                   # array code raises the error
+    observation = rng.xp.ascontiguousarray(put(observation, rng.xp, rng.dtype))
+    return abc_kernel.Fused(rng, columns, code, observation, chunk_size)
 
 
 def chunk(rng, prior, simulate, observation, distance, n, bound):

@@ -10,8 +10,6 @@ A folder has launch.py, and a source of the folder's name unless its sources are
         dense.cuh        a dense layer over a tile of samples, and its gradient
         network.cuh      a network of dense layers, forward and backward
         philox.cuh       the counter-based generator inside a kernel
-        noise.cuh        the noise of a Langevin step, given or drawn
-        widths.cuh       the sizes of a score network
     mlp/               dense networks and autoencoders; the first kernel to read
     realnvp/           RealNVP: density, samples, gradients
         density.cu       forward, inverse, log-density, loss
@@ -29,14 +27,18 @@ A folder has launch.py, and a source of the folder's name unless its sources are
     philox/            arrays of random numbers
     rejection_abc/     draw, simulate, measure the distance, accept
     ratio/             the classifier of a likelihood-to-evidence ratio, and its gradient
+    prior_columns      the kinds of a prior's columns that kernels know
     posterior/         from a flow's draws to parameters
     catalogue/         summaries of the draws of many objects
         pipeline         upload, compute and download in chunks, on three streams
     score/             the score of a network
-        network          the layout of a score network, and its plan
-        network.cuh      a score network for a tile of points
+        form             how a score tells kernels what it computes
+        layout           the layout of a score network, and its plan
+        score_network.cuh  a score network for a tile of points
+        widths.cuh       the sizes of a score network
     dsm/               denoising score matching, loss and gradient
     langevin/          Langevin dynamics along a score network
-        walks            which scores have a kernel, and the loop over launches
+        stepper          the loop over launches
+        noise.cuh        the noise of a Langevin step, given or drawn
     langevin_mixture/  Langevin dynamics along the score of a Gaussian mixture
 """

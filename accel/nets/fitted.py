@@ -73,7 +73,7 @@ class FittedNetwork(NamedTuple):
 
     def _moved(self, move):
         """For `device.put`."""
-        return self._replace(params=frozen(move(self.params)), mean=move(self.mean))
+        return self._replace(params=move(self.params), mean=move(self.mean))
 
 def describe(model):
     """The fields of a fitted network, its activation by name; ValueError if no name stands for it."""

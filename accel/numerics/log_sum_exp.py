@@ -1,7 +1,7 @@
 """log ∑ exp without overflow, and its gradient, the softmax.
 
-The mathematics is in `reference.numerics.log_sum_exp`. Same values; `normalise` computes both at once, in place, from one
-exponential for each number: with m = maxₖ aₖ and s = ∑ₖ exp(aₖ − m),
+The mathematics is in `reference.numerics.log_sum_exp`. Same values; `normalise` computes both at once, in
+place, from one exponential for each number: with m = maxₖ aₖ and s = ∑ₖ exp(aₖ − m),
 
     a ← exp(a − m)/s,   returns m + log s
 
@@ -60,14 +60,21 @@ def softmax(a: Array, axis: int = -1) -> Array:
     return e
 
 
-def normalise(a: Array) -> Array:
-    """Replace a (K, …) by its softmax along the first axis; returns log_sum_exp of what it was, (…)."""
+def normalise(a: Array, out: Array | None = None) -> Array:
+    """Replace a (K, …) by its softmax along the first axis; returns what log_sum_exp(a, 0) was, in out."""
     xp, m = array_module(a), a.max(axis=0)
+    if xp is np and np.isfinite(m).all():                             # the usual case; a device is not asked
+        return _normalise(a, m, out)
     with np.errstate(invalid="ignore"):
-        a -= m
-        xp.exp(a, out=a)
-        s = a.sum(axis=0)
-        a /= s                                                        # (2)
-        value = xp.log(s)
-        value += m
-    return xp.where(xp.isfinite(m), value, m)                         # (1)
+        value = _normalise(a, m, out)
+    xp.copyto(value, m, where=~xp.isfinite(m))
+    return value
+
+
+def _normalise(a, m, out):
+    xp = array_module(a)
+    a -= m
+    xp.exp(a, out=a)
+    s = a.sum(axis=0)
+    a /= s                                                            # (2)
+    return xp.add(m, xp.log(s, out=s), out=out)                       # (1)

@@ -33,8 +33,7 @@ from accel.runtime.protocols import Array, Rng
 
 __all__ = ["Dirichlet"]
 
-SUM_TOLERANCE = 1e-6                                          # the rounding of a simplex stored in float32
-EDGE = 2.0**-53                                               # SciPy's inverse of I can be NaN for smaller v
+SUM_TOLERANCE, EDGE = 1e-6, 2.0**-53       # of a simplex in float32; SciPy's inverse of I can be NaN for less
 
 
 @dataclass(frozen=True, eq=False)

@@ -187,7 +187,9 @@ def write_grads(params, grads, x, *, activation=dense.TANH):
 
 
 class Level:
-    """The work arrays of one convolution: patches, and on its small side the values (h or g) and cotangents."""
+    """The work arrays of one convolution: patches, and on its small side the values (h or g) and
+    cotangents.
+    """
 
     def __init__(self, xp, shape, size, n, dtype, value=None):
         self.patches = conv.Patches(xp, shape, *size, STRIDE, PADDING, n, dtype)

@@ -4,7 +4,7 @@ without need.
     vector(params)     (P,) of a frozen tree, its own; of any other tree, a new one. It is read, never written
     bound(params)         a tree with its vector as `flat`: the tree itself where it has one
     views(flat, like)     a plain tree whose leaves are views of the vector
-    owned(flat, like)     the same, as a dict that knows its vector, for a training run's parameters and gradients
+    owned(flat, like)   the same, as a dict that knows its vector, for parameters and gradients in training
     empty_like(params)    a tree of `owned` over a new vector with unset numbers
     plain(tree)           the same views in plain dicts and lists, for the caller
 """

@@ -170,7 +170,7 @@ class PhiloxGenerator:
         return {"bit_generator": "Philox4x32-10", "seed": self.seed, "block": self.block}
 
     @state.setter
-    def state(self, state):
+    def state(self, state: dict) -> None:
         if not isinstance(state, dict) or state.get("bit_generator") != "Philox4x32-10":
             kind = state.get("bit_generator") if isinstance(state, dict) else state
             raise ValueError(f"state: expected that of a PhiloxGenerator, got {kind!r}")

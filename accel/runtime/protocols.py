@@ -1,7 +1,16 @@
-"""What pages expect of each other: types of arguments, and the methods of a prior, a density, a simulator and so on.
+"""What pages expect of each other: types of arguments, and the methods of a prior, a density, a simulator and
+so on.
 
-A protocol is satisfied by any object, or module, that has these names; nothing has to inherit from it. A density model is a
-module: `density.maf` satisfies `Density` and, since it has a loss and its gradient, `Model`.
+A protocol is satisfied by any object, or module, that has these names; nothing has to inherit from it. A
+density model is a module: `density.maf` satisfies `Density` and, since it has a loss and its gradient,
+`Model`.
+
+Example
+-------
+>>> from accel.density import maf
+>>> from accel.runtime.protocols import Density
+>>> all(hasattr(maf, name) for name in vars(Density) if not name.startswith("_"))
+True
 """
 from collections.abc import Callable
 from typing import Any, Protocol, TypeAlias
@@ -37,9 +46,14 @@ class Prior(Protocol):
 
     def to_constrained_vjp(self, u: Array, dtheta: Array) -> Array: ...
 
+    def from_uniform(self, v: Array) -> Array: ...
+
+    def to_uniform(self, theta: Array) -> Array: ...
+
 
 class Model(Protocol):
-    """What `training.minibatch.train` takes: a loss and its gradient, of parameters, a batch and, where it has some, noise.
+    """What `training.minibatch.train` takes: a loss and its gradient, of parameters, a batch and, where it
+    has some, noise.
 
     A loss with noise comes with `draw_noise(rng, n)`, which gives an array or several for n samples.
     """
@@ -60,7 +74,8 @@ class Density(Protocol):
 
     def loss(self, params: Params, x: Array, context: Array | None = None) -> Array: ...
 
-    def loss_and_grad(self, params: Params, x: Array, context: Array | None = None) -> tuple[Array, Params]: ...
+    def loss_and_grad(self, params: Params, x: Array,
+                      context: Array | None = None) -> tuple[Array, Params]: ...
 
 
 class Simulator(Protocol):
@@ -70,7 +85,9 @@ class Simulator(Protocol):
 
 
 class Target(Protocol):
-    """A log-density up to a constant, and its gradient, that a Markov chain samples: u (N, P) → (N,), and (N, P)."""
+    """A log-density up to a constant, and its gradient, that a Markov chain samples: u (N, P) → (N,), and
+    (N, P).
+    """
 
     def log_prob(self, u: Array) -> Array: ...
 

@@ -137,7 +137,8 @@ def train_together(model, starts, data, *, rngs, learning_rate, batch_size, max_
     runs = [Run(model, params, len(data[0]), rng, checkpoint, identity, settings)
             for params, rng, checkpoint in zip(starts, rngs, checkpoints, strict=True)]
     step = training_kernel.step_of(model, runs[0].params, data, settings["batch_size"])
-    engine_for = partial(ArrayCode, model, data) if step is None else partial(training_kernel.GraphEngine, step)
+    engine_for = partial(ArrayCode, model, data) if step is None else partial(training_kernel.GraphEngine,
+                                                                              step)
 
     engine, active, starting = engine_for(runs), runs, [run for run in runs if run.state["epoch"] == 0]
     if settings["n_validation"] and starting:
@@ -218,7 +219,9 @@ def on_host(xp, losses):
 
 
 class Learner:
-    """Parameters in training, with their gradient and Adam's means, in vectors that each step updates in place."""
+    """Parameters in training, with their gradient and Adam's means, in vectors that each step updates in
+    place.
+    """
 
     def __init__(self, model, start):
         xp = array_module(vector(start))

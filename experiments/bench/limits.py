@@ -106,8 +106,9 @@ def works(quick):
     regression = fit_regression(theta, x)
     data = (_ratio_rows.theta_rows_of(priors.Normal(np.zeros(3), np.ones(3)), regression, theta)[:200].astype(
         np.float32), _ratio_rows.x_rows_of(regression, x)[:200].astype(np.float32))
-    step = adam_step_of(_ratio_rows, painted(ratio.init_params(rng, dim=3, context_dim=100, hidden=(64, 64)), rng),
-                        data, n_contrastive=9, balance=0.0)
+    step = adam_step_of(_ratio_rows,
+                        painted(ratio.init_params(rng, dim=3, context_dim=100, hidden=(64, 64)), rng), data,
+                        n_contrastive=9, balance=0.0)
     of_rows = [(64, 6, 200), (64, 103, 200), (65, 100, 200), (65, 200, 100), (6, 200, 64), (103, 200, 64)]
     yield "NRE training step, 100 data, batch 200", step, [*of_rows, (64, 65, 2000), (65, 2000, 64),
                                                            (64, 64, 2000)], 128 * 2000, None

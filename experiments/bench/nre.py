@@ -22,7 +22,8 @@ DIM, CONTEXT, BATCH, ATOMS, HIDDEN, STEPS = 3, 100, 200, 10, (64, 64), 20
 class Model:
     @staticmethod
     def write_grads(params, grads, theta_rows, x_rows):
-        return _ratio_rows.write_grads(params, grads, theta_rows, x_rows, n_contrastive=ATOMS - 1, balance=0.0)
+        return _ratio_rows.write_grads(params, grads, theta_rows, x_rows, n_contrastive=ATOMS - 1,
+                                       balance=0.0)
 
 
 def run(xp, quick):
@@ -32,8 +33,9 @@ def run(xp, quick):
     theta, x = rng.standard_normal((STEPS, BATCH, DIM)), rng.standard_normal((STEPS, BATCH, CONTEXT))
     regression = fit_regression(theta.reshape(-1, DIM), x.reshape(-1, CONTEXT))
     prior = priors.Normal(np.zeros(DIM), np.ones(DIM))
-    rows = [np.stack([_ratio_rows.theta_rows_of(prior, regression, batch) for batch in theta]).astype(np.float32),
-            np.stack([_ratio_rows.x_rows_of(regression, batch) for batch in x]).astype(np.float32)]
+    rows = [
+        np.stack([_ratio_rows.theta_rows_of(prior, regression, batch) for batch in theta]).astype(np.float32),
+        np.stack([_ratio_rows.x_rows_of(regression, batch) for batch in x]).astype(np.float32)]
     params = ratio.init_params(rng, dim=DIM, context_dim=CONTEXT, hidden=HIDDEN)
     params = tree_map(lambda layer: (layer + 0.05 * rng.standard_normal(layer.shape)).astype(np.float32),
                       params)

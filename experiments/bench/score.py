@@ -1,8 +1,9 @@
 """Score models against torch and JAX: a training step, and annealed Langevin
 
-Two dimensions, hidden 128-128, tanh, float32. A step is denoising score matching over a ladder of ten levels, batch 512, each sample
-with both signs of its noise, as in our loss: the peers are given the same formula, the same weights and the same noise, and must have
-our loss. The Langevin chain is Algorithm 1 with ten levels of 100 steps for 10,000 particles, torch eager and JAX in one compiled scan.
+Two dimensions, hidden 128-128, tanh, float32. A step is denoising score matching over a ladder of ten levels,
+batch 512, each sample with both signs of its noise, as in our loss: the peers are given the same formula, the
+same weights and the same noise, and must have our loss. The Langevin chain is Algorithm 1 with ten levels of
+100 steps for 10,000 particles, torch eager and JAX in one compiled scan.
 """
 import math
 
@@ -31,7 +32,8 @@ def run(xp, quick):
     torch.set_num_threads(1)
     rng = np.random.default_rng(0)
     params = score_matching.init_params(rng, dim=DIM, hidden=HIDDEN)
-    params = frozen(tree_map(lambda layer: (layer + 0.05 * rng.standard_normal(layer.shape)).astype(np.float32), params))
+    params = frozen(
+        tree_map(lambda layer: (layer + 0.05 * rng.standard_normal(layer.shape)).astype(np.float32), params))
     data = (rng.standard_normal((STEPS, BATCH, DIM), np.float32), rng.random((STEPS, BATCH), np.float32),
             rng.standard_normal((STEPS, BATCH, DIM), np.float32))
     net, weights = torch_net(params), [jnp.asarray(layer) for layer in params["layers"]]
@@ -43,33 +45,39 @@ def run(xp, quick):
             "JAX": abs(float(jax_loss(weights, *(a[0] for a in data))) - ours)}
     for peer, gap in gaps.items():
         if gap > 1e-4:
-            raise AssertionError(f"{peer}, on our weights and noise, has a loss {gap:.1e} from ours; 1e-4 is allowed")
-    compared = {peer: f"loss on shared weights and noise to {gap:.0e}; {ravel(params).size:,} parameters" for peer, gap in gaps.items()}
-    steps = {"ours": peers.our_steps(Model, params, data), "torch": peers.torch_steps(net, lambda *batch: torch_loss(net, *batch), data),
+            raise AssertionError(
+                f"{peer}, on our weights and noise, has a loss {gap:.1e} from ours; 1e-4 is allowed")
+    compared = {peer: f"loss on shared weights and noise to {gap:.0e}; {ravel(params).size:,} parameters"
+                for peer, gap in gaps.items()}
+    steps = {"ours": peers.our_steps(Model, params, data),
+             "torch": peers.torch_steps(net, lambda *batch: torch_loss(net, *batch), data),
              "JAX": peers.jax_scan(jax_loss, weights, data)}
     taken, rounds = timing.interleaved(steps, quick=quick, per_call=dict.fromkeys(steps, STEPS))
-    rows = timing.against(f"DSM training step, batch {BATCH}", taken, rounds, targets={"torch": 2.5, "JAX": 1.0}, compared=compared)
+    rows = timing.against(f"DSM training step, batch {BATCH}", taken, rounds,
+                          targets={"torch": 2.5, "JAX": 1.0}, compared=compared)
 
     n = 100 if quick else PARTICLES
     start = 3 * rng.standard_normal((n, DIM), np.float32)
-    chains = {"ours": our_chain(params, start), "torch": torch_chain(torch_net(params), start), "JAX": jax_chain(weights, start)}
+    chains = {"ours": our_chain(params, start), "torch": torch_chain(torch_net(params), start),
+              "JAX": jax_chain(weights, start)}
     spread = {side: np.std(np.asarray(chain()), axis=0) for side, chain in chains.items()}
     for peer in gaps:
         if np.abs(spread[peer] / spread["ours"] - 1).max() > 8 / math.sqrt(n):
             raise AssertionError(f"expected chains of one spread, got {spread}")
     taken, rounds = timing.interleaved(chains, quick=quick)
-    return rows + timing.against("Annealed Langevin, 10 levels × 100 steps × 10,000 particles", taken, rounds, unit="s",
-                                 targets={"torch": 4, "JAX": 1.0},
-                                 compared={peer: "final spreads to " + format(np.abs(spread[peer] / spread["ours"] - 1).max(), ".1%")
-                                           for peer in gaps})
+    return rows + timing.against(
+        "Annealed Langevin, 10 levels × 100 steps × 10,000 particles", taken, rounds, unit="s",
+        targets={"torch": 4, "JAX": 1.0},
+        compared={peer: "final spreads to " + format(np.abs(spread[peer] / spread["ours"] - 1).max(), ".1%")
+                  for peer in gaps})
 
 
 def our_chain(params, start):
     rng = device.generator(1, np, "float32")
 
     def chain():
-        return langevin.annealed(rng, lambda x, sigma: score_matching.score(params, x, sigma), start, sigmas=SIGMAS, step_size=STEP,
-                                 n_steps=STEPS_PER_LEVEL).x
+        return langevin.annealed(rng, lambda x, sigma: score_matching.score(params, x, sigma), start,
+                                 sigmas=SIGMAS, step_size=STEP, n_steps=STEPS_PER_LEVEL).x
     return chain
 
 
@@ -77,7 +85,8 @@ def torch_net(params):
     layers = []
     for layer in params["layers"]:
         linear = torch.nn.Linear(len(layer) - 1, layer.shape[1])
-        linear.weight.data, linear.bias.data = torch.from_numpy(layer[1:].T.copy()), torch.from_numpy(layer[0].copy())
+        linear.weight.data, linear.bias.data = (torch.from_numpy(layer[1:].T.copy()),
+                                                torch.from_numpy(layer[0].copy()))
         layers += [linear, torch.nn.Tanh()]
     return torch.nn.Sequential(*layers[:-1])
 
@@ -134,7 +143,8 @@ def jax_chain(weights, start):
         def step(x, turn):
             sigma, key = turn
             alpha = STEP * (sigma / SIGMAS[-1])**2
-            x = x + 0.5 * alpha * jax_score(weights, x, sigma[None]) + jnp.sqrt(alpha) * jax.random.normal(key, x.shape)
+            x = x + 0.5 * alpha * jax_score(weights, x, sigma[None]) + jnp.sqrt(alpha) * jax.random.normal(
+                key, x.shape)
             return x, None
         return jax.lax.scan(step, x, (levels, jax.random.split(key, len(levels))))[0]
     return lambda: jax.block_until_ready(scan(weights, jnp.asarray(start), jax.random.key(1)))

@@ -48,7 +48,8 @@ def _sides(xp, name):
 
 def _literal_step(density, params, data):
     """A step of the reference's training loop."""
-    optim, state = reference.training.optim, {"params": params, "adam": reference.training.optim.init_adam(params)}
+    optim = reference.training.optim
+    state = {"params": params, "adam": reference.training.optim.init_adam(params)}
 
     def step():
         _, grads = density.loss_and_grad(state["params"], *data)

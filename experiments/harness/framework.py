@@ -95,6 +95,12 @@ class Settings(NamedTuple):
         self.scratch.mkdir(parents=True, exist_ok=True)
         return self.scratch / f"{name}.npz"
 
+    @property
+    def c2st(self):
+        """The settings of `validation.c2st.accuracy`: its defaults, or two folds in this process in a quick
+        run."""
+        return {"n_folds": 2, "n_jobs": 1} if self.quick else {}
+
     def described(self):
         """The settings that determine the numbers, as in the record; data is whether a data folder was
         given."""

@@ -90,14 +90,15 @@ def _cell(words):
 
 
 def _title_and_source(page):
-    """The title of a page, and the authors and year of the first work that its docstring names as a source,
-    "" without one."""
+    """The title of a page, and the first work that its docstring names as a source: authors and year, else
+    the lecture, else ""."""
     words = _docstring(page)
     section = re.search(r"^Source +(.*(?:\n +.*)*)", words, re.MULTILINE)
     work = (re.search(r"[”\"], ([^;\"]*?\b(?:1[89]|20)\d\d)\b", " ".join(section[1].split())) if section
             else None)
+    lecture = re.search(r"\blectures? (S\d(?: and S\d)?)", " ".join(section[1].split())) if section else None
     title = " ".join(re.split(r"[:.](?:\s|$)", words, maxsplit=1)[0].split())
-    return _cell(title), _cell(work[1] if work else "")
+    return _cell(title), _cell(work[1] if work else lecture[0] if lecture else "")
 
 
 def _worst(rows, module):

@@ -19,8 +19,11 @@ Reading order:
     langevin_chains  what the two samplers share
 """
 from reference.generative import (
-    anomaly, elbo, gan, gan_model, generator, langevin, langevin_chains, likelihoods, mala, score_matching,
-    score_model, score_network, vae, vae_model, wgan)
+    anomaly, elbo, gan, gan_model, generator, langevin, langevin_chains, likelihoods, mala,
+    score_matching, score_model, score_network, vae, vae_model, wgan,
+)
 
-__all__ = ["anomaly", "elbo", "gan", "gan_model", "generator", "langevin", "langevin_chains", "likelihoods", "mala",
-           "score_matching", "score_model", "score_network", "vae", "vae_model", "wgan"]
+__all__ = [
+    "anomaly", "elbo", "gan", "gan_model", "generator", "langevin", "langevin_chains", "likelihoods",
+    "mala", "score_matching", "score_model", "score_network", "vae", "vae_model", "wgan",
+]

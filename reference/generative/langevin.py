@@ -11,7 +11,7 @@ between modes, and the chains reach the right weights there and keep them.
 
 Shapes        N chains, D dimensions, L levels; x (N, D); σ (L,) strictly decreasing.
 Conventions   a score is a callable (x, sigma) → (N, D), sigma a plain number, 0 for the data's own density.
-              One noise array (N, D) a step. Steps and levels count from 1. `metropolis` is that of `mala`.
+              One noise array (N, D) a step. Steps and levels count from 1. `metropolis` is from `mala`.
 Source        "Generative modeling by estimating gradients of the data distribution", Song and Ermon, 2019,
               algorithm 1; "Adversarial score matching and improved sampling for image generation",
               Jolicoeur-Martineau et al., 2021 (4); lecture S1, slides "Langevin dynamics".

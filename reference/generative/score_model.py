@@ -4,8 +4,7 @@
     (2)  ∇ log q_σ(x) = Vᵀ s_θ(x′, σ/c)/c
     (3)  x ~ N(m, C + σ₁² I), then annealed Langevin along (2)    C: the covariance of the data
 
-By (1) each coordinate of x′ is uncorrelated with the others, so that the network's linear part alone is the
-score of any Gaussian.
+The coordinates of x′ are uncorrelated. For any Gaussian, the linear part of the network alone is then exact.
 
 Shapes        N samples, D dimensions, L levels; x, x′ (N, D); V (D, D), rows the axes; σ one number or (N,).
 Conventions   σ and the levels are in the units of x.

@@ -5,16 +5,15 @@
     (3)  eᵢ(σ) = tanh log(σ/τᵢ) = (σ² − τᵢ²)/(σ² + τᵢ²)     the embedding of σ: a smooth step at each τᵢ
 
 With F = 0, (1) is exact for a Gaussian of mean zero and independent coordinates of standard deviation k. What
-F adds must reach two limits: 1/σ for data on a thin set, 1/k for data as wide as their spread. A gain of k
-a/σ meets the first, and lets the noise of training grow as 1/σ; k a² meets the second, and asks F itself to
-grow; g is their geometric mean.
+F adds to it is of the order of 1/σ for data on a thin set, and of 1/k for data as wide as their spread. With
+a gain of k a/σ the first needs no large F, but the noise of the gradient grows as 1/σ; with a gain of k a²
+that noise stays bounded, but F itself must grow. g is the geometric mean of the two.
 
-Shapes        N samples, D dimensions, T embedding numbers; x, s (N, D); σ one number or (N,); k (D,); e (N,
-              T).
+Shapes        N samples, D dimensions, T numbers of the embedding; x, s (N, D); σ a number or (N,); k (D,).
 Conventions   x has mean zero and variance about one: the τᵢ lie between 0.01 and 10.
 Source        "Elucidating the design space of diffusion-based generative models", Karras et al., 2022,
               section 5, whose preconditioning (1) extends.
-Departures    k for each coordinate, g and (3) are not theirs.
+Departures    a k for each coordinate, the gain g and the embedding (3) are not those of the source.
 
 Example
 -------

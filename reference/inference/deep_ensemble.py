@@ -116,7 +116,7 @@ def restore_ensemble(tree):
 
 
 def combine(members: Iterable[npe.Posterior]) -> Ensemble:
-    """The ensemble of trained posteriors, weighted by (2).
+    """The ensemble of trained posteriors, weighted by (2); it keeps these very members.
 
     Parameters
     ----------

@@ -3,12 +3,13 @@
     (1)  log_sum_exp(a) = m + log ∑ₖ exp(aₖ − m),   m = maxₖ aₖ
     (2)  softmaxₖ(a) = exp(aₖ − m)/∑ⱼ exp(aⱼ − m) = ∂ log_sum_exp(a)/∂aₖ
 
-The largest term of the sum in (1) is one, so that the sum neither overflows nor vanishes. A term aₖ = −inf adds nothing, and
-its softmax is zero.
+The largest term of the sum in (1) is one, so that the sum neither overflows nor vanishes. A term aₖ = −inf
+adds nothing, and its softmax is zero.
 
 Shapes        a of any shape, K numbers along the axis.
 Conventions   where m is −inf, +inf or NaN, (1) is m and (2) is NaN: it has no gradient there.
-Source        "Accurately computing the log-sum-exp and softmax functions", Blanchard, Higham and Higham, 2021.
+Source        "Accurately computing the log-sum-exp and softmax functions", Blanchard, Higham and Higham,
+              2021.
 
 Example
 -------

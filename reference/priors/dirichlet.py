@@ -36,8 +36,7 @@ from reference.runtime.protocols import Array, Rng
 
 __all__ = ["Dirichlet"]
 
-SUM_TOLERANCE = 1e-6                                          # the rounding of a simplex stored in float32
-EDGE = 2.0**-53                                               # SciPy's inverse of I can be NaN for smaller v
+SUM_TOLERANCE, EDGE = 1e-6, 2.0**-53       # of a simplex in float32; SciPy's inverse of I can be NaN for less
 
 
 @dataclass(frozen=True, eq=False)
@@ -193,8 +192,7 @@ class Dirichlet:
 
 
 def _rest(values):
-    """∑ⱼ₍ⱼ>ₖ₎ of the columns, k < K: (N, K − 1)."""
-    return np.cumsum(values[:, :0:-1], axis=1)[:, ::-1]
+    return np.cumsum(values[:, :0:-1], axis=1)[:, ::-1]               # ∑ⱼ₍ⱼ>ₖ₎ of the columns, k < K
 
 
 def _inside(theta):

@@ -9,7 +9,8 @@ Reading order:
     persistence  saved objects
     philox       counter-based random numbers
     simulation   running a simulator in chunks
+    rows         a table of results that a later call continues
 """
-from reference.runtime import checks, persistence, philox, progress, protocols, simulation, tree
+from reference.runtime import checks, persistence, philox, progress, protocols, rows, simulation, tree
 
-__all__ = ["checks", "persistence", "philox", "progress", "protocols", "simulation", "tree"]
+__all__ = ["checks", "persistence", "philox", "progress", "protocols", "rows", "simulation", "tree"]

@@ -1,8 +1,9 @@
 """Gradients from several threads at once.
 
-autograd numbers nested traces by one counter for the whole process. Two threads that differentiate at the same time give a
-trace of theirs the number of another, and a gradient inside a gradient is then taken with respect to the wrong variable. Here
-each thread counts for itself. The counter is otherwise autograd's, which this replaces when `reference` is imported.
+autograd numbers nested traces by one counter for the whole process. Two threads that differentiate at the
+same time give a trace of theirs the number of another, and a gradient inside a gradient is then taken with
+respect to the wrong variable. Here each thread counts for itself. The counter is otherwise autograd's, which
+this replaces when `reference` is imported.
 """
 import threading
 from contextlib import contextmanager

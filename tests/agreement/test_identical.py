@@ -9,9 +9,11 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 IDENTICAL = [
     "density/__init__.py",
+    "density/_help.py",
     "generative/__init__.py",
     "inference/__init__.py",
     "nets/__init__.py",
+    "nets/_help.py",
     "numerics/__init__.py",
     "preprocessing/__init__.py",
     "priors/__init__.py",
@@ -23,9 +25,13 @@ IDENTICAL = [
     "runtime/persistence.py",
     "runtime/progress.py",
     "runtime/protocols.py",
+    "runtime/rows.py",
     "simulators/__init__.py",
     "training/__init__.py",
+    "training/checkpoint.py",
+    "training/inputs.py",
     "validation/__init__.py",
+    "validation/corner_plot.py",
 ]
 
 

@@ -175,7 +175,7 @@ def buffer_of(array):
 
 
 def writable(leaf):
-    """Whether a caller could change the array; on a device, without a flag: if the library does not own it."""
+    """Whether a caller could change the array; on a device, without flag: if the library does not own it."""
     return leaf.array.flags.writeable if isinstance(leaf.array, np.ndarray) else not leaf.owned
 
 
@@ -230,7 +230,7 @@ def is_object(value):
 
 
 def perturbed(value, rng, keep_containers=False):
-    """Another value of the same shapes: float arrays a little different, unless kept in a dict or an object."""
+    """Another value of the same shapes: float arrays a little different, if kept only outside of objects."""
     def again(sub):
         return perturbed(sub, rng, keep_containers)
     if is_array(value):

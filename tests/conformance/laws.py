@@ -97,7 +97,7 @@ def _one_variant(call, variant, once):
 
 
 def threads(call, *, thorough=False):
-    """The law that takes several threads, with trees of each kind; on a device, if brief, with library-made ones."""
+    """The law that takes several threads, with trees of each kind; if brief, on a device with one."""
     broken = []
     variants = call.variants() if thorough or call.backend.xp is np else call.variants()[-1:]
     with quiet():

@@ -73,7 +73,7 @@ class Steps(NamedTuple):
 
     @classmethod
     def of(cls, value):
-        """The Steps of an iterator that comes to its end; one that raises goes on as it is, and any other value."""
+        """The Steps of a generator; where it raises, a generator of the same steps; any other value."""
         if not inspect.isgenerator(value):
             return value
         items = []

@@ -24,7 +24,7 @@ def every_function(slow):
 
 
 def every_case(backends):
-    """Every case, less those whose callable counts its calls and interrupts one: no call of it is as the last."""
+    """Every case, less those whose callable interrupts at a count of its calls: no call is like the last."""
     cases = [case for case in all_cases().values() if not case.name.endswith("#stopped")]
     return [pytest.param(case.name, backend.name, id=f"{case.name}-{backend.name}")
             for case in cases for backend in backends.values() if case.runs_on(backend)]
@@ -66,8 +66,8 @@ def test_every_case(case, backend):
 @pytest.mark.kernels
 @pytest.mark.parametrize(("case", "backend"), every_case(KERNELS))
 def test_fused_kernels(case, backend):
-    """The cases that run on fused kernels, which the stand-in executes through g++. It captures one graph at a time,
-    for all threads: what captures, a training above all, is left to one thread."""
+    """The cases that run on fused kernels, which the stand-in executes through g++. It captures one graph
+    at a time, for all threads: what captures, a training above all, is left to one thread."""
     call = recorder.recorded_in(case, all_cases()[case].function, backend)
     if call is not None:
         check(laws.one_caller(call) + ([] if lengthy(call.function) else laws.threads(call)))

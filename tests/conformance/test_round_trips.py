@@ -58,7 +58,7 @@ def test_copies(method, backend):
 
 
 def of_a_test(value):
-    """Whether a function that a test defines hangs in the value: the caller's own, which cannot be pickled."""
+    """Whether a function that a test defines hangs in the value, which cannot be pickled then."""
     found = map(str, data.snapshot(value).values())
     return any("function tests" in bits and "<locals>" in bits for bits in found)
 

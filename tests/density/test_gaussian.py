@@ -1,4 +1,4 @@
-"""Weighted covariances against NumPy's, log-densities against SciPy's, and covariances that are singular to rounding."""
+"""Weighted covariances against NumPy's, log-densities against SciPy's, covariances singular to rounding."""
 import numpy as np
 import pytest
 
@@ -20,9 +20,11 @@ def test_estimates_are_numpys_weighted_covariances(package):
     means = np.stack([np.average(x, axis=0, weights=r_k) for r_k in r.T])
     full = np.stack([np.cov(x.T, aweights=r_k, bias=True) for r_k in r.T])
     diagonal = np.diagonal(full, axis1=1, axis2=2)
-    expected = {"FULL": full, "DIAGONAL": diagonal, "SPHERICAL": np.repeat(diagonal.mean(axis=1)[:, None], 3, axis=1)}
+    expected = {"FULL": full, "DIAGONAL": diagonal,
+                "SPHERICAL": np.repeat(diagonal.mean(axis=1)[:, None], 3, axis=1)}
     for kind, covariances in expected.items():
-        found = getattr(module, kind).estimate(x, r if package is reference else r.T.copy(), r.sum(axis=0), means)
+        given = r if package is reference else r.T.copy()
+        found = getattr(module, kind).estimate(x, given, r.sum(axis=0), means)
         np.testing.assert_allclose(found, covariances, rtol=1e-12, atol=1e-14)
 
 
@@ -32,7 +34,8 @@ def test_log_normal_is_scipys(diagonal):
     x, covariance = weighted()[0], np.diag(COVARIANCE) if diagonal else COVARIANCE
     root = gaussian.factors(covariance[None])[0]
     full = np.diag(covariance) if diagonal else covariance
-    np.testing.assert_allclose(gaussian.log_normal(x, MEAN, root), multivariate_normal(MEAN, full).logpdf(x), rtol=1e-12)
+    expected = multivariate_normal(MEAN, full).logpdf(x)
+    np.testing.assert_allclose(gaussian.log_normal(x, MEAN, root), expected, rtol=1e-12)
 
 
 @pytest.mark.parametrize("package", [reference, accel])

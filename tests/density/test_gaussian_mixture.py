@@ -1,4 +1,4 @@
-"""A Gaussian mixture as an object, against SciPy's densities and exact moments; its files, copies and what it refuses."""
+"""A Gaussian mixture as an object, against SciPy's densities and exact moments; files, copies, errors."""
 import copy
 import pickle
 
@@ -30,9 +30,11 @@ def test_log_prob_is_scipys(kind):
     from scipy.stats import multivariate_normal
     x, known = np.concatenate((points(50), [[40.0, -30.0]])), mixture(kind)
     full = FULL if kind == "full" else [np.diag(v) for v in COVARIANCES[kind]]
-    parts = np.array([np.log(w) + multivariate_normal(m, c).logpdf(x) for w, m, c in zip(WEIGHTS, MEANS, full)])
+    parts = np.array([np.log(w) + multivariate_normal(m, c).logpdf(x)
+                      for w, m, c in zip(WEIGHTS, MEANS, full)])
     np.testing.assert_allclose(known.log_prob(x), np.logaddexp.reduce(parts), rtol=1e-12)
-    np.testing.assert_allclose(known.responsibilities(x), np.exp(parts - np.logaddexp.reduce(parts)).T, rtol=1e-9, atol=1e-300)
+    np.testing.assert_allclose(known.responsibilities(x), np.exp(parts - np.logaddexp.reduce(parts)).T,
+                               rtol=1e-9, atol=1e-300)
     assert np.isfinite(known.log_prob(1e6 * x)).all(), "where every density underflows"
     np.testing.assert_allclose(known.responsibilities(1e3 * x).sum(axis=1), 1, rtol=1e-12)
 

@@ -1,4 +1,4 @@
-"""Gaussian mixtures against scikit-learn from the same start, SciPy's normal, hand-worked points and exact moments."""
+"""EM against its literal form, scikit-learn from the same start, SciPy's normal, and hand-worked points."""
 import warnings
 
 import numpy as np
@@ -12,7 +12,7 @@ from tests.agreement.comparator import assert_close
 KINDS = {"full": gmm.FULL, "diag": gmm.DIAGONAL, "spherical": gmm.SPHERICAL}
 WEIGHTS, MEANS = np.array([0.55, 0.3, 0.15]), np.array([[0.0, 0.0], [3.0, 1.0], [-1.0, 4.0]])
 COVARIANCES = np.array([[[1.0, 0.6], [0.6, 0.8]], [[0.5, -0.3], [-0.3, 1.5]], [[0.3, 0.0], [0.0, 0.2]]])
-STARTS = np.array([[-2.0, -1.0], [1.0, 0.5], [1.0, 3.0]])            # far from the truth, so that EM has a way to go
+STARTS = np.array([[-2.0, -1.0], [1.0, 0.5], [1.0, 3.0]])             # far from the truth
 
 
 def data(n=600, seed=0):
@@ -26,11 +26,13 @@ def steps(n, x, package=reference, **settings):
     """EM stopped after n steps."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return package.density.gmm.fit(x, **{"n_components": 3, "tolerance": 0, "max_iterations": n} | settings)
+        settings = {"n_components": 3, "tolerance": 0, "max_iterations": n} | settings
+        return package.density.gmm.fit(x, **settings)
 
 
 def oracle(x, kind, r, floor, n_steps=10):
-    """scikit-learn's mixture after as many steps from the same responsibilities; its start is NumPy's weighted covariance."""
+    """scikit-learn's mixture after as many steps from the same responsibilities; its start is NumPy's
+    weighted covariance."""
     from sklearn.mixture import GaussianMixture
     means = np.stack([np.average(x, axis=0, weights=r_k) for r_k in r.T])
     full = np.stack([np.cov(x.T, aweights=r_k, bias=True) for r_k in r.T])
@@ -39,7 +41,8 @@ def oracle(x, kind, r, floor, n_steps=10):
                   "spherical": 1 / (diagonal.mean(axis=1) + floor)}[kind]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return GaussianMixture(3, covariance_type=kind, tol=0, reg_covar=floor, max_iter=n_steps, weights_init=r.mean(axis=0),
+        return GaussianMixture(3, covariance_type=kind, tol=0, reg_covar=floor, max_iter=n_steps,
+                               weights_init=r.mean(axis=0),
                                means_init=means, precisions_init=precisions).fit(x)
 
 
@@ -60,25 +63,28 @@ def test_equals_scikit_learn_from_the_same_start(kind, floor, start):
     x = data()
     r = nearest(x, STARTS) if start == "means" else soft(x)
     expected = oracle(x, kind, r, floor)
-    found = steps(10, x, covariance=KINDS[kind], floor=floor, **({"means": STARTS} if start == "means" else {"responsibilities": r}))
+    found = steps(10, x, covariance=KINDS[kind], floor=floor,
+                  **({"means": STARTS} if start == "means" else {"responsibilities": r}))
     assert len(found.log_likelihood) == 11
     close = {"rtol": 1e-8, "atol": 1e-8}
     np.testing.assert_allclose(found.log_likelihood[-1], expected.score(x) * len(x), **close)
     np.testing.assert_allclose(found.log_likelihood[-2], expected.lower_bound_ * len(x), **close)
     np.testing.assert_allclose(found.weights, expected.weights_, **close)
     np.testing.assert_allclose(found.means, expected.means_, **close)
-    covariances = np.repeat(expected.covariances_[:, None], 2, axis=1) if kind == "spherical" else expected.covariances_
+    covariances = expected.covariances_
+    if kind == "spherical":
+        covariances = np.repeat(covariances[:, None], 2, axis=1)
     np.testing.assert_allclose(found.covariances, covariances, **close)
     np.testing.assert_allclose(found.responsibilities(x), expected.predict_proba(x), **close)
     np.testing.assert_allclose(found.bic(x), expected.bic(x), **close)
     other = oracle(x, kind, r, floor, n_steps=9)
-    assert np.abs(other.means_ - found.means).max() > 1e-6, "the comparison must tell one step more from one step fewer"
+    assert np.abs(other.means_ - found.means).max() > 1e-6, "the comparison must see one step fewer"
 
 
 @pytest.mark.parametrize("package", [reference, accel])
 @pytest.mark.parametrize("floor", [0.0, 0.01])
 def test_is_the_literal_algorithm(package, floor):
-    """From soft responsibilities; the literal form starts with an M step, and so does the form that is used."""
+    """From soft responsibilities; both forms start with an M step."""
     x = data(200)
     *found, history = gmm.em_literal(x, soft(x), n_iterations=6, floor=floor)
     fitted = steps(5, x, package, responsibilities=soft(x), floor=floor)
@@ -93,11 +99,14 @@ def test_log_likelihood_never_decreases_and_is_that_of_the_parameters(kind):
     from scipy.stats import multivariate_normal
     for seed in range(5):
         x = data(150, seed)
-        found = gmm.fit(x, n_components=4, covariance=KINDS[kind], rng=np.random.default_rng(seed), floor=1e-4, tolerance=1e-8,
+        found = gmm.fit(x, n_components=4, covariance=KINDS[kind], rng=np.random.default_rng(seed),
+                        floor=1e-4, tolerance=1e-8,
                         max_iterations=3000)
-        assert found.converged and len(found.log_likelihood) > 3 and (np.diff(found.log_likelihood) >= 0).all()
+        assert found.converged and len(found.log_likelihood) > 3
+        assert (np.diff(found.log_likelihood) >= 0).all()
         covariances = found.covariances if kind == "full" else [np.diag(v) for v in found.covariances]
-        density = sum(w * multivariate_normal(m, c).pdf(x) for w, m, c in zip(found.weights, found.means, covariances))
+        density = sum(w * multivariate_normal(m, c).pdf(x)
+                      for w, m, c in zip(found.weights, found.means, covariances))
         np.testing.assert_allclose(found.log_likelihood[-1], np.log(density).sum(), rtol=1e-10)
 
 
@@ -132,17 +141,20 @@ def test_one_sample_for_each_component_keeps_the_floor():
 
 
 def test_seeds_are_drawn_by_squared_distance():
-    """Two of the points 0, 1, 3: {0, 1} with probability ⅓(1/10 + 1/5), {0, 3} ⅓(9/10 + 9/13), {1, 3} ⅓(4/5 + 4/13)."""
+    """Two of the points 0, 1, 3: {0, 1} with probability ⅓(1/10 + 1/5), {0, 3} with ⅓(9/10 + 9/13), {1, 3}
+    with ⅓(4/5 + 4/13)."""
     x, n, rng = np.array([[0.0], [1.0], [3.0]]), 4000, np.random.default_rng(0)
     pairs = np.array([gmm.kmeans_plus_plus(rng, x, 2).sum() for _ in range(n)])
     for total, p in ((1, 0.1), (3, (0.9 + 9 / 13) / 3), (4, (0.8 + 4 / 13) / 3)):
         error = np.sqrt(p * (1 - p) / n)
-        assert abs((pairs == total).mean() - p) < 4 * error < abs(1 / 3 - p), "and uniform seeds would be told"
+        assert abs((pairs == total).mean() - p) < 4 * error
+        assert 4 * error < abs(1 / 3 - p), "the control: uniform seeds would fail"
 
 
 def test_bic_finds_the_number_of_groups():
     x = data(1500)
-    scores = [min(gmm.fit(x, n_components=k, rng=np.random.default_rng(seed)).bic(x) for seed in range(3)) for k in range(1, 6)]
+    scores = [min(gmm.fit(x, n_components=k, rng=np.random.default_rng(seed)).bic(x) for seed in range(3))
+              for k in range(1, 6)]
     assert int(np.argmin(scores)) + 1 == 3
 
 
@@ -153,7 +165,8 @@ class TestBoth:
         found = seeds(np.random.default_rng(0), x, 4)
         assert found.shape == (4, 2) and all((x == row).all(axis=1).any() for row in found)
         assert not np.shares_memory(found, x)
-        for bad, n, words in ((x[0], 2, "x: expected shape"), (x, 0, "n_components"), (x + np.nan, 2, "x: expected finite"),
+        for bad, n, words in ((x[0], 2, "x: expected shape"), (x, 0, "n_components"),
+                              (x + np.nan, 2, "x: expected finite"),
                               (np.ones((4, 2)), 2, "at most 1, the number of distinct rows")):
             with pytest.raises(ValueError, match=words):
                 seeds(np.random.default_rng(0), bad, n)
@@ -166,7 +179,8 @@ class TestBoth:
     @pytest.mark.parametrize("kind", ["FULL", "DIAGONAL", "SPHERICAL"])
     def test_a_component_that_shrinks_onto_a_sample_is_named(self, package, kind):
         x = np.concatenate((data(60), [[50.0, 50.0]]))
-        start = {"means": np.array([[0.0, 0.0], [50.0, 49.0]]), "n_components": 2, "covariance": getattr(package.density.gmm, kind)}
+        start = {"means": np.array([[0.0, 0.0], [50.0, 49.0]]), "n_components": 2,
+                 "covariance": getattr(package.density.gmm, kind)}
         with pytest.raises(ValueError, match="component 1: collapsed, its covariance is singular.*floor 0"):
             package.density.gmm.fit(x, floor=0, **start)
         assert np.isfinite(package.density.gmm.fit(x, **start).log_likelihood).all(), "the floor holds it"
@@ -176,17 +190,22 @@ class TestBoth:
         line = np.linspace(0, 1, 40)[:, None] * [1.0, 3.0]
         x = np.concatenate((data(60) + 100, line)) + offset
         with pytest.raises(ValueError, match="component 1: collapsed"):
-            package.density.gmm.fit(x, n_components=2, means=np.array([[100.0, 100.0], [0.5, 1.5]]) + offset, floor=0)
+            package.density.gmm.fit(x, n_components=2, means=np.array([[100.0, 100.0], [0.5, 1.5]]) + offset,
+                                    floor=0)
 
     def test_a_component_without_samples_is_named(self, package):
         with pytest.raises(ValueError, match="component 2: collapsed, no sample"):
-            package.density.gmm.fit(data(), n_components=3, means=np.array([[0.0, 0.0], [3.0, 1.0], [1e4, 1e4]]))
+            package.density.gmm.fit(data(), n_components=3,
+                                    means=np.array([[0.0, 0.0], [3.0, 1.0], [1e4, 1e4]]))
 
     @pytest.mark.parametrize(("change", "words"), [
-        ({"n_components": 7}, "n_components: expected at most N = 6, got 7"), ({"n_components": 0}, "n_components"),
+        ({"n_components": 7}, "n_components: expected at most N = 6, got 7"),
+        ({"n_components": 0}, "n_components"),
         ({"x": np.full((6, 2), np.nan)}, "x: expected finite"), ({"x": np.zeros(6)}, "x: expected shape"),
-        ({"x": np.array([[0.0, 0.0]] * 5 + [[1.0, 1.0]]), "n_components": 3}, "at most 2, the number of distinct rows"),
-        ({"covariance": "full"}, "covariance: expected FULL"), ({"floor": -1e-6}, "floor"), ({"tolerance": np.inf}, "tolerance"),
+        ({"x": np.array([[0.0, 0.0]] * 5 + [[1.0, 1.0]]), "n_components": 3},
+         "at most 2, the number of distinct rows"),
+        ({"covariance": "full"}, "covariance: expected FULL"), ({"floor": -1e-6}, "floor"),
+        ({"tolerance": np.inf}, "tolerance"),
         ({"max_iterations": 0}, "max_iterations"), ({"rng": None}, "exactly one of them, got none"),
         ({"means": np.zeros((2, 2))}, "exactly one of them, got rng and means"),
         ({"rng": None, "means": np.zeros((3, 2))}, "means: expected shape"),

@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+import accel
 import reference
 from tests.support import flow_checks
 from tests.support.flow_checks import BOTH, inputs, parameters
@@ -74,7 +75,8 @@ def linear_gaussian(seed, n):
     return np.concatenate((x1, x2), axis=1), c, exact[:, 0]
 
 
-@BOTH
+@pytest.mark.parametrize("package", [pytest.param(reference, marks=pytest.mark.slow), accel],
+                         ids=["reference", "accel"])
 def test_a_conditional_gaussian_is_learnt(package):
     """A single MADE can represent it: on fresh data it reaches the exact density within what 8,000 samples
     allow."""

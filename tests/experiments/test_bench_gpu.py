@@ -164,6 +164,7 @@ def test_agreement_is_what_an_audit_on_a_device_found():
     assert tables.agreement({"rows": rows[:1]}) == "not measured"
 
 
+@pytest.mark.kernels
 def test_launches_are_counted(cp):
     from tests.kernels import counts
     from tests.strict_cupy import counted

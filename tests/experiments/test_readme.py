@@ -89,8 +89,9 @@ def test_the_worst_of_a_module_is_found(tmp_path):
 @pytest.mark.parametrize(("text", "source"), [
     ('"On flows, 2017", Doe and Roe, 2016, eq. 3; others, 1999.', "Doe and Roe, 2016"),
     ('lecture S3, slides "Flows"; "On flows", Doe, 1999.', "Doe, 1999"),
+    ('lecture S3, slides "Flows".', "lecture S3"),
     ('the manual of Stan, "Transforms".', "–"), ("the product rule, standard.", "–")])
-def test_only_a_work_with_authors_and_year_is_a_source(tmp_path, text, source):
+def test_a_source_is_a_work_with_authors_and_year_or_a_lecture(tmp_path, text, source):
     page = tmp_path / "reference" / "density" / "maf.py"
     page.parent.mkdir(parents=True)
     page.write_text(f'"""A flow: words.\n\nSource        {text}\n"""\n', "utf-8")

@@ -1,8 +1,9 @@
 """The evidence lower bound where log p(x) is known: a linear decoder with Gaussian noise (probabilistic PCA).
 
-There p(x|c) = N(b + c W_c, W Wᵀ + σ² I), SciPy's, and the posterior of z is N((x − mean) W M⁻¹, σ² M⁻¹) with M = Wᵀ W + σ² I. With
-orthogonal columns of W it is diagonal, so that an encoder of one layer can be it. The integrand of the first term is then a
-quadratic of ε: its mean over the 2L points ±√L eᵢ is its expectation, exactly.
+There p(x|c) = N(b + c W_c, W Wᵀ + σ² I), SciPy's, and the posterior of z is N((x − mean) W M⁻¹, σ² M⁻¹)
+with M = Wᵀ W + σ² I. With orthogonal columns of W it is diagonal, so that an encoder of one layer can be
+it. The integrand of the first term is then a quadratic of ε: its mean over the 2L points ±√L eᵢ is its
+expectation, exactly.
 """
 import numpy as np
 import pytest
@@ -19,7 +20,8 @@ DIM, LATENT, CONTEXT, SIGMA = 4, 2, 2, 0.6
 def linear(package, context_dim=CONTEXT, seed=0):
     """Painted parameters of networks of one layer."""
     paint = np.random.default_rng(seed)
-    tree = package.generative.vae.init_params(paint, dim=DIM, n_latent=LATENT, context_dim=context_dim, hidden=())
+    tree = package.generative.vae.init_params(paint, dim=DIM, n_latent=LATENT, context_dim=context_dim,
+                                              hidden=())
     return random_tree(paint, tree, 0.8)
 
 
@@ -28,8 +30,9 @@ def evidence(params, x, context):
     layer = params["decoder"][0]
     bias, w_c, w_z = layer[0], layer[1:1 + CONTEXT], layer[1 + CONTEXT:]
     variance = np.exp(16 * np.tanh(params["log_var"][0] / 16))
-    return np.array([stats.multivariate_normal.logpdf(row, bias + c @ w_c, w_z.T @ w_z + variance * np.eye(DIM))
-                     for row, c in zip(x, context, strict=True)])
+    return np.array(
+        [stats.multivariate_normal.logpdf(row, bias + c @ w_c, w_z.T @ w_z + variance * np.eye(DIM))
+         for row, c in zip(x, context, strict=True)])
 
 
 def optimum(package):
@@ -42,7 +45,8 @@ def optimum(package):
     to_mean = directions @ np.linalg.inv(m)
     a = 16 * np.arctanh(np.log(SIGMA**2 / np.diag(m)) / 16)
     params["decoder"][0] = np.vstack((bias, w_c, directions.T))
-    params["encoder"][0] = np.vstack((np.concatenate((-bias @ to_mean, a)), np.hstack((-w_c @ to_mean, np.zeros((CONTEXT, LATENT)))),
+    params["encoder"][0] = np.vstack((np.concatenate((-bias @ to_mean, a)),
+                                      np.hstack((-w_c @ to_mean, np.zeros((CONTEXT, LATENT)))),
                                       np.hstack((to_mean, np.zeros((DIM, LATENT))))))
     params["log_var"] = np.array([16 * np.arctanh(np.log(SIGMA**2) / 16)])
     return params
@@ -55,7 +59,8 @@ def data(n=25, seed=1):
 
 def expected(package, params, x, context):
     """The bound and its two terms, the expectation exact."""
-    noise = [np.tile(sign * np.sqrt(LATENT) * axis, (len(x), 1)) for sign in (1, -1) for axis in np.eye(LATENT)]
+    noise = [np.tile(sign * np.sqrt(LATENT) * axis, (len(x), 1)) for sign in (1, -1)
+             for axis in np.eye(LATENT)]
     terms = [package.generative.elbo.elbo_terms(params, x, eps, context) for eps in noise]
     bound = np.mean([package.generative.elbo.elbo(params, x, eps, context) for eps in noise], axis=0)
     return bound, np.mean([both.log_likelihood for both in terms], axis=0), terms[0].kl
@@ -70,7 +75,8 @@ def test_the_bound_is_below_log_p_whatever_the_parameters(package, seed):
     log_p = evidence(params, x, context)
     assert np.all(bound <= log_p + 1e-10)
     assert np.any(log_likelihood + kl > log_p), "E + KL must not pass for a bound"
-    assert np.any(-(log_likelihood + kl) > log_p), "−(E + KL), as S0, S2 and S4 print it, must not pass for a bound"
+    assert np.any(-(log_likelihood
+                    + kl) > log_p), "−(E + KL), as S0, S2 and S4 print it, must not pass for a bound"
 
 
 @BOTH
@@ -90,13 +96,15 @@ def test_every_importance_weight_is_p_where_q_is_the_posterior(package):
     """w = p(x, z)/q(z|x) = p(x) for every z: the bound is exact from any noise, even from one draw."""
     params, (x, context), rng = optimum(package), data(), np.random.default_rng(2)
     for n in (1, 2, 30):
-        bound = package.generative.elbo.importance_weighted_bound(params, x, 3 * rng.standard_normal((n, len(x), LATENT)), context)
+        bound = package.generative.elbo.importance_weighted_bound(
+            params, x, 3 * rng.standard_normal((n, len(x), LATENT)), context)
         assert np.abs(bound - evidence(params, x, context)).max() < 1e-9
 
 
 @BOTH
 def test_the_importance_weighted_bound_rises_to_log_p(package, seed):
-    """Means over 2,000 replicas of 5 samples: each step of S up by more than 4 standard errors, none above log p, the last near it."""
+    """Means over 2,000 replicas of 5 samples: each step of S up by more than 4 standard errors, none above
+    log p, the last near it."""
     params, (x, context), rng = optimum(package), data(5), np.random.default_rng(seed)
     params["encoder"][0][0] += (0.4, -0.5, 0.6, 0.3)                   # means and widths that are wrong
     log_p, replicas = evidence(params, x, context).mean(), 2000
@@ -104,7 +112,8 @@ def test_the_importance_weighted_bound_rises_to_log_p(package, seed):
     noise = rng.standard_normal((256, len(x), LATENT))
     gaps = []
     for n in (1, 4, 16, 64, 256):
-        bound = package.generative.elbo.importance_weighted_bound(params, x, noise[:n], context).reshape(5, replicas).mean(axis=0)
+        bound = package.generative.elbo.importance_weighted_bound(params, x, noise[:n],
+                                                                  context).reshape(5, replicas).mean(axis=0)
         gaps.append((log_p - bound.mean(), bound.std() / np.sqrt(replicas)))
     means, errors = np.array(gaps).T
     assert np.all(means > -4 * errors)
@@ -123,7 +132,8 @@ def test_kl_is_the_integral(package, mean, log_var):
     params["encoder"][0] = np.array([[mean, 16 * np.arctanh(log_var / 16)], [0.0, 0.0]])
     q, p = stats.norm(mean, np.exp(log_var / 2)), stats.norm()
     ends = q.mean() - 12 * q.std(), q.mean() + 12 * q.std()
-    expected = integrate.quad(lambda z: q.pdf(z) * (q.logpdf(z) - p.logpdf(z)), *ends, points=[q.mean()], epsabs=1e-12)[0]
+    expected = integrate.quad(lambda z: q.pdf(z) * (q.logpdf(z) - p.logpdf(z)), *ends, points=[q.mean()],
+                              epsabs=1e-12)[0]
     terms = package.generative.elbo.elbo_terms(params, np.zeros((3, 1)), np.zeros((3, 1)))
     assert np.abs(terms.kl - expected).max() < 1e-9
 
@@ -132,7 +142,8 @@ def test_kl_is_the_integral(package, mean, log_var):
 @pytest.mark.parametrize("context_dim", [0, CONTEXT])
 def test_one_sample_in_one_dimension_by_hand(package, context_dim):
     """Decoder f = 3 + 2z (+ 10c₁), encoder μ = x − 1 (+ c₂), ℓ = 0; x = 2, ε = ½, c = (1, −1), σ = 1."""
-    params = package.generative.vae.init_params(np.random.default_rng(0), dim=1, n_latent=1, context_dim=context_dim, hidden=())
+    params = package.generative.vae.init_params(np.random.default_rng(0), dim=1, n_latent=1,
+                                                context_dim=context_dim, hidden=())
     encoder_context, decoder_context = [[0.0, 0.0], [1.0, 0.0]][:context_dim], [[10.0], [0.0]][:context_dim]
     params["encoder"][0] = np.array([[-1.0, 0.0], *encoder_context, [1.0, 0.0]])
     params["decoder"][0] = np.array([[3.0], *decoder_context, [2.0]])
@@ -146,14 +157,16 @@ def test_one_sample_in_one_dimension_by_hand(package, context_dim):
 
 
 @BOTH
-@pytest.mark.filterwarnings("ignore:overflow encountered:RuntimeWarning")                 # autograd's 1/cosh² far out, which is 0
+# autograd's 1/cosh² far out, which is 0
+@pytest.mark.filterwarnings("ignore:overflow encountered:RuntimeWarning")
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 @pytest.mark.parametrize("kind", ["GAUSSIAN", "BERNOULLI"])
 def test_huge_weights_do_not_overflow(package, dtype, kind):
     likelihood = getattr(package.generative.likelihoods, kind)
-    params = package.generative.vae.init_params(np.random.default_rng(0), dim=3, n_latent=2, hidden=(4,), likelihood=likelihood)
-    params = {name: [1e4 * layer.astype(dtype) for layer in leaf] if isinstance(leaf, list) else (leaf - 1e3).astype(dtype)
-              for name, leaf in params.items()}
+    params = package.generative.vae.init_params(np.random.default_rng(0), dim=3, n_latent=2, hidden=(4,),
+                                                likelihood=likelihood)
+    params = {name: [1e4 * layer.astype(dtype) for layer in leaf] if isinstance(leaf, list)
+              else (leaf - 1e3).astype(dtype) for name, leaf in params.items()}
     x, noise = np.array([[0.1, 0.5, 1.0]], dtype), np.array([[3.0, -2.0]], dtype)
     terms = package.generative.elbo.elbo_terms(params, x, noise, likelihood=likelihood)
     value, grads = package.generative.vae.loss_and_grad(params, x, noise, likelihood=likelihood)

@@ -16,7 +16,8 @@ class TestBoth:
         assert package.generative.score_matching.ladder is package.generative.score_matching.noise_levels
 
     @pytest.mark.parametrize(("arguments", "words"), [
-        ((1.0, 2.0, 5), "sigma_min: expected a number below sigma_max = 1, got 2"), ((1.0, 0.0, 5), "sigma_min"),
+        ((1.0, 2.0, 5), "sigma_min: expected a number below sigma_max = 1, got 2"),
+        ((1.0, 0.0, 5), "sigma_min"),
         ((np.inf, 1.0, 5), "sigma_max"), ((2.0, 1.0, 1), "n_levels"), ((2.0, 1.0, 2.5), "n_levels")])
     def test_bad_input_is_refused(self, package, arguments, words):
         with pytest.raises(ValueError, match=words):

@@ -1,4 +1,4 @@
-"""Metropolis-adjusted Langevin against exact moments and SciPy's distribution functions, and what it refuses."""
+"""Metropolis-adjusted Langevin against exact moments and SciPy's distribution functions, and its errors."""
 import numpy as np
 import pytest
 
@@ -28,17 +28,20 @@ def spread_off(x, variances):
 
 
 def test_metropolis_takes_the_bias_away():
-    found = langevin.metropolis(np.random.default_rng(2), normal_log_prob, normal_score, start(20_000), step_size=1.0, n_steps=150)
+    found = langevin.metropolis(np.random.default_rng(2), normal_log_prob, normal_score, start(20_000),
+                                step_size=1.0, n_steps=150)
     assert spread_off(found.x, VARIANCES).max() < 4
     assert np.abs((found.x.mean(axis=0) - [1, -2]) / (found.x.std(axis=0) / np.sqrt(len(found.x)))).max() < 4
     assert 0.5 < found.acceptance.mean() < 0.95
-    wrong = langevin.metropolis(np.random.default_rng(2), normal_log_prob, lambda x, sigma: -normal_score(x, sigma), start(2000),
-                                step_size=1.0, n_steps=50)
-    assert wrong.acceptance.mean() < found.acceptance.mean() - 0.2, "the control: a score of the wrong sign is refused more often"
+    wrong = langevin.metropolis(np.random.default_rng(2), normal_log_prob,
+                                lambda x, sigma: -normal_score(x, sigma), start(2000), step_size=1.0,
+                                n_steps=50)
+    control = "the control: with a score of the wrong sign more proposals are refused"
+    assert wrong.acceptance.mean() < found.acceptance.mean() - 0.2, control
 
 
 def test_metropolis_is_exact_where_the_density_is_cut_off():
-    """An exponential law on x > 0: −inf outside, where the score is NaN; against SciPy's distribution function."""
+    """An exponential law on x > 0: −inf outside, where the score is NaN; against SciPy's distribution."""
     from scipy.stats import expon, kstest
 
     def log_prob(x):
@@ -46,7 +49,8 @@ def test_metropolis_is_exact_where_the_density_is_cut_off():
 
     def score(x, sigma):
         return np.where(x > 0, -1.0, np.nan)
-    x = langevin.metropolis(np.random.default_rng(3), log_prob, score, np.full((4000, 1), 0.5), step_size=0.8, n_steps=300).x
+    x = langevin.metropolis(np.random.default_rng(3), log_prob, score, np.full((4000, 1), 0.5), step_size=0.8,
+                            n_steps=300).x
     assert kstest(x[:, 0], expon().cdf).pvalue > 1e-3
     assert kstest(x[:, 0], expon(scale=1.1).cdf).pvalue < 1e-3, "the control"
 
@@ -58,8 +62,8 @@ class TestBoth:
         from scipy.stats import norm
         x, epsilon, n = 0.8, 1.2, 4000
         found = package.generative.langevin.metropolis(
-            np.random.default_rng(4), lambda x: -np.abs(x[:, 0])**3, lambda x, sigma: -3 * x * np.abs(x), np.full((n, 1), x),
-            step_size=epsilon, n_steps=1)
+            np.random.default_rng(4), lambda x: -np.abs(x[:, 0])**3, lambda x, sigma: -3 * x * np.abs(x),
+            np.full((n, 1), x), step_size=epsilon, n_steps=1)
 
         def q(to, at):
             return norm(at - 1.5 * epsilon * at * np.abs(at), np.sqrt(epsilon)).pdf(to)
@@ -75,7 +79,8 @@ class TestBoth:
             return np.where(np.arange(len(x)) < 2, -np.inf, normal_log_prob(x))
         module = package.generative.langevin
         with pytest.raises(module.NonFiniteScoreError, match="2 of 4 chains at level 1.*step 0"):
-            module.metropolis(np.random.default_rng(0), nowhere, normal_score, start(4), step_size=0.1, n_steps=5)
+            module.metropolis(np.random.default_rng(0), nowhere, normal_score, start(4), step_size=0.1,
+                              n_steps=5)
 
 
     @pytest.mark.parametrize(("change", "words"), [

@@ -1,4 +1,4 @@
-"""Score matching against Gaussian data, whose smoothed score and least loss are known, and mixtures of known weights."""
+"""Score matching: its rungs against each other, Gaussian data with a known least loss, a known mixture."""
 import numpy as np
 import pytest
 from autograd import grad
@@ -10,7 +10,7 @@ from reference.generative import score_matching
 from tests.agreement.comparator import assert_close
 
 MEAN, ROOT = np.array([1.0, -2.0, 0.5]), np.array([[1.0, 0.0, 0.0], [0.8, 0.5, 0.0], [-0.3, 0.4, 0.2]])
-COVARIANCE = ROOT @ ROOT.T                                            # standard deviations from 0.15 to 1.3, correlated
+COVARIANCE = ROOT @ ROOT.T                                            # deviations 0.15 to 1.3, correlated
 LEVELS = score_matching.noise_levels(4.0, 0.05, 8)
 GAP = gmm.GaussianMixture(np.array([0.8, 0.2]), np.array([[-4.0, 0.0], [4.0, 0.0]]), np.full((2, 2), 0.8),
                           gmm.SPHERICAL, np.zeros(1), True)
@@ -47,9 +47,10 @@ def random_params(dim, seed=0):
 
 def test_gaussian_data_within_five_percent_at_every_level():
     """The network is trained for all of its steps, and has had the chance to spoil what it starts from."""
-    model = score_matching.fit(normal(10_000), rng=np.random.default_rng(1), sigmas=LEVELS, hidden=(32, 32), batch_size=500, max_epochs=15,
+    model = score_matching.fit(normal(10_000), rng=np.random.default_rng(1), sigmas=LEVELS, hidden=(32, 32),
+                               batch_size=500, max_epochs=15,
                                validation_fraction=0.0)
-    assert np.abs(model.params["layers"][-1]).max() > 0.01, "the network is no longer what it was at the start"
+    assert np.abs(model.params["layers"][-1]).max() > 0.01, "the network has changed"
     assert errors(model).max() < 0.05
     half = model._replace(axes=model.axes._replace(explained_variance=model.axes.explained_variance / 2))
     assert errors(half).max() > 0.3, "the control"
@@ -57,14 +58,16 @@ def test_gaussian_data_within_five_percent_at_every_level():
 
 @pytest.mark.parametrize("sigma", [0.3, 1.0])
 def test_least_loss_is_the_closed_form(sigma):
-    """min J = D/2σ² − ½ E‖∇ log q_σ‖² and, off the minimum, ½ E‖s − ∇ log q_σ‖² more; both closed forms for a Gaussian."""
+    """min J = D/2σ² − ½ E‖∇ log q_σ‖² and, off the minimum, ½ E‖s − ∇ log q_σ‖² more; both have closed forms
+    for a Gaussian."""
     k, rng, params = np.array([1.5, 0.4]), np.random.default_rng(4), untrained(2)
     v = k**2 + sigma**2
     least, wrong = 2 / (2 * sigma**2) - 0.5 * np.sum(1 / v), np.array([1.2, 0.6])
     excess = 0.5 * np.sum((1 / v - 1 / (wrong**2 + sigma**2))**2 * v)
 
     def off(spread, expected):
-        values = np.array([score_matching.dsm(params, k * rng.standard_normal((2000, 2)), rng.standard_normal((2000, 2)), sigma=sigma,
+        values = np.array([score_matching.dsm(params, k * rng.standard_normal((2000, 2)),
+                                              rng.standard_normal((2000, 2)), sigma=sigma,
                                               spread=spread) for _ in range(40)])
         return (values.mean() - expected) / (values.std(ddof=1) / np.sqrt(len(values)))
     assert abs(off(k, least)) < 4
@@ -75,22 +78,25 @@ def test_least_loss_is_the_closed_form(sigma):
 def test_dsm_is_vincents_sum_written_out():
     params, rng, sigma, k = random_params(3), np.random.default_rng(5), 0.7, np.array([1.2, 0.5, 0.0])
     x, epsilon = rng.standard_normal((2, 11, 3))
-    terms = [0.5 * np.sum((score_matching.score(params, (x_n + sigma * e_n)[None], sigma, spread=k)[0] + e_n / sigma)**2)
-             for x_n, e_n in zip(x, epsilon)]
+    terms = []
+    for x_n, e_n in zip(x, epsilon):
+        s = score_matching.score(params, (x_n + sigma * e_n)[None], sigma, spread=k)[0]
+        terms.append(0.5 * np.sum((s + e_n / sigma)**2))
     for package in (reference, accel):
         found = package.generative.score_matching.dsm(params, x, epsilon, sigma=sigma, spread=k)
         assert_close(found, np.mean(terms), terms=100)
 
 
 def test_the_rungs_are_the_mean_over_levels_and_over_both_signs():
-    """NCSN's loss is the mean of λ J over the levels of the samples; the loss used is its mean over ε and −ε."""
-    params, rng, sigmas, k = random_params(3), np.random.default_rng(5), (2.0, 0.7, 0.2), np.array([1.2, 0.5, 0.0])
+    """NCSN's loss is the mean of λ J over the levels; the loss that is used is its mean over ε and −ε."""
+    params, rng, sigmas, k = random_params(3), np.random.default_rng(5), (2.0, 0.7, 0.2), [1.2, 0.5, 0.0]
     x, epsilon = rng.standard_normal((2, 11, 3))
     every = [np.concatenate([a] * 3) for a in (x, epsilon)]
-    u, settings = np.repeat([0.1, 0.5, 0.9], 11), {"sigmas": sigmas, "spread": k}
+    u, settings = np.repeat([0.1, 0.5, 0.9], 11), {"sigmas": sigmas, "spread": np.array(k)}
     plain = []
     for e in (1, -1):
-        parts = [sigma**2 * score_matching.dsm(params, x, e * epsilon, sigma=sigma, spread=k) for sigma in sigmas]
+        parts = [sigma**2 * score_matching.dsm(params, x, e * epsilon, sigma=sigma, spread=settings["spread"])
+                 for sigma in sigmas]
         plain.append(score_matching.ncsn_loss(params, every[0], u, e * every[1], **settings))
         assert_close(plain[-1], np.mean(parts), terms=100)
     assert abs(plain[0] / plain[1] - 1) > 0.01, "the control: the two signs differ"
@@ -100,7 +106,7 @@ def test_the_rungs_are_the_mean_over_levels_and_over_both_signs():
 
 
 def test_where_sigma_is_small_a_pair_has_nearly_no_noise():
-    """The gradient by one parameter over many draws of ε for the same x: its spread for pairs and for single draws."""
+    """The spread of one component of the gradient over many draws of ε for the same x, for both losses."""
     params, rng, sigma = random_params(1), np.random.default_rng(8), 1e-3
     x, u = rng.standard_normal((50, 1)), np.zeros(50)
 
@@ -112,7 +118,7 @@ def test_where_sigma_is_small_a_pair_has_nearly_no_noise():
 
 
 def test_a_draw_chooses_every_level_alike():
-    """Levels are told by what the loss of an untrained network is: ½ D k²/(k² + σ²) on average, one level after another."""
+    """The loss of an untrained network is ½ D k²/(k² + σ²) at a level; here its mean over all levels."""
     sigmas, n = (4.0, 1.0, 0.25), 30_000
     rng, params = np.random.default_rng(6), untrained(1)
     x = rng.standard_normal((n, 1))
@@ -135,9 +141,11 @@ def test_gradient_is_the_central_difference():
 @pytest.mark.parametrize("package", [reference, accel])
 class TestBoth:
     @pytest.mark.parametrize(("change", "words"), [
-        ({"sigmas": (0.1, 0.2)}, "sigmas: expected strictly decreasing"), ({"sigmas": (1.0, 1.0)}, "strictly decreasing"),
-        ({"sigmas": (1.0, 0.0)}, "sigmas: last level"), ({"hidden": ()}, "hidden: number of layers"), ({"hidden": (0,)}, "hidden"),
-        ({"x": np.zeros((3, 3))}, "x: expected more rows than columns"), ({"x": np.ones((9, 2))}, "x: standard deviation"),
+        ({"sigmas": (0.1, 0.2)}, "sigmas: expected strictly decreasing"),
+        ({"sigmas": (1.0, 1.0)}, "strictly decreasing"), ({"sigmas": (1.0, 0.0)}, "sigmas: last level"),
+        ({"hidden": ()}, "hidden: number of layers"), ({"hidden": (0,)}, "hidden"),
+        ({"x": np.zeros((3, 3))}, "x: expected more rows than columns"),
+        ({"x": np.ones((9, 2))}, "x: standard deviation"),
         ({"x": np.full((9, 2), np.nan)}, "x: expected finite"), ({"x": np.zeros(9)}, "x: expected shape"),
         ({"max_epochs": 0}, "max_epochs")])
     def test_bad_input_is_refused(self, package, change, words):
@@ -152,11 +160,13 @@ def test_learnt_score_carries_the_weights_across_a_gap():
     rng, n = np.random.default_rng(10), 5000
     levels = score_matching.noise_levels(8.0, 0.3, 12)
     x = GAP.sample(rng, 20_000).astype(np.float32)
-    model = accel.generative.score_matching.fit(x, rng=rng, sigmas=levels, hidden=(64, 64), learning_rate=1e-2, batch_size=1000,
+    model = accel.generative.score_matching.fit(x, rng=rng, sigmas=levels, hidden=(64, 64),
+                                                learning_rate=1e-2, batch_size=1000,
                                                 max_epochs=60, validation_fraction=0.0)
     found = model.sample(rng, n)
     start = (8 * rng.standard_normal((n, 2))).astype(np.float32)
-    plain = accel.generative.langevin.unadjusted(rng, model.score, start, step_size=0.1, n_steps=1200, sigma=0.3).x
+    plain = accel.generative.langevin.unadjusted(rng, model.score, start, step_size=0.1, n_steps=1200,
+                                                 sigma=0.3).x
     assert abs((found[:, 0] < 0).mean() - 0.8) < 0.02
     assert abs((plain[:, 0] < 0).mean() - 0.8) > 0.2, "the control"
     at = mixture_score.smoothed(GAP, 0.3).sample(rng, 4000)

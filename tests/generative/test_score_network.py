@@ -1,4 +1,4 @@
-"""The score network: its embedding and its gains against their definitions, an untrained network against a Gaussian's score."""
+"""The score network: its parts against their definitions, an untrained network against a Gaussian's score."""
 import numpy as np
 import pytest
 
@@ -40,7 +40,8 @@ class TestBoth:
         a = 1 / np.sqrt(k**2 + sigma**2)
         e = np.tanh(np.log(sigma / 0.01 / 1000 ** (np.arange(8) / 7)))
         output = last[0, 0] + last[1, 0] * np.tanh(first[0, 0] + first[1, 0] * a * x + first[2:, 0] @ e)
-        found = package.generative.score_network.score({"layers": [first, last]}, np.array([[x]]), sigma, spread=k)
+        found = package.generative.score_network.score({"layers": [first, last]}, np.array([[x]]), sigma,
+                                                       spread=k)
         np.testing.assert_allclose(found, [[-a**2 * x + k * a * np.sqrt(a / sigma) * output]], rtol=1e-13)
 
     @pytest.mark.parametrize(("change", "words"), [

@@ -31,7 +31,8 @@ def test_a_normal_posterior_is_summarised(package, seed):
     errors = np.sqrt(p * (1 - p) / n) / stats.norm.pdf(normal)
     z = ((found.quantiles - mean[:, None]) / std - normal[:, None]) / errors[:, None]
     assert np.abs(z).max() < 5 and abs(np.mean(z**2) - 1) < 0.5
-    off = (found.mean - mean - 0.02 * std) / (std / np.sqrt(n))       # a control: a fiftieth of a standard deviation is seen
+    # a control: a fiftieth of a standard deviation is seen
+    off = (found.mean - mean - 0.02 * std) / (std / np.sqrt(n))
     assert abs(np.mean(off)) > 5 / np.sqrt(off.size)
 
 
@@ -167,7 +168,8 @@ def test_a_posterior_moves_to_a_device_whole(cp):
                                                       np.array([0.5, 0.5]))
     moved = device.put(ensemble, cp, "float32")
     for member in moved.members:
-        assert member.params.flat.dtype == member.whitening.factor.dtype == member.training_domain.mean.dtype == np.float32
+        assert (member.params.flat.dtype == member.whitening.factor.dtype == member.training_domain.mean.dtype
+                == np.float32)
         assert type(member.params).__name__ == "Tree", "its parameters are frozen again"
     x, expected = sky(3), accel.inference.catalogue.summarise(ensemble, sky(3), seed=1, n_samples=8)
     found = accel.inference.catalogue.summarise(moved, x, seed=1, n_samples=8)
@@ -177,8 +179,10 @@ def test_a_posterior_moves_to_a_device_whole(cp):
 
 
 def test_a_device_array_is_refused(there, cp):
-    with pytest.raises(ValueError,
-                       match="x: expected a host array, which is sent to the posterior's device in chunks, got a device array"):
+    with pytest.raises(
+            ValueError,
+            match="x: expected a host array, which is sent to the posterior's device in chunks, got a device "
+            "array"):
         accel.inference.catalogue.summarise(there, cp.asarray(sky(5)), seed=0)
 
 

@@ -1,4 +1,5 @@
-"""The objects of a catalogue: their own draws, whatever the chunks, and runs that are interrupted and continued."""
+"""The objects of a catalogue: their own draws, whatever the chunks, and runs that are interrupted and
+continued."""
 import json
 
 import numpy as np
@@ -65,11 +66,13 @@ def test_an_interrupted_run_goes_on_where_it_stood(package, monkeypatch, tmp_pat
     def stopped(**more):
         with failing(package, monkeypatch, error, at=3):
             if isinstance(error, KeyboardInterrupt):
-                with pytest.warns(UserWarning,
-                                  match=r"of 40 objects that were finished are returned; (call|to go on, call) again"):
+                with pytest.warns(
+                        UserWarning,
+                        match=r"of 40 objects that were finished are returned; (call|to go on, call) again"):
                     return catalogue.summarise(posterior, x, chunk_size=2, **settings, **more)
-            with pytest.raises(catalogue.CatalogueError,
-                               match="failed with RuntimeError: cudaErrorDeviceUnavailable; .* of 40") as caught:
+            with pytest.raises(
+                    catalogue.CatalogueError,
+                    match="failed with RuntimeError: cudaErrorDeviceUnavailable; .* of 40") as caught:
                 catalogue.summarise(posterior, x, chunk_size=2, **settings, **more)
             assert caught.value.__cause__ is error
             return caught.value.finished
@@ -125,8 +128,10 @@ def test_a_folder_with_another_run_is_refused(package, tmp_path):
     catalogue.summarise(posterior, x, seed=1, n_samples=4, out=tmp_path / "run")
     for wrong in ({"seed": 2}, {"n_samples": 5}, {"quantiles": (0.5,)}, {"first": 1}):
         key = next(iter(wrong))
-        with pytest.raises(ValueError,
-                           match=f"out: expected an empty folder or a run with the same arguments, got one whose {key} is"):
+        with pytest.raises(
+                ValueError,
+                match=f"out: expected an empty folder or a run with the same arguments, got one whose {key} "
+                "is"):
             catalogue.summarise(posterior, x, **{"seed": 1, "n_samples": 4, "out": tmp_path / "run", **wrong})
     for other, rows, key in ((exact(package, shift=1.0), x, "posterior"), (posterior, x + 1, "x"),
                              (posterior, x[:5], "n")):
@@ -177,7 +182,8 @@ def test_a_chunk_costs_no_waiting(there):
         with strict_cupy.counted() as spent:
             accel.inference.catalogue.summarise(there, sky(n), seed=4, n_samples=20, chunk_size=4)
         return spent["sync"]
-    assert waits(44) - waits(4) == 10 * (1 + 4)                       # the stand-in counts each of the four fields that come home, too
+    # the stand-in counts each of the four fields that come home, too
+    assert waits(44) - waits(4) == 10 * (1 + 4)
 
 
 def test_out_of_memory_halves_the_chunk(there, monkeypatch):
@@ -193,7 +199,8 @@ def test_out_of_memory_halves_the_chunk(there, monkeypatch):
     with pytest.warns(UserWarning, match="objects at a time do not fit the device") as caught:
         found = accel.inference.catalogue.summarise(there, x, chunk_size=8, **settings)
     assert [str(warning.message).partition(" ")[0] for warning in caught] == ["8", "4"]
-    assert "their draws alone take 2,560 bytes (Out of memory allocating 1,000 bytes" in str(caught[0].message)
+    assert "their draws alone take 2,560 bytes (Out of memory allocating 1,000 bytes" in str(
+        caught[0].message)
     assert "going on with chunk_size=2" in str(caught[1].message) and caught[0].filename == __file__
     assert sizes == [8, 8, 8, 4] + [2] * 7
     for a, b in zip(found, expected):

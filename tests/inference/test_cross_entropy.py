@@ -1,4 +1,5 @@
-"""The ratio's losses of logits: the lecture's formula by hand, the literal form, finite numbers, the gradient."""
+"""The ratio's losses of logits: the lecture's formula by hand, the literal form, finite numbers, the
+gradient."""
 import math
 
 import numpy as np
@@ -61,8 +62,8 @@ def test_balance_is_zero_for_a_classifier_that_is_as_often_wrong_as_it_says():
     assert literal.imbalance(f) == pytest.approx(0, abs=1e-15)
     too_sure = np.array([[2.0, 2.0], [2.0, 2.0]])
     assert literal.imbalance(too_sure) == pytest.approx(2 / (1 + math.exp(-2)) - 1)
-    found = accel.inference.cross_entropy.cross_entropy(too_sure,
-                                                        3.0) - accel.inference.cross_entropy.cross_entropy(too_sure)
+    found = (accel.inference.cross_entropy.cross_entropy(too_sure, 3.0)
+             - accel.inference.cross_entropy.cross_entropy(too_sure))
     assert found == pytest.approx(3 * literal.imbalance(too_sure)**2)
 
 

@@ -66,7 +66,8 @@ def test_a_member_that_fails_in_its_process_says_why():
 
 @pytest.mark.slow
 def test_interrupting_processes_keeps_their_best(tmp_path):
-    """^C in a program that trains members side by side: it must come back with an ensemble of what was reached."""
+    """^C in a program that trains members side by side: it must come back with an ensemble of what was
+    reached."""
     program = tmp_path / "program.py"
     program.write_text(f"""
 import sys, warnings
@@ -78,15 +79,18 @@ rng = np.random.default_rng(0)
 theta = rng.standard_normal((20000, 2))
 prior = priors.Normal([0.0, 0.0], [1.0, 1.0])
 print("started", flush=True)
-done = deep_ensemble.fit(prior, theta, theta + rng.standard_normal((20000, 2)), rng=rng, n_members=2, n_processes=2, max_epochs=100_000,
-                    patience=100_000, checkpoint={str(tmp_path / "run")!r})
+done = deep_ensemble.fit(prior, theta, theta + rng.standard_normal((20000, 2)), rng=rng, n_members=2,
+                         n_processes=2, max_epochs=100_000, patience=100_000,
+                         checkpoint={str(tmp_path / "run")!r})
 print("kept", len(done.members), done.sample(rng, 3, np.zeros(2)).shape)
 """)
+    # tests in the background ignore it
     run = subprocess.Popen([sys.executable, program], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                            text=True, start_new_session=True,
-                           preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))   # tests in the background ignore it
+                           preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
     run.stdout.readline()
-    while run.poll() is None and len(list(tmp_path.glob("run.member[01]"))) < 2:       # both have finished an epoch
+    # both have finished an epoch
+    while run.poll() is None and len(list(tmp_path.glob("run.member[01]"))) < 2:
         time.sleep(0.1)
     os.killpg(run.pid, signal.SIGINT)
     out, error = run.communicate(timeout=60)

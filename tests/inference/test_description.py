@@ -1,4 +1,5 @@
-"""Trained posteriors described and made again: every part, frozen parameters, names of older files, copies and pickles."""
+"""Trained posteriors described and made again: every part, frozen parameters, names of older files, copies
+and pickles."""
 import copy
 import pickle
 

@@ -1,4 +1,5 @@
-"""Importance resampling: effective sizes in closed form, draws repeated as seldom as their weights allow, and a warning in time."""
+"""Importance resampling: effective sizes in closed form, draws repeated as seldom as their weights allow, and
+a warning in time."""
 import warnings
 
 import numpy as np
@@ -23,8 +24,8 @@ def test_weights_are_judged_as_the_closed_form_says(package, seed):
     n = 200_000
     found = package.inference.importance.weigh(*normals(n, seed))
     second = np.exp(1 / 1.75) / (0.5 * np.sqrt(1.75))
-    assert found.effective_size == pytest.approx(n / second,
-                                                 rel=0.02) and abs(found.log_mean_weight) < 4 * np.sqrt(second / n)
+    assert found.effective_size == pytest.approx(n / second, rel=0.02)
+    assert abs(found.log_mean_weight) < 4 * np.sqrt(second / n)
     unnormalised = package.inference.importance.weigh(found.theta, found.log_weight + 700)
     assert unnormalised.effective_size == pytest.approx(found.effective_size)
     assert unnormalised.log_mean_weight == pytest.approx(found.log_mean_weight + 700)
@@ -39,15 +40,17 @@ def test_draws_follow_the_target_in_no_order(package, seed):
                                 importance.weigh(theta[order], log_weight[order]))[:, 0]
     assert stats.kstest(drawn, stats.norm(1.0, 0.5).cdf).pvalue > 0.001
     assert abs(np.corrcoef(drawn, np.arange(5000))[0, 1]) < 4 / np.sqrt(5000)
-    assert stats.kstest(theta[:5000, 0], stats.norm(1.0, 0.5).cdf).pvalue < 1e-9          # the candidates themselves do not
+    # the candidates themselves do not
+    assert stats.kstest(theta[:5000, 0], stats.norm(1.0, 0.5).cdf).pvalue < 1e-9
 
 
 @BOTH
 def test_every_draw_is_taken_as_often_as_its_weight_says_but_for_one(package):
     theta, log_weight = np.arange(50.0)[:, None], np.random.default_rng(0).standard_normal(50)
     importance = package.inference.importance
-    with pytest.warns(UserWarning,
-                      match="n: expected at most the effective size of the candidates, .* got 300: draws are repeated"):
+    with pytest.warns(
+            UserWarning,
+            match="n: expected at most the effective size of the candidates, .* got 300: draws are repeated"):
         drawn = importance.resample(np.random.default_rng(1), 300, importance.weigh(theta, log_weight))
     share = 300 * np.exp(log_weight) / np.exp(log_weight).sum()
     times = np.bincount(drawn[:, 0].astype(int), minlength=50)

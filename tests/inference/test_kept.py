@@ -1,4 +1,5 @@
-"""What rejection ABC keeps: the nearest in their order whatever the chunks, ties to the earlier, failures counted."""
+"""What rejection ABC keeps: the nearest in their order whatever the chunks, ties to the earlier, failures
+counted."""
 import numpy as np
 import pytest
 

@@ -43,7 +43,8 @@ def test_it_finds_the_closed_form_likelihood(package):
 
 @BOTH
 def test_compressed_data_keep_the_likelihood(package):
-    """Two numbers spread over twelve: the likelihood of the scores differs from that of the numbers by a constant."""
+    """Two numbers spread over twelve: the likelihood of the scores differs from that of the numbers by a
+    constant."""
     mix = np.linalg.qr(np.random.default_rng(3).standard_normal((12, 2)))[0].T
     prior, theta, x = gaussian(package, 4000)
     x = x / [1.0, 1e4]
@@ -87,8 +88,9 @@ def test_bad_input_is_refused(package, tmp_path):
     for question in (x[0, :1], hole[3], x[:0, :1]):
         with pytest.raises(ValueError, match="^x: expected"):
             posterior.sample(rng, 5, question)
-    with pytest.raises(ValueError,
-                       match=r"x: expected one observation \(2,\), or several of one theta and iid=True, got 3"):
+    with pytest.raises(
+            ValueError,
+            match=r"x: expected one observation \(2,\), or several of one theta and iid=True, got 3"):
         posterior.target(x[:3])
     with pytest.raises(ValueError,
                        match="x: expected one observation or 4, one for each theta, or iid=True, got 3"):

@@ -46,7 +46,8 @@ def test_several_observations_of_one_theta_are_answered_together(package):
 @pytest.mark.parametrize("package", [pytest.param(reference, marks=pytest.mark.slow), accel],
                          ids=["reference", "accel"])
 def test_the_posterior_has_the_closed_form_moments(package):
-    """Of one observation, and of five together, whose posterior is narrower: the other's moments do not fit."""
+    """Of one observation, and of five together, whose posterior is narrower: the other's moments do not
+    fit."""
     prior, theta, x = gaussian(package, 4000)
     posterior = package.inference.nle.fit(prior, theta, x, rng=np.random.default_rng(1),
                                           **{**SMALL, "n_transforms": 1})
@@ -58,8 +59,8 @@ def test_the_posterior_has_the_closed_form_moments(package):
         def fits(rows):
             mean, cov = exact_posterior(rows)
             width = np.sqrt(np.diag(cov))
-            return (np.abs(drawn.mean(axis=0) - mean) < 0.08 * width).all() and np.abs(np.cov((drawn / width).T) - cov / np.outer(
-                width, width)).max() < 0.12
+            return ((np.abs(drawn.mean(axis=0) - mean) < 0.08 * width).all()
+                    and np.abs(np.cov((drawn / width).T) - cov / np.outer(width, width)).max() < 0.12)
         assert fits(seen if iid else seen[:1]) and not fits(seen[:1] if iid else seen)
 
 

@@ -26,8 +26,8 @@ def test_it_finds_the_closed_form_posterior(package):
     exact = stats.norm.logpdf(theta, 0.8 * x, np.sqrt(0.2)).sum(axis=1)
     assert 0 <= np.mean(exact - posterior.log_prob(theta, x)) < 0.02
     drawn = posterior.sample(np.random.default_rng(2), 20_000, np.array([1.0, -0.5]))
-    assert np.abs(drawn.mean(axis=0) - [0.8,
-                                        -0.4]).max() < 0.05 and np.abs(drawn.std(axis=0) / np.sqrt(0.2) - 1).max() < 0.05
+    assert np.abs(drawn.mean(axis=0) - [0.8, -0.4]).max() < 0.05
+    assert np.abs(drawn.std(axis=0) / np.sqrt(0.2) - 1).max() < 0.05
 
 
 @BOTH

@@ -12,7 +12,8 @@ SMALL = {"hidden": (16, 16), "n_contrastive": 2, "max_epochs": 6, "batch_size": 
 
 
 def gaussian(package, n, seed=0):
-    """θ ~ N(0, 1)², x = 1000 + 40 (θ + ½ noise): the posterior is N(0.8 y, 0.2), y = (x − 1000)/40. The units are no one's friends."""
+    """θ ~ N(0, 1)², x = 1000 + 40 (θ + ½ noise): the posterior is N(0.8 y, 0.2), y = (x − 1000)/40. The units
+    are no one's friends."""
     rng = np.random.default_rng(seed)
     theta = rng.standard_normal((n, 2))
     x = 1000 + 40 * (theta + 0.5 * rng.standard_normal((n, 2)))
@@ -45,12 +46,14 @@ def test_it_finds_the_closed_form_ratio(package):
     mean, std = 0.8 * (x[0] - 1000) / 40, np.sqrt(0.2)
     for settings in ({}, {"sampler": package.inference.slice_sampler, "thin": 4, "n_candidates": 2000}):
         drawn = posterior.sample(np.random.default_rng(2), 4000, x[0], **settings)
-        assert np.abs(drawn.mean(axis=0) - mean).max() < 0.08 and np.abs(drawn.std(axis=0) / std - 1).max() < 0.08
+        assert np.abs(drawn.mean(axis=0) - mean).max() < 0.08
+        assert np.abs(drawn.std(axis=0) / std - 1).max() < 0.08
 
 
 @BOTH
 def test_the_observation_is_scaled_like_the_training_data(package):
-    """The lecture fed its trained network an observation as it came; the same here, as a control, is far off."""
+    """The lecture fed its trained network an observation as it came; the same here, as a control, is far
+    off."""
     prior, theta, x = gaussian(package, 1000)
     posterior = package.inference.nre.fit(prior, theta, x, rng=np.random.default_rng(1), **SMALL)
     _, theta, x = gaussian(package, 500, seed=5)
@@ -63,7 +66,8 @@ def test_the_observation_is_scaled_like_the_training_data(package):
 
 @BOTH
 def test_the_best_network_is_kept_as_a_copy(package):
-    """The second half of the training climbs the loss: what is returned is that of the best epoch, to the last digit."""
+    """The second half of the training climbs the loss: what is returned is that of the best epoch, to the
+    last digit."""
     prior, theta, x = square(package, 60)
 
     def run(max_epochs, schedule):
@@ -93,7 +97,8 @@ def test_an_interrupted_training_leaves_a_posterior(package):
 
 
 def test_balance_tempers_a_classifier_that_is_too_sure():
-    """A hundred simulations learnt by heart: on fresh pairs the classifier errs confidently; with λ = 100 it knows its limits."""
+    """A hundred simulations learnt by heart: on fresh pairs the classifier errs confidently; with λ = 100 it
+    knows its limits."""
     prior, theta, x = gaussian(accel, 100)
     _, fresh, y = gaussian(accel, 4000, seed=5)
     found = []
@@ -110,16 +115,17 @@ def test_balance_tempers_a_classifier_that_is_too_sure():
 
 @pytest.mark.slow
 def test_gaussian_linear_reaches_its_target(seed):
-    """10,000 simulations: the best possible classifier, ½ + ½ TV with TV = ∫ max(0, p − q) at exact draws, is right at most 56 % of the
-    time; so is any real one. Asked about an observation that is off by half a standard deviation in each number, it is right more often."""
+    """10,000 simulations: the best possible classifier, ½ + ½ TV with TV = ∫ max(0, p − q) at exact draws, is
+    right at most 56 % of the time; so is any real one. Asked about an observation that is off by half a
+    standard deviation in each number, it is right more often."""
     task = accel.simulators.gaussian_linear
     rng = np.random.default_rng(seed)
     theta = task.prior.sample(rng, 10_000)
     posterior = accel.inference.nre.fit(task.prior, theta, task.simulate(rng, theta), rng=rng, max_epochs=20)
 
     def accuracy(x, asked):
-        exact, normalisation = task.exact_posterior_sample(rng, 10_000, x), posterior.candidates(rng, 20_000,
-                                                                                                 asked).log_mean_weight
+        exact = task.exact_posterior_sample(rng, 10_000, x)
+        normalisation = posterior.candidates(rng, 20_000, asked).log_mean_weight
         log_q_over_p = posterior.log_prob(exact, asked) - normalisation - task.exact_posterior_log_prob(exact,
                                                                                                         x)
         return 0.5 + 0.5 * np.mean(np.maximum(0, 1 - np.exp(log_q_over_p)))

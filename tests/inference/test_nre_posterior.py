@@ -1,4 +1,5 @@
-"""A trained ratio: its normalisation, its candidates and draws, its gradient, and files that serve both packages."""
+"""A trained ratio: its normalisation, its candidates and draws, its gradient, and files that serve both
+packages."""
 import warnings
 from dataclasses import replace
 
@@ -15,7 +16,8 @@ SMALL = {"hidden": (16, 16), "n_contrastive": 2, "max_epochs": 6, "batch_size": 
 
 
 def gaussian(package, n, seed=0):
-    """θ ~ N(0, 1)², x = 1000 + 40 (θ + ½ noise): the posterior is N(0.8 y, 0.2), y = (x − 1000)/40. The units are no one's friends."""
+    """θ ~ N(0, 1)², x = 1000 + 40 (θ + ½ noise): the posterior is N(0.8 y, 0.2), y = (x − 1000)/40. The units
+    are no one's friends."""
     rng = np.random.default_rng(seed)
     theta = rng.standard_normal((n, 2))
     x = 1000 + 40 * (theta + 0.5 * rng.standard_normal((n, 2)))
@@ -57,7 +59,8 @@ def test_the_network_learns_what_the_regression_does_not_know(of_square):
 
 
 def test_normalisation_is_the_check_that_it_claims_to_be(of_square):
-    """∫ r p(θ) dθ = 1 for the trained ratio; e for one that is too large by a nat, which no draw would show."""
+    """∫ r p(θ) dθ = 1 for the trained ratio; e for one that is too large by a nat, which no draw would
+    show."""
     package, posterior = of_square
     layers = [layer.copy() for layer in posterior.params["layers"]]
     layers[-1][0, 0] += 1
@@ -71,8 +74,8 @@ def test_weights_are_bounded_and_few_of_them_are_told(package):
     prior, theta, x = gaussian(package, 400)
     posterior = package.inference.nre.fit(prior, theta, x, rng=np.random.default_rng(1), **SMALL)
     weighted = posterior.candidates(np.random.default_rng(2), 2001, x[0])
-    assert weighted.theta.shape == (2001, 2) and (weighted.log_weight <= posterior.log_ratio(weighted.theta,
-                                                                                             x[0]) + np.log(2)).all()
+    assert weighted.theta.shape == (2001, 2)
+    assert (weighted.log_weight <= posterior.log_ratio(weighted.theta, x[0]) + np.log(2)).all()
     assert weighted.effective_size > 800                              # of prior draws alone, 340
     with pytest.warns(UserWarning,
                       match="n: expected at most the effective size of the candidates, .* of 100, got 500"):

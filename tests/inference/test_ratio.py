@@ -1,4 +1,5 @@
-"""The ratio's classifier: losses by hand and at their minimum, the regression's ratio in closed form, gradients."""
+"""The ratio's classifier: losses by hand and at their minimum, the regression's ratio in closed form,
+gradients."""
 import math
 
 import numpy as np
@@ -62,7 +63,8 @@ def test_many_mismatches_by_hand(package, k):
 @BOTH
 @pytest.mark.parametrize("k", [1, 5])
 def test_loss_is_least_at_the_exact_ratio(package, k):
-    """The regression's ratio is exact; a network that adds to it, tilts it or shifts it, has a larger loss."""
+    """The regression's ratio is exact; a network that adds to it, tilts it or shifts it, has a larger
+    loss."""
     rng, ratio = np.random.default_rng(0), package.inference.ratio
     u = rng.standard_normal((50_000, 1))
     c = u + 0.5 * rng.standard_normal(u.shape)
@@ -91,7 +93,8 @@ def test_regressions_ratio_is_scipys(package):
                 for j in range(9)]
     assert np.allclose(ratio.linear_log_ratio(u, c, **baseline), expected, rtol=1e-10)
     start = ratio.init_params(np.random.default_rng(0), dim=DIM, context_dim=CONTEXT)
-    assert np.allclose(ratio.log_ratio(start, u, c, **baseline), expected, rtol=1e-10)       # training starts there
+    # training starts there
+    assert np.allclose(ratio.log_ratio(start, u, c, **baseline), expected, rtol=1e-10)
 
 
 @BOTH

@@ -1,4 +1,5 @@
-"""Rejection ABC against the distribution that it samples, known for the power law; against the literal loop; and what it refuses."""
+"""Rejection ABC against the distribution that it samples, known for the power law; against the literal loop;
+and what it refuses."""
 import tracemalloc
 
 import numpy as np
@@ -21,7 +22,8 @@ def run(package=reference, seed=0, x=X, simulate=None, **ask):
 
 
 def distribution(epsilon):
-    """The distribution function of θ given |x − 31.6| < ε: the noise integrated over the interval, then quadrature."""
+    """The distribution function of θ given |x − 31.6| < ε: the noise integrated over the interval, then
+    quadrature."""
     theta = np.linspace(0.03, 0.3, 20_001)
     mean = theta**-1.5
     density = stats.norm.cdf((31.6 + epsilon - mean) / 5) - stats.norm.cdf((31.6 - epsilon - mean) / 5)
@@ -33,8 +35,8 @@ def distribution(epsilon):
 def test_kept_parameters_follow_the_distribution_of_the_lectures_example(epsilon):
     kept = run(n_simulations=60_000, epsilon=epsilon)
     assert stats.kstest(kept.theta[:, 0], distribution(epsilon)).pvalue > 1e-3
-    assert stats.kstest(kept.theta[:, 0],
-                        distribution(0.01)).pvalue < 1e-3, "the check cannot tell ABC from the exact posterior"
+    assert stats.kstest(kept.theta[:, 0], distribution(0.01)).pvalue < 1e-3, (
+        "the check cannot tell ABC from the exact posterior")
     assert (kept.distance < epsilon).all() and kept.epsilon == epsilon and kept.n_simulations == 60_000
     np.testing.assert_allclose(kept.distance, np.abs(kept.x[:, 0] - 31.6), rtol=1e-12)
 
@@ -130,7 +132,8 @@ def test_failed_simulations_are_counted_and_never_kept(package, ask):
     with pytest.raises(package.runtime.simulation.SimulationError,
                        match="40 of 200 simulations or their distances are NaN or inf") as caught:
         run(package, simulate=fails, n_simulations=200, chunk_size=50, **ask)
-    assert len(caught.value.x) and np.isfinite(caught.value.x).all() and len(caught.value.theta) == len(caught.value.x)
+    assert len(caught.value.x) and np.isfinite(caught.value.x).all()
+    assert len(caught.value.theta) == len(caught.value.x)
 
 
 @BOTH
@@ -151,30 +154,30 @@ def test_simulator_that_raises_hands_back_what_was_kept(package):
 
 
 @BOTH
-@pytest.mark.parametrize(("ask", "message"), [
-    (dict(epsilon=1e-9),
-     "epsilon: expected a tolerance that keeps something, got 1e-09; the nearest of 500 simulations is at 0.1939"),
-    (dict(), "epsilon, quantile: expected one of the two, got neither"),
-    (dict(epsilon=1.0, quantile=0.1), "epsilon, quantile: expected one of the two, got both"),
-    (dict(epsilon=0.0), "epsilon: expected a positive"),
-    (dict(epsilon=np.nan), "epsilon: expected a positive"),
-    (dict(quantile=0), "quantile: expected a positive"),
-    (dict(quantile=1.1), r"quantile: expected a fraction in \(0, 1\]"),
-    (dict(epsilon=5.0, n_simulations=0), "n_simulations: expected a whole number"),
-    (dict(epsilon=5.0, chunk_size=2.5), "chunk_size: expected a whole number"),
-    (dict(epsilon=5.0, x=[np.nan]), "observation: expected finite"),
-    (dict(epsilon=5.0, x=[[1.0]]), r"observation: expected shape \(D,\)"),
-    (dict(epsilon=5.0, x=[1.0, 2.0]), r"x: expected shape \(500, 2\), got \(500, 1\)"),
-    (dict(epsilon=5.0, distance=lambda x, observation: x),
-     r"distance: expected shape \(500,\), got \(500, 1\)"),
-    (dict(epsilon=5.0, distance=lambda x, observation: x[:, 0] > 3), "distance: expected real numbers"),
-    (dict(epsilon=5.0, simulate=lambda rng, theta: theta[1:]),
-     r"x: expected shape \(500, 1\), got \(499, 1\)"),
-    (dict(epsilon=5.0, simulate=lambda rng, theta: theta * np.nan),
-     "500 of 500 simulations or their distances are NaN or inf"),
-    (dict(quantile=0.1, simulate=lambda rng, theta: theta * np.nan),
-     "500 of 500 simulations or their distances are NaN or inf"),
-])
+@pytest.mark.parametrize(
+    ("ask", "message"),
+    [(dict(epsilon=1e-9),
+      "epsilon: expected a tolerance that keeps something, got 1e-09; the nearest of 500 simulations is at "
+      "0.1939"), (dict(), "epsilon, quantile: expected one of the two, got neither"),
+     (dict(epsilon=1.0, quantile=0.1), "epsilon, quantile: expected one of the two, got both"),
+     (dict(epsilon=0.0), "epsilon: expected a positive"),
+     (dict(epsilon=np.nan), "epsilon: expected a positive"),
+     (dict(quantile=0), "quantile: expected a positive"),
+     (dict(quantile=1.1), r"quantile: expected a fraction in \(0, 1\]"),
+     (dict(epsilon=5.0, n_simulations=0), "n_simulations: expected a whole number"),
+     (dict(epsilon=5.0, chunk_size=2.5), "chunk_size: expected a whole number"),
+     (dict(epsilon=5.0, x=[np.nan]), "observation: expected finite"),
+     (dict(epsilon=5.0, x=[[1.0]]), r"observation: expected shape \(D,\)"),
+     (dict(epsilon=5.0, x=[1.0, 2.0]), r"x: expected shape \(500, 2\), got \(500, 1\)"),
+     (dict(epsilon=5.0, distance=lambda x, observation: x),
+      r"distance: expected shape \(500,\), got \(500, 1\)"),
+     (dict(epsilon=5.0, distance=lambda x, observation: x[:, 0] > 3), "distance: expected real numbers"),
+     (dict(epsilon=5.0, simulate=lambda rng, theta: theta[1:]),
+      r"x: expected shape \(500, 1\), got \(499, 1\)"),
+     (dict(epsilon=5.0, simulate=lambda rng, theta: theta * np.nan),
+      "500 of 500 simulations or their distances are NaN or inf"),
+     (dict(quantile=0.1, simulate=lambda rng, theta: theta * np.nan),
+      "500 of 500 simulations or their distances are NaN or inf")])
 def test_bad_input_is_named(package, ask, message):
     with pytest.raises(ValueError, match=message):
         run(package, **{"n_simulations": 500, **ask})

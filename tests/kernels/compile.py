@@ -3,8 +3,8 @@
     python -m tests.kernels.compile [--out FILE]
 
 compiles with nvcc for sm_80 and sm_90 in both dtypes, prints a table of registers, shared memory and spills,
-and writes it as Markdown if a file is named. The exit code is 1 if a kernel does not compile. Each file names its
-constants, those of the benchmarks, in lines "// Compiled in the tests with DIM=3 CONTEXT=10".
+and writes it as Markdown if a file is named. The exit code is 1 if a kernel does not compile. Each file names
+its constants, those of the benchmarks, in lines "// Compiled in the tests with DIM=3 CONTEXT=10".
 """
 import argparse
 import pathlib
@@ -99,8 +99,8 @@ def main():
     if arguments.out:
         arguments.out.parent.mkdir(parents=True, exist_ok=True)
         heading = ("# What the kernels need, from the compiler\n\n"
-                   f"{release()}, with the constants that each file names, float32 and float64. Dynamic shared "
-                   "memory is chosen at launch: see [GPU.md](../../bench/GPU.md).\n\n")
+                   f"{release()}, with the constants that each file names, float32 and float64. Dynamic "
+                   "shared memory is chosen at launch: see [GPU.md](../../bench/GPU.md).\n\n")
         arguments.out.write_text(heading + table, "utf-8")
     return 1 if failures else 0
 

@@ -1,4 +1,5 @@
-"""The kernels of MADE and MAF beyond what the agreement cases ask: tiles of every kind, models side by side, minibatches, replays."""
+"""The kernels of MADE and MAF beyond the agreement cases: tiles of every kind, models side by side,
+minibatches, replays."""
 import warnings
 
 import numpy as np
@@ -51,17 +52,17 @@ def with_array_code(function, *args):
 
 
 def close(actual, expected, on, terms):
-    """float32 against array code in the same dtype: a few of the roundings that either has made."""
+    """float32 against array code in the same dtype: within a few of their roundings."""
     scale = 1 if on.dtype == "float64" else np.finfo("float32").eps / np.finfo("float64").eps / 32
     assert_close(device.to_host(actual), device.to_host(expected), terms=terms * scale)
 
 
 def gradient(on, step, params, rows, at=0):
-    """What a step says at one place of rows (E, S, B) for E models: the gradients (E, P) and losses (E,)."""
+    """The gradients (E, P) and losses (E,) of E models for batch `at` of rows (E, S, B)."""
     xp, flat = on.xp, on.xp.stack([ravel(tree) for tree in params])
     blocks = step.n_blocks(rows.shape[2], len(params))
-    partial, losses = xp.full((len(params), blocks, flat.shape[1]), np.nan, flat.dtype), xp.full((len(params), blocks), np.nan, flat.dtype)
-    only = xp.full_like(losses, np.nan)
+    partial = xp.full((len(params), blocks, flat.shape[1]), np.nan, flat.dtype)
+    losses, only = (xp.full((len(params), blocks), np.nan, flat.dtype) for _ in range(2))
     rows, cursor = xp.asarray(rows, dtype=xp.int32), xp.full(1, at, dtype=xp.int32)
     step.gradient(flat, rows, cursor, (), partial, losses)
     step.loss(flat, rows, cursor, (), only)
@@ -108,10 +109,11 @@ def test_many_models_share_the_multiprocessors(on, monkeypatch):
 
 @pytest.mark.parametrize("room", ["all", "one transform"])
 def test_a_block_takes_several_tiles_of_any_width(on, monkeypatch, room):
-    """One multiprocessor: wide tiles, two samples to a thread in the inverse, one tile after another, parameters staged for each."""
+    """One multiprocessor: wide tiles in turn, two samples for a thread of the inverse, staged parameters."""
     n, params = 1100, parameters(on)
     x, context = inputs(on, n)
-    expected = [with_array_code(function, params, x, context) for function in (maf.forward, maf.inverse, maf.log_prob_and_grad)]
+    functions = maf.forward, maf.inverse, maf.log_prob_and_grad
+    expected = [with_array_code(function, params, x, context) for function in functions]
     value, grad = with_array_code(maf.loss_and_grad, params, x, context)
     grad = ravel(grad).copy()
     shared = with_array_code(invert, params, x, context[:22], 50)
@@ -123,7 +125,7 @@ def test_a_block_takes_several_tiles_of_any_width(on, monkeypatch, room):
     plan, inverse = flow.plan("gradient", n), flow.inverse_plan(n, 0)
     assert (plan.tile, plan.resident, plan.blocks) == (tile, room == "all", 1)
     assert inverse.tile == 2 * inverse.threads or room != "all"
-    for function, want in zip((maf.forward, maf.inverse, maf.log_prob_and_grad), expected):
+    for function, want in zip(functions, expected):
         for got, leaf in zip(function(params, x, context), want):
             close(got, leaf, on, 2000)
     for got, leaf in zip(invert(params, x, context[:22], 50), shared):
@@ -135,14 +137,15 @@ def test_a_block_takes_several_tiles_of_any_width(on, monkeypatch, room):
 
 def test_the_gradient_of_the_context(on):
     params, (x, context) = parameters(on), inputs(on, 21)
-    grads, dcontext, expected = empty_like(parameters(on, 1)), on.xp.empty((CONTEXT, 21), on.dtype), on.xp.empty((CONTEXT, 21), on.dtype)
+    dcontext, expected = (on.xp.empty((CONTEXT, 21), on.dtype) for _ in range(2))
+    grads = empty_like(parameters(on, 1))
     with_array_code(maf.write_grads, params, grads, x, context, expected)
     maf.write_grads(params, grads, x, context, dcontext)
     close(dcontext, expected, on, 500)
 
 
 def test_masked_weights_count_for_nothing_and_have_no_gradient(on):
-    """Those of the parameters are painted, so that one that were read would show; those of the gradient are zeros, written."""
+    """Masked parameters are not zero here, so that reading one would show; masked gradients are zeros."""
     params, (x, context) = parameters(on), inputs(on, 21)
     before = maf.log_prob(params, x, context)
     grad = ravel(maf.loss_and_grad(params, x, context)[1])
@@ -150,7 +153,8 @@ def test_masked_weights_count_for_nothing_and_have_no_gradient(on):
     mask = device.to_host(made.Weights(on.xp, shapes, params.flat.dtype).mask) == 1
     params.flat *= on.xp.asarray(mask)
     assert np.array_equal(device.to_host(before), device.to_host(maf.log_prob(params, x, context)))
-    assert np.all(device.to_host(grad)[~mask] == 0) and np.all(device.to_host(grad)[mask] != 0) and not mask.all()
+    grad = device.to_host(grad)
+    assert np.all(grad[~mask] == 0) and np.all(grad[mask] != 0) and not mask.all()
 
 
 def test_a_captured_step_follows_the_cursor(on):
@@ -158,7 +162,8 @@ def test_a_captured_step_follows_the_cursor(on):
     step, rows = maf.fused(params, data, 16), np.random.default_rng(5).integers(0, 50, (1, 3, 16))
     wanted = [gradient(on, step, [params], rows, at) for at in range(3)]
     flat, chosen, cursor = params.flat[None], xp.asarray(rows, dtype=xp.int32), xp.zeros(1, dtype=xp.int32)
-    partial, losses = xp.empty((1, step.n_blocks(16), flat.size), on.dtype), xp.empty((1, step.n_blocks(16)), on.dtype)
+    n_blocks = step.n_blocks(16)
+    partial, losses = xp.empty((1, n_blocks, flat.size), on.dtype), xp.empty((1, n_blocks), on.dtype)
     stream = xp.cuda.Stream(non_blocking=True)
     with stream:
         stream.begin_capture()
@@ -191,9 +196,11 @@ def test_one_launch_for_each_call(on, monkeypatch):
 def test_what_is_beyond_the_kernels_runs_in_array_code_and_says_so_once(on, settings):
     cuda.fall_back.cache_clear()
     params, (x, context) = parameters(on, n_transforms=1, **settings), inputs(on, 4)
-    with pytest.warns(RuntimeWarning, match="of 3 dimensions with hidden layers .* is beyond its kernels; array code is used"):
+    message = "of 3 dimensions with hidden layers .* is beyond its kernels; array code is used"
+    with pytest.warns(RuntimeWarning, match=message):
         found = maf.log_prob(params, x, context)
-    assert np.array_equal(device.to_host(found), device.to_host(with_array_code(maf.log_prob, params, x, context)))
+    expected = with_array_code(maf.log_prob, params, x, context)
+    assert np.array_equal(device.to_host(found), device.to_host(expected))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         maf.log_prob(parameters(on, n_transforms=1, **settings), x, context)

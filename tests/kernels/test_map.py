@@ -1,4 +1,4 @@
-"""The map in the docstring of accel.kernels names every folder and every file but what it says it leaves out."""
+"""The map in the docstring of accel.kernels names every folder, and every file that it does not leave out."""
 import re
 
 import accel.kernels

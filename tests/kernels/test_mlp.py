@@ -1,4 +1,5 @@
-"""The kernels of dense networks beyond what the agreement cases ask: tiles of every size, minibatches, models side by side, training."""
+"""The kernels of dense networks beyond what the agreement cases ask: tiles of every size, minibatches, models
+side by side, training."""
 import warnings
 
 import numpy as np
@@ -41,15 +42,18 @@ def host_rows(n, dim=DIM):
 def close(actual, expected, on, terms):
     """float32: so many of its roundings."""
     scale = 1 if on.dtype == "float64" else np.finfo("float32").eps / np.finfo("float64").eps / 32
-    assert_close(np.asarray(device.to_host(actual), float), np.asarray(device.to_host(expected), float), terms=terms * scale)
+    assert_close(np.asarray(device.to_host(actual), float), np.asarray(device.to_host(expected), float),
+                 terms=terms * scale)
 
 
 def minibatch(on, step, params, rows, at=0):
-    """What a step says at one place of rows (E, S, B) for parameters (E, P): the gradients (E, P) and losses (E,)."""
+    """What a step says at one place of rows (E, S, B) for parameters (E, P): the gradients (E, P) and losses
+    (E,)."""
     xp, flat = on.xp, on.xp.stack([ravel(tree) for tree in params])
     shape = len(params), step.n_blocks(rows.shape[2], len(params))
     partial, losses = xp.full((*shape, flat.shape[1]), np.nan, flat.dtype), xp.full(shape, np.nan, flat.dtype)
-    only, rows, cursor = xp.full_like(losses, np.nan), xp.asarray(rows, dtype=xp.int32), xp.full(1, at, dtype=xp.int32)
+    only, rows, cursor = (xp.full_like(losses, np.nan), xp.asarray(rows, dtype=xp.int32),
+                          xp.full(1, at, dtype=xp.int32))
     step.gradient(flat, rows, cursor, (), partial, losses)
     step.loss(flat, rows, cursor, (), only)
     close(only.sum(axis=1), losses.sum(axis=1), on, 100)
@@ -59,7 +63,8 @@ def minibatch(on, step, params, rows, at=0):
 def test_a_step_takes_the_rows_of_its_model_and_place(on):
     trees, x = [host_parameters(seed) for seed in (3, 4)], host_rows(50)
     params = [frozen(on.put(tree)) for tree in trees]
-    step, rows = autoencoder.fused(params[0], (on.put(x),), 21), np.random.default_rng(5).integers(0, 50, (2, 3, 21))
+    step, rows = (autoencoder.fused(params[0], (on.put(x),), 21),
+                  np.random.default_rng(5).integers(0, 50, (2, 3, 21)))
     grads, losses = minibatch(on, step, params, rows, at=1)
     for model, tree in enumerate(trees):
         value, grad = reference.representation.autoencoder.loss_and_grad(tree, x[rows[model, 1]])
@@ -88,14 +93,17 @@ def test_tiles_of_every_size_and_blocks_of_several_tiles(on, monkeypatch, tile):
     close(value, wanted, on, 1000)
     close(ravel(grad), ravel(expected), on, 1000)
     got = dense.mlp_vjp(on.put(tree["encoder"]), on.put(x), on.put(cotangent))
-    for actual, expected in zip(got, reference.nets.dense.mlp_vjp(tree["encoder"], x, cotangent), strict=True):
+    for actual, expected in zip(got, reference.nets.dense.mlp_vjp(tree["encoder"], x, cotangent),
+                                strict=True):
         close(ravel(actual), ravel(expected), on, 1000)
-    close(autoencoder.reconstruct(on.put(tree), on.put(x)), reference.representation.autoencoder.reconstruct(tree, x), on, 200)
+    close(autoencoder.reconstruct(on.put(tree), on.put(x)),
+          reference.representation.autoencoder.reconstruct(tree, x), on, 200)
 
 
 def test_rows_beyond_the_last_are_not_written(on):
     params, x = frozen(on.put(host_parameters())), on.put(host_rows(16))
-    network, out = mlp_kernel.network_of(params, autoencoder.BOTH, x, dense.TANH), on.xp.full((16, DIM), 7, x.dtype)
+    network, out = (mlp_kernel.network_of(params, autoencoder.BOTH, x, dense.TANH),
+                    on.xp.full((16, DIM), 7, x.dtype))
     network.architecture.launch(on.xp, "forward", 10, 1, network.flat, x, out, np.int64(10), n_blocks=2)
     assert np.array_equal(out[:10].get(), network.forward(x)[:10].get()) and (out[10:].get() == 7).all()
 
@@ -107,7 +115,8 @@ def test_what_is_not_a_number_stays_in_its_row(on):
         spoilt = x.copy()
         spoilt[3, 1], spoilt[11, 0] = np.nan, np.inf
         got = autoencoder.reconstruct(params, spoilt, activation=activation).get()
-        assert np.isnan(got[3]).all() and np.array_equal(np.delete(got, [3, 11], 0), np.delete(value, [3, 11], 0))
+        assert (np.isnan(got[3]).all()
+                and np.array_equal(np.delete(got, [3, 11], 0), np.delete(value, [3, 11], 0)))
 
 
 @pytest.mark.parametrize(("layers", "activation", "message"), [
@@ -118,7 +127,8 @@ def test_what_is_beyond_the_kernels_runs_in_array_code_and_says_so_once(on, laye
     cuda.fall_back.cache_clear()
     layers = [on.xp.full((1 + n_in, n_out), 1e-4, on.dtype) for n_in, n_out in layers]
     x = on.xp.ones((2, len(layers[0]) - 1), on.dtype)
-    with pytest.warns(RuntimeWarning, match=f"a dense network of {message}.* is beyond its kernels; array code"):
+    with pytest.warns(RuntimeWarning,
+                      match=f"a dense network of {message}.* is beyond its kernels; array code"):
         out = dense.mlp(layers, x, activation=activation)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -140,11 +150,14 @@ def test_networks_in_the_other_order_run_in_array_code(on):
 
 
 def test_fifty_steps_are_those_of_the_reference(on):
-    """Five epochs of ten steps, once launched kernel by kernel and four times replayed; and with samples held out."""
-    x, settings = host_rows(50) + 3.0, {"n_latent": LATENT, "hidden": HIDDEN, "batch_size": 5, "max_epochs": 5, "validation_fraction": 0.0}
+    """Five epochs of ten steps, once launched kernel by kernel and four times replayed; and with samples held
+    out."""
+    x, settings = (host_rows(50) + 3.0, {"n_latent": LATENT, "hidden": HIDDEN, "batch_size": 5,
+                                         "max_epochs": 5, "validation_fraction": 0.0})
     for change in ({}, {"validation_fraction": 0.2, "max_epochs": 7}):
         fitted = autoencoder.fit(on.put(x), rng=on.rng(3), **settings | change)
-        expected = reference.representation.autoencoder.fit(x, rng=np.random.default_rng(3), **settings | change)
+        expected = reference.representation.autoencoder.fit(x, rng=np.random.default_rng(3),
+                                                            **settings | change)
         for history, wanted in zip(fitted.history.values(), expected.history.values(), strict=True):
             close(history, wanted, on, 5000)
         close(ravel(fitted.params), ravel(expected.params), on, 5000)

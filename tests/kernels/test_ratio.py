@@ -1,12 +1,15 @@
-"""The ratio's kernels beyond what the agreement cases ask: tiles of every size, models side by side, minibatches, what falls back."""
+"""The ratio's kernels beyond what the agreement cases ask: tiles of every size, models side by side,
+minibatches, what falls back.
+"""
 import numpy as np
 import pytest
 
 from accel import device
 from accel.kernels import cuda
-from accel.runtime.tree import packed, ravel
-from accel.inference import ratio
+from accel.inference import _ratio_rows, ratio
 from accel.kernels.ratio import launch as ratio_kernel
+from accel.runtime._vector import empty_like
+from accel.runtime.tree import frozen, ravel
 from tests.agreement.backends import accel_backends
 from tests.agreement.comparator import assert_close
 from tests.agreement.registry import painted, random_tree
@@ -27,12 +30,18 @@ def on(request):
 
 def parameters(on, seed=0, hidden=HIDDEN):
     tree = ratio.init_params(np.random.default_rng(0), dim=DIM, context_dim=CONTEXT, hidden=hidden)
-    return packed(on.put(random_tree(np.random.default_rng(seed), tree, 0.7)))
+    return frozen(on.put(random_tree(np.random.default_rng(seed), tree, 0.7)))
 
 
 def rows(on, n):
     paint = np.random.default_rng(1)
     return on.put(painted(paint, (n, 2 * DIM + 1))), on.put(painted(paint, (n, CONTEXT + DIM)))
+
+
+def loss_and_grad(params, *data, **settings):
+    """The loss of rows, and its gradient as a vector."""
+    grads = empty_like(params)
+    return _ratio_rows.write_grads(params, grads, *data, **settings), grads.flat
 
 
 def with_array_code(function, *args, **settings):
@@ -47,10 +56,13 @@ def close(actual, expected, on, terms=500):
 
 
 def gradient(on, step, params, chosen, at=0):
-    """What a step says at one place of rows (E, S, B) for parameters (E, P): the gradients (E, P) and losses (E,)."""
+    """What a step says at one place of rows (E, S, B) for parameters (E, P): the gradients (E, P) and
+    losses (E,).
+    """
     xp, flat = on.xp, on.xp.stack([ravel(tree) for tree in params])
     blocks = step.n_blocks(chosen.shape[2], len(params))
-    partial, losses = xp.full((len(params), blocks, flat.shape[1]), np.nan, flat.dtype), xp.full((len(params), blocks), np.nan, flat.dtype)
+    partial, losses = xp.full((len(params), blocks, flat.shape[1]), np.nan,
+                              flat.dtype), xp.full((len(params), blocks), np.nan, flat.dtype)
     only = xp.full_like(losses, np.nan)
     chosen, cursor = xp.asarray(chosen, dtype=xp.int32), xp.full(1, at, dtype=xp.int32)
     step.gradient(flat, chosen, cursor, (), partial, losses)
@@ -61,17 +73,20 @@ def gradient(on, step, params, chosen, at=0):
 
 def test_a_step_takes_the_rows_of_its_model_and_place(on):
     params, data = [parameters(on, seed) for seed in (3, 4)], rows(on, 50)
-    step, chosen = ratio.fused(params[0], data, **SETTINGS), np.random.default_rng(5).integers(0, 50, (2, 3, 21))
+    step = _ratio_rows.fused(params[0], data, **SETTINGS)
+    chosen = np.random.default_rng(5).integers(0, 50, (2, 3, 21))
     grads, losses = gradient(on, step, params, chosen, at=1)
     for model, tree in enumerate(params):
-        value, grad = with_array_code(ratio.loss_and_grad, tree, *(a[on.xp.asarray(chosen[model, 1])] for a in data), **SETTINGS)
+        value, grad = with_array_code(loss_and_grad, tree,
+                                      *(a[on.xp.asarray(chosen[model, 1])] for a in data), **SETTINGS)
         close(losses[model], value, on)
-        close(grads[model], ravel(grad), on)
+        close(grads[model], grad, on)
 
 
 def test_models_side_by_side_have_the_bits_of_single_ones_and_a_run_repeats(on):
     params, data = [parameters(on, seed) for seed in (3, 4)], rows(on, 50)
-    step, chosen = ratio.fused(params[0], data, **SETTINGS), np.random.default_rng(5).integers(0, 50, (2, 1, 40))
+    step = _ratio_rows.fused(params[0], data, **SETTINGS)
+    chosen = np.random.default_rng(5).integers(0, 50, (2, 1, 40))
     together, again = gradient(on, step, params, chosen), gradient(on, step, params, chosen)
     for model in range(2):
         alone = gradient(on, step, params[model:model + 1], chosen[model:model + 1])
@@ -85,12 +100,12 @@ def test_tiles_of_every_size_and_blocks_of_several_tiles(on, monkeypatch, tile):
     monkeypatch.setattr(cuda, "multiprocessors", lambda xp: 1)
     monkeypatch.setattr(ratio_kernel.Step, "n_blocks", lambda self, n, n_models=1: 2)
     params, data = parameters(on), rows(on, 70)
-    value, grad = ratio.loss_and_grad(params, *data, **SETTINGS)
-    wanted, expected = with_array_code(ratio.loss_and_grad, params, *data, **SETTINGS)
+    value, grad = loss_and_grad(params, *data, **SETTINGS)
+    wanted, expected = with_array_code(loss_and_grad, params, *data, **SETTINGS)
     close(value, wanted, on)
-    close(ravel(grad), ravel(expected), on)
+    close(grad, expected, on)
     many = rows(on, 600)
-    close(ratio.log_ratio(params, *many), with_array_code(ratio.log_ratio, params, *many), on)
+    close(_ratio_rows.log_ratio(params, *many), with_array_code(_ratio_rows.log_ratio, params, *many), on)
 
 
 @pytest.mark.parametrize(("settings", "hidden", "message"), [
@@ -101,16 +116,17 @@ def test_what_is_beyond_the_kernels_runs_in_array_code_and_says_so(on, settings,
     cuda.fall_back.cache_clear()
     params, data = parameters(on, hidden=hidden), rows(on, 6)
     with pytest.warns(RuntimeWarning, match=f"ratio: {message}"):
-        value = ratio.loss(params, *data, **settings)
-    assert np.array_equal(device.to_host(value), device.to_host(with_array_code(ratio.loss, params, *data, **settings)))
+        value = _ratio_rows.loss(params, *data, **settings)
+    assert np.array_equal(device.to_host(value), device.to_host(with_array_code(_ratio_rows.loss, params,
+                                                                                *data, **settings)))
 
 
 def test_a_kernel_reads_nothing_beyond_its_arrays(on):
     params, (theta_rows, x_rows) = parameters(on), rows(on, 6)
     for wrong in ((theta_rows[:, 1:], x_rows), (theta_rows, x_rows[:, 1:]), (theta_rows, x_rows[:4])):
         with pytest.raises(ValueError, match="_rows: expected shape"):
-            ratio.log_ratio(params, *wrong)
+            _ratio_rows.log_ratio(params, *wrong)
         with pytest.raises(ValueError, match="_rows: expected shape"):
-            ratio.loss(params, *wrong)
+            _ratio_rows.loss(params, *wrong, **SETTINGS)
     with pytest.raises(ValueError, match="x_rows: expected an array on the device"):
-        ratio.log_ratio(params, theta_rows, device.to_host(x_rows))
+        _ratio_rows.log_ratio(params, theta_rows, device.to_host(x_rows))

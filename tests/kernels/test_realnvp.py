@@ -1,4 +1,5 @@
-"""RealNVP's kernels beyond what the agreement cases ask: tiles of every size, tapes that do not fit, models side by side, minibatches."""
+"""RealNVP's kernels beyond the agreement cases: tiles of every size, tapes that do not fit, models side by
+side, minibatches."""
 import warnings
 
 import numpy as np
@@ -29,7 +30,8 @@ def on(request):
 
 
 def parameters(on, seed=0, dim=DIM, context_dim=CONTEXT, **settings):
-    tree = realnvp.init_params(np.random.default_rng(0), dim=dim, context_dim=context_dim, **SETTINGS | settings)
+    settings = SETTINGS | settings
+    tree = realnvp.init_params(np.random.default_rng(0), dim=dim, context_dim=context_dim, **settings)
     return bound(on.put(random_tree(np.random.default_rng(seed), tree, 0.4)))
 
 
@@ -44,17 +46,17 @@ def with_array_code(function, *args):
 
 
 def close(actual, expected, on, terms):
-    """float32 against array code in the same dtype: a few of the roundings that either has made."""
+    """float32 against array code in the same dtype: within a few of their roundings."""
     scale = 1 if on.dtype == "float64" else np.finfo("float32").eps / np.finfo("float64").eps / 32
     assert_close(device.to_host(actual), device.to_host(expected), terms=terms * scale)
 
 
 def gradient(on, step, params, rows, at=0):
-    """What a step says at one place of rows (E, S, B) for parameters (E, P): the gradients (E, P) and losses (E,)."""
+    """The gradients (E, P) and losses (E,) of E models for batch `at` of rows (E, S, B)."""
     xp, flat = on.xp, on.xp.stack([ravel(tree) for tree in params])
     blocks = step.n_blocks(rows.shape[2])
-    partial, losses = xp.full((len(params), blocks, flat.shape[1]), np.nan, flat.dtype), xp.full((len(params), blocks), np.nan, flat.dtype)
-    only = xp.full_like(losses, np.nan)
+    partial = xp.full((len(params), blocks, flat.shape[1]), np.nan, flat.dtype)
+    losses, only = (xp.full((len(params), blocks), np.nan, flat.dtype) for _ in range(2))
     rows, cursor = xp.asarray(rows, dtype=xp.int32), xp.full(1, at, dtype=xp.int32)
     step.gradient(flat, rows, cursor, (), partial, losses)
     step.loss(flat, rows, cursor, (), only)
@@ -64,7 +66,8 @@ def gradient(on, step, params, rows, at=0):
 
 def test_a_step_takes_the_rows_of_its_model_and_place(on):
     params, (x, context) = [parameters(on, seed) for seed in (3, 4)], inputs(on, 50)
-    step, rows = realnvp.fused(params[0], (x, context), 50), np.random.default_rng(5).integers(0, 50, (2, 3, 21))
+    step = realnvp.fused(params[0], (x, context), 50)
+    rows = np.random.default_rng(5).integers(0, 50, (2, 3, 21))
     grads, losses = gradient(on, step, params, rows, at=1)
     for model, tree in enumerate(params):
         chosen = on.xp.asarray(rows[model, 1])
@@ -91,7 +94,8 @@ def test_tiles_of_every_size_and_blocks_of_several_tiles(on, monkeypatch, tile):
     monkeypatch.setattr(realnvp_kernel.Step, "n_blocks", lambda self, n: 2)
     params, (x, context) = parameters(on), inputs(on, 70)
     for function in (realnvp.forward, realnvp.inverse):
-        for actual, expected in zip(function(params, x, context), with_array_code(function, params, x, context)):
+        given = function, params, x, context
+        for actual, expected in zip(function(params, x, context), with_array_code(*given)):
             close(actual, expected, on, 500)
     value, grad = realnvp.loss_and_grad(parameters(on), x, context)
     wanted, expected = with_array_code(realnvp.loss_and_grad, params, x, context)
@@ -105,7 +109,8 @@ def test_tapes_that_do_not_fit_are_computed_anew(on, monkeypatch):
     monkeypatch.setattr(cuda, "shared_limit", lambda xp: limit)
     assert flow.plan(20, training=True).n_tapes == 1
     for function in (realnvp.loss_and_grad, realnvp.log_prob_and_grad):
-        for actual, expected in zip(function(params, x, context), with_array_code(function, params, x, context)):
+        given = function, params, x, context
+        for actual, expected in zip(function(params, x, context), with_array_code(*given)):
             close(ravel(actual), ravel(expected), on, 500)
 
 
@@ -122,12 +127,14 @@ def test_the_gradient_of_the_context_comes_with_that_of_the_parameters(on):
 def test_networks_beyond_shared_memory_run_in_array_code_and_say_so_once(on):
     cuda.fall_back.cache_clear()
     params, (x, context) = parameters(on, hidden=(9000, 2)), inputs(on, 2)
-    with pytest.warns(RuntimeWarning, match="RealNVP: networks of 9000, 2 hidden units exceed a block's shared memory; array code"):
+    message = "RealNVP: networks of 9000, 2 hidden units exceed a block's shared memory; array code"
+    with pytest.warns(RuntimeWarning, match=message):
         value = realnvp.log_prob(params, x, context)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert realnvp.fused(parameters(on, hidden=(9000, 2)), (x, context), 2) is None
-    assert np.array_equal(device.to_host(value), device.to_host(with_array_code(realnvp.log_prob, params, x, context)))
+    expected = with_array_code(realnvp.log_prob, params, x, context)
+    assert np.array_equal(device.to_host(value), device.to_host(expected))
 
 
 def test_what_is_not_a_number_stays_where_it_is(on):

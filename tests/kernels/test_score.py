@@ -18,7 +18,11 @@ from tests.agreement import harness
 from tests.agreement.backends import accel_backends, uses_cuda
 
 BACKENDS = {backend.dtype: backend for backend in accel_backends().values() if backend.kernels}
-pytestmark = [pytest.mark.skipif(not BACKENDS, reason="kernels run on the CPU through g++"), *([pytest.mark.gpu] if uses_cuda() else [])]
+pytestmark = [
+    pytest.mark.kernels,
+    pytest.mark.skipif(not BACKENDS, reason="kernels run on the CPU through g++"),
+    *([pytest.mark.gpu] if uses_cuda() else []),
+]
 DIM, HIDDEN, SIGMAS = 3, (6, 5), (2.0, 0.8, 0.3)
 
 
@@ -52,7 +56,8 @@ def network(on):
 def mixture(on, kind=gmm.FULL):
     """Three components, the first of which nobody draws from."""
     roots = np.random.default_rng(4).standard_normal((3, DIM, DIM)) + 2 * np.eye(DIM)
-    covariances = roots @ roots.transpose(0, 2, 1) + 0.3 * np.eye(DIM) if kind is gmm.FULL else roots[:, 0]**2 + 0.3
+    full = kind is gmm.FULL
+    covariances = roots @ roots.transpose(0, 2, 1) + 0.3 * np.eye(DIM) if full else roots[:, 0]**2 + 0.3
     means = np.random.default_rng(5).standard_normal((3, DIM))
     made = gmm.GaussianMixture(np.array([0.0, 0.7, 0.3]), means, covariances, kind, np.zeros(1), True)
     return functools.partial(mixture_score.score, on.put(made))
@@ -73,13 +78,16 @@ class TestTraining:
         rng = np.random.default_rng(5)
         flat = on.xp.stack([ravel(params(on, seed)) for seed in range(self.E)])
         rows = on.xp.asarray(rng.integers(0, self.N, (self.E, self.S, self.B)).astype(np.int32))
-        noise = on.put((rng.random((self.E, self.S, self.B)), rng.standard_normal((self.E, self.S, self.B, DIM))))
+        noise = on.put((rng.random((self.E, self.S, self.B)),
+                        rng.standard_normal((self.E, self.S, self.B, DIM))))
         x = points(on, self.N)
-        return flat, rows, noise, x, dsm_kernel.step(params(on), (x,), self.B, sigmas=SIGMAS, spread=0.7, tau=score_network.TAU)
+        settings = {"sigmas": SIGMAS, "spread": 0.7, "tau": score_network.TAU}
+        return flat, rows, noise, x, dsm_kernel.step(params(on), (x,), self.B, **settings)
 
     def run(self, step, flat, rows, cursor, noise):
         xp, n_blocks = step.xp, step.n_blocks(rows.shape[2], len(flat))
-        partial, cursor = xp.full((len(flat), n_blocks, flat.shape[1]), np.nan, dtype=flat.dtype), xp.full(1, cursor, np.int32)
+        partial = xp.full((len(flat), n_blocks, flat.shape[1]), np.nan, dtype=flat.dtype)
+        cursor = xp.full(1, cursor, np.int32)
         losses, again = (xp.full((len(flat), n_blocks), np.nan, dtype=flat.dtype) for _ in range(2))
         step.gradient(flat, rows, cursor, noise, partial, losses)
         step.loss(flat, rows, cursor, noise, again)
@@ -91,12 +99,14 @@ class TestTraining:
         partial, losses = self.run(step, flat, rows, 1, noise)
         assert partial.shape[1] == 10 and np.isfinite(partial).all()
         for e in range(self.E):
-            alone = self.run(step, flat[e:e + 1].copy(), rows[e:e + 1].copy(), 1, [a[e:e + 1].copy() for a in noise])
+            alone = self.run(step, flat[e:e + 1].copy(), rows[e:e + 1].copy(), 1,
+                             [a[e:e + 1].copy() for a in noise])
             np.testing.assert_array_equal(alone[0][0], partial[e])
             np.testing.assert_array_equal(alone[1][0], losses[e])
         again = self.run(step, flat, rows, 1, noise)
         np.testing.assert_array_equal(again[0], partial)
-        assert not np.array_equal(self.run(step, flat, rows, 2, noise)[0], partial), "the control: another step has other rows"
+        other = self.run(step, flat, rows, 2, noise)[0]
+        assert not np.array_equal(other, partial), "the control: another step has other rows"
 
     def test_a_step_is_the_loss_of_the_rows_it_names(self, on):
         flat, rows, noise, x, step = self.inputs(on)
@@ -105,9 +115,9 @@ class TestTraining:
             batch = [x.get()[rows[e, 2].get()], *(a[e, 2].get() for a in noise)]
             host = {"layers": [layer.get() for layer in params(on, e)["layers"]]}
             value, grads = score_matching.loss_and_grad(host, *batch, sigmas=SIGMAS, spread=0.7)
-            tolerance = {"rtol": 1e-10, "atol": 1e-12} if on.dtype == "float64" else {"rtol": 1e-4, "atol": 1e-5}
-            np.testing.assert_allclose(losses[e].sum(), value, **tolerance)
-            np.testing.assert_allclose(partial[e].sum(axis=0), ravel(grads), **tolerance)
+            rtol, atol = (1e-10, 1e-12) if on.dtype == "float64" else (1e-4, 1e-5)
+            np.testing.assert_allclose(losses[e].sum(), value, rtol=rtol, atol=atol)
+            np.testing.assert_allclose(partial[e].sum(axis=0), ravel(grads), rtol=rtol, atol=atol)
 
     def test_more_tiles_than_blocks(self, wide, monkeypatch):
         flat, rows, noise, _, step = self.inputs(wide)
@@ -128,14 +138,15 @@ class TestWalks:
         return {"sigmas": SIGMAS, "step_size": 0.02, "n_steps": n_steps, "denoise": True} | more
 
     def test_one_launch_for_the_steps_of_a_level(self, on):
-        """Three levels and the step that takes the noise away; more where a level has more steps than lie between two looks."""
+        """Three levels and the denoising step; two for a level of more than a hundred steps."""
         x, model = points(on, 50), network(on)
         for n_steps, launches in ((7, 4), (101, 7)):
-            launched = launches_of(langevin.annealed, PhiloxGenerator(3, like=x), model, x, **self.settings(n_steps))
+            launched = launches_of(langevin.annealed, PhiloxGenerator(3, like=x), model, x,
+                                   **self.settings(n_steps))
             assert launched == ["walk"] * launches
 
     def test_the_chains_do_not_depend_on_tiles_nor_on_the_others(self, on, monkeypatch):
-        """A chain's numbers are those of its place: alone in a wide tile or beside others in narrow ones, to the last bit."""
+        """A chain's numbers depend on its place alone, to the last bit: in a wide tile or in narrow ones."""
         x, model, found = points(on, 300), network(on), []
         for n_processors in (132, 3, 1):
             monkeypatch.setattr(cuda, "multiprocessors", lambda xp, n=n_processors: n)
@@ -182,19 +193,22 @@ class TestWalks:
         with device.kernels(False), pytest.raises(langevin.NonFiniteScoreError) as array:
             langevin.annealed(Failing(), model, x, **self.settings(per_level, every=2))
         assert str(array.value) == str(caught.value)
-        assert caught.value.samples.trajectory.shape == ((step - 1) // 2, 40, DIM) == array.value.samples.trajectory.shape
+        for error in (caught, array):
+            assert error.value.samples.trajectory.shape == ((step - 1) // 2, 40, DIM)
         close = {"rtol": 0, "atol": 1e-4 if on.dtype == "float32" else 1e-11}
         np.testing.assert_allclose(caught.value.samples.x.get(), array.value.samples.x.get(), **close)
 
     def test_variance_of_the_autoregression(self, wide):
-        """A silent network is a Gaussian's score: xₜ = (1 − ε/2v) xₜ₋₁ + √ε zₜ ends with the variance ε/(1 − φ²) and mean m."""
+        """A silent network is a Gaussian's score: xₜ = φ xₜ₋₁ + √ε zₜ, φ = 1 − ε/2v, has the variance
+        ε/(1 − φ²) and the mean m in the end."""
         variances, mean, n, epsilon = np.array([0.5, 2.0, 1.0]), np.array([1.0, -2.0, 3.0]), 4000, 0.4
         silent = params(wide)
         silent["layers"][-1][...] = 0
         axes = pca.PCA(*wide.put((mean, np.eye(3), variances - 0.01)), False)
         model = score_matching.ScoreModel(silent, axes, 1.3, np.array([0.1]), {})
         start = wide.put(mean) + points(wide, n)
-        x = langevin.unadjusted(PhiloxGenerator(11, like=start), model.score, start, step_size=epsilon, n_steps=60, sigma=0.1).x.get()
+        x = langevin.unadjusted(PhiloxGenerator(11, like=start), model.score, start, step_size=epsilon,
+                                n_steps=60, sigma=0.1).x.get()
         phi = 1 - epsilon / (2 * variances)
 
         def off(expected):
@@ -205,11 +219,12 @@ class TestWalks:
 
     @pytest.mark.parametrize("kind", [gmm.FULL, gmm.DIAGONAL])
     def test_a_mixture_is_walked_as_in_array_code(self, on, kind):
-        """With a component of no weight, more chains than a block has, and sigma zero, where the mixture has a score too."""
+        """With a component of no weight, more chains than a block has, and sigma zero."""
         x, score = points(on, 300), mixture(on, kind)
         settings = {"step_size": 0.1, "n_steps": 5}
         with np.errstate(divide="ignore"):
-            assert launches_of(langevin.unadjusted, PhiloxGenerator(1, like=x), score, x, **settings) == ["walk"]
+            assert launches_of(langevin.unadjusted, PhiloxGenerator(1, like=x), score, x,
+                               **settings) == ["walk"]
             found = langevin.unadjusted(PhiloxGenerator(1, like=x), score, x, **settings).x.get()
             with device.kernels(False):
                 expected = langevin.unadjusted(PhiloxGenerator(1, like=x), score, x, **settings).x.get()
@@ -219,8 +234,9 @@ class TestWalks:
         x, model, rng = points(wide, 5), network(wide), np.random.default_rng(0)
         settings = {"step_size": 0.1, "n_steps": 3, "sigma": 0.5}
         assert not launches_of(langevin.unadjusted, rng, lambda x, sigma: -x, x, **settings)
-        wrapped = launches_of(langevin.unadjusted, PhiloxGenerator(1, like=x), lambda x, sigma: model(x, sigma), x, **settings)
-        assert wrapped == ["pack", "score"] * 3, "a network behind a lambda is evaluated in its own kernel, step by step"
+        wrapped = launches_of(langevin.unadjusted, PhiloxGenerator(1, like=x),
+                              lambda x, sigma: model(x, sigma), x, **settings)
+        assert wrapped == ["pack", "score"] * 3, "a network behind a lambda is evaluated step by step"
         with pytest.raises(ValueError, match="x: expected shape"):
             langevin.unadjusted(rng, model, x[:, :2], step_size=0.1, n_steps=3, sigma=0.5)
         with pytest.raises(ValueError, match="sigma: expected a positive"):
@@ -237,13 +253,15 @@ class TestForms:
         return score_matching.ScoreModel(params(on), axes, 1.3, np.array(SIGMAS), {})
 
     def agrees(self, on, score, array_code):
-        """The run along the score in one kernel is that along another callable, step by step in array code."""
+        """The run along the score in one kernel is that along another callable in array code."""
         x = points(on, 40)
-        assert set(launches_of(langevin.annealed, PhiloxGenerator(3, like=x), score, x, **self.settings)) == {"walk"}
+        assert set(launches_of(langevin.annealed, PhiloxGenerator(3, like=x), score, x,
+                               **self.settings)) == {"walk"}
         found = langevin.annealed(PhiloxGenerator(3, like=x), score, x, **self.settings).x
         with device.kernels(False):
             expected = langevin.annealed(PhiloxGenerator(3, like=x), array_code, x, **self.settings).x
-        np.testing.assert_allclose(found.get(), expected.get(), rtol=0, atol=1e-4 if on.dtype == "float32" else 1e-11)
+        np.testing.assert_allclose(found.get(), expected.get(), rtol=0,
+                                   atol=1e-4 if on.dtype == "float32" else 1e-11)
 
     def test_of_a_fitted_model(self, on):
         model = self.model(on)
@@ -287,7 +305,8 @@ class TestForms:
     def test_a_score_without_one_has_none(self, wide):
         model, given = self.model(wide), functools.partial(score_matching.score, params(wide))
         for score in (lambda x, sigma: -x, lambda x, sigma: model.score(x, sigma), score_matching.score,
-                      functools.partial(score_matching.score, sigma=1.0), functools.partial(given, sigma=1.0)):
+                      functools.partial(score_matching.score, sigma=1.0),
+                      functools.partial(given, sigma=1.0)):
             assert form.form_of(score) is None
         assert form.form_of(functools.partial(given, spread=0.7)).spread == 0.7
         assert form.form_of(model.score).axes is model.axes.components
@@ -301,12 +320,14 @@ class TestForms:
 
     @pytest.mark.parametrize("change", [{"layers": None}, {"axes": np.eye(2)}])
     def test_one_that_does_not_fit_the_chains_runs_in_array_code(self, wide, change):
-        """A network on the host beside chains on the device; axes of another size: the score itself then raises."""
+        """A network on the host beside chains on the device; axes of another size."""
         host = {"layers": [layer.get() for layer in params(wide)["layers"]]}
-        change = {name: host["layers"] if value is None else wide.put(value) for name, value in change.items()}
+        change = {name: host["layers"] if value is None else wide.put(value)
+                  for name, value in change.items()}
         shape = form.Network(params(wide)["layers"], score_network.TAU)._replace(**change)
         x, score = points(wide, 3), form.declares(lambda: shape)(lambda x, sigma: -x)
-        assert not launches_of(langevin.unadjusted, np.random.default_rng(0), score, x, step_size=0.1, n_steps=2, sigma=0.5)
+        assert not launches_of(langevin.unadjusted, np.random.default_rng(0), score, x, step_size=0.1,
+                               n_steps=2, sigma=0.5)
 
 
 def test_beyond_the_kernels_array_code_says_so_once(wide):
@@ -316,9 +337,10 @@ def test_beyond_the_kernels_array_code_says_so_once(wide):
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
         for _ in range(2):
-            found = score_matching.score(deep, x, 0.5), score_matching.loss_and_grad(deep, x, *noise, sigmas=SIGMAS)[0]
+            found = score_matching.score(deep, x, 0.5)
+            score_matching.loss_and_grad(deep, x, *noise, sigmas=SIGMAS)
     assert sorted(str(w.message).partition(";")[0] for w in said) == [
         "a score network of 3 dimensions with hidden layers (3, 3, 3, 3, 3) is beyond the kernels",
         "a score network of 3 dimensions with hidden layers (3, 3, 3, 3, 3) is beyond the training kernel"]
     with device.kernels(False):
-        np.testing.assert_array_equal(score_matching.score(deep, x, 0.5).get(), found[0].get())
+        np.testing.assert_array_equal(score_matching.score(deep, x, 0.5).get(), found.get())

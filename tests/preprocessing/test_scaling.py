@@ -53,3 +53,22 @@ def test_accel_keeps_its_digits_in_float32():
 def test_bad_input_is_named(package, x, message):
     with pytest.raises(ValueError, match=message):
         package.preprocessing.scaling.fit_scaling(x)
+
+
+@pytest.mark.parametrize("package", [reference, accel])
+def test_one_scale_keeps_proportions(package):
+    """Columns of deviations 3 and 4 have a mean variance of 12.5; what is scaled has one, on average."""
+    module, x = package.preprocessing.scaling, np.array([[7.0, 1.0], [1.0, 9.0]])
+    mean, scale = module.centre_and_scale(x)
+    assert mean.tolist() == [4.0, 5.0] and type(scale) is float and abs(scale - np.sqrt(12.5)) < 1e-15
+    np.testing.assert_allclose(module.scaled(x, mean, scale),
+                               np.array([[3.0, -4.0], [-3.0, 4.0]]) / np.sqrt(12.5))
+
+
+@pytest.mark.parametrize("package", [reference, accel])
+@pytest.mark.parametrize(("x", "message"),
+                         [(np.ones((1, 2)), "x: number of rows"), (np.ones((3, 2)), "x: standard deviation"),
+                          (np.float64(1.0), "x: number of rows"), ([[1.0], [np.inf]], "x: expected finite")])
+def test_what_has_no_scale_is_named(package, x, message):
+    with pytest.raises(ValueError, match=message):
+        package.preprocessing.scaling.centre_and_scale(x)

@@ -1,4 +1,5 @@
-"""The distance from the simulations: against SciPy's Mahalanobis distance, the chi-squared law, and what it says that it cannot see."""
+"""The distance from the simulations: against SciPy's Mahalanobis distance, the chi-squared law, and what it
+says that it cannot see."""
 import numpy as np
 import pytest
 from scipy import stats
@@ -13,8 +14,8 @@ BOTH = pytest.mark.parametrize("package", [reference, accel], ids=["reference", 
 
 def correlated(n, seed=0):
     rng = np.random.default_rng(seed)
-    return rng.standard_normal((n, 3)) @ np.array([[2.0, 0.3, 0.0], [0.0, 0.5, 9.0], [0.0, 0.0, 4.0]]) + [1.0,
-                                                                                                          -50.0, 0.0]
+    return rng.standard_normal((n, 3)) @ np.array([[2.0, 0.3, 0.0], [0.0, 0.5, 9.0], [0.0, 0.0, 4.0]]) + [
+        1.0, -50.0, 0.0]
 
 
 @BOTH
@@ -52,8 +53,10 @@ def test_columns_that_say_nothing_new_do_no_harm(package, dtype):
 
 @BOTH
 def test_a_posterior_knows_its_simulations(package, tmp_path):
-    """Data of a kind that no simulation had, in the plane of the principal components and off it, are far; others are not."""
-    npe, rng, mix = package.inference.npe, np.random.default_rng(0), np.random.default_rng(1).standard_normal((2, 8))
+    """Data of a kind that no simulation had, in the plane of the principal components and off it, are far;
+    others are not."""
+    npe, rng = package.inference.npe, np.random.default_rng(0)
+    mix = np.random.default_rng(1).standard_normal((2, 8))
     theta = rng.standard_normal((600, 2))
     x = theta @ mix + 0.1 * rng.standard_normal((600, 8))
     posterior = npe.fit(package.priors.Normal([0.0, 0.0], [1.0, 1.0]), theta, x, rng=rng, n_components=2,

@@ -47,7 +47,8 @@ def test_a_prior_is_a_prior(package, name):
 def test_posteriors_are_posteriors(package):
     for page in ("npe", "nle", "nre"):
         posterior = getattr(package.inference, page).Posterior
-        assert [name for name in missing(package.runtime.protocols.Posterior, posterior) if "log_prob" not in name] == []
+        assert [name for name in missing(package.runtime.protocols.Posterior, posterior)
+                if "log_prob" not in name] == []
 
 
 @BOTH

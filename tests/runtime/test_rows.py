@@ -1,4 +1,5 @@
-"""A table of results: filled in memory or in a folder, continued from what was counted, and told apart from others."""
+"""A table of results: filled in memory or in a folder, continued from what was counted, and told apart from
+others."""
 import json
 
 import numpy as np

@@ -51,7 +51,8 @@ def test_it_can_be_saved_again(package, name, tmp_path):
 def test_an_interrupted_run_resumes_to_the_numbers_of_a_whole_one(package, name, loop, tmp_path):
     shutil.copy(make.HERE / f"{name}.npz", tmp_path / "checkpoint.npz")
     train = getattr(make, name)
-    check(train(getattr(package.training, loop), np.random.default_rng(99), tmp_path / "checkpoint.npz"), name)
+    check(train(getattr(package.training, loop), np.random.default_rng(99), tmp_path / "checkpoint.npz"),
+          name)
 
 
 @BOTH

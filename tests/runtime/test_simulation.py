@@ -29,7 +29,8 @@ class Stops:
 @BOTH
 @pytest.mark.parametrize("chunk_size", [1, 5, 12, 10_000])
 def test_rows_come_back_in_order(package, chunk_size):
-    theta, x, n_failed = package.runtime.simulation.simulate(np.random.default_rng(0), doubled, THETA, chunk_size=chunk_size)
+    theta, x, n_failed = package.runtime.simulation.simulate(np.random.default_rng(0), doubled, THETA,
+                                                             chunk_size=chunk_size)
     np.testing.assert_array_equal(theta, THETA)
     np.testing.assert_array_equal(x, np.column_stack((2 * THETA, np.random.default_rng(0).random(12))))
     assert n_failed == 0 and isinstance(n_failed, int)
@@ -39,10 +40,13 @@ def test_rows_come_back_in_order(package, chunk_size):
 def test_failed_rows_are_refused_with_their_number_and_the_way_out(package):
     def fails(rng, theta):
         return np.where(theta[:, :1] % 8 == 4, np.inf, theta)
-    with pytest.raises(package.runtime.simulation.SimulationError, match='3 of 12 simulations are NaN or inf; on_failure="drop"') as caught:
+    with pytest.raises(package.runtime.simulation.SimulationError,
+                       match='3 of 12 simulations are NaN or inf; on_failure="drop"') as caught:
         package.runtime.simulation.simulate(None, fails, THETA, chunk_size=5)
-    assert caught.value.x.shape == (12, 2) and np.isinf(caught.value.x).sum() == 6 and caught.value.theta.shape == (12, 2)
-    theta, x, n_failed = package.runtime.simulation.simulate(None, fails, THETA, chunk_size=5, on_failure="drop")
+    assert caught.value.x.shape == (12, 2) and np.isinf(caught.value.x).sum() == 6
+    assert caught.value.theta.shape == (12, 2)
+    theta, x, n_failed = package.runtime.simulation.simulate(None, fails, THETA, chunk_size=5,
+                                                             on_failure="drop")
     assert n_failed == 3 and len(theta) == len(x) == 9
     np.testing.assert_array_equal(theta, x)
 
@@ -67,7 +71,8 @@ def test_simulator_that_raises_hands_back_what_was_finished(package):
 @BOTH
 def test_interruption_returns_what_was_finished(package):
     with pytest.warns(UserWarning, match="the 10 of 12 that were finished are returned"):
-        theta, x, n_failed = package.runtime.simulation.simulate(None, Stops(KeyboardInterrupt()), THETA, chunk_size=5)
+        theta, x, n_failed = package.runtime.simulation.simulate(None, Stops(KeyboardInterrupt()), THETA,
+                                                                 chunk_size=5)
     np.testing.assert_array_equal(theta, THETA[:10])
     np.testing.assert_array_equal(x, 2 * THETA[:10])
 
@@ -95,11 +100,12 @@ def test_wrong_return_is_named_and_what_was_finished_is_kept(package, simulator,
 
 
 @BOTH
-@pytest.mark.parametrize(("theta", "settings", "message"), [
-    (np.zeros((0, 2)), {}, "theta: number of rows"), (np.zeros(3), {}, r"theta: expected shape \(N, P\)"),
-    ([[1.0, np.nan]], {}, "theta: expected finite"), ([["a"]], {}, "theta: expected real"),
-    (THETA, {"chunk_size": 0}, "chunk_size: expected"), (THETA, {"on_failure": "ignore"}, "on_failure: expected 'refuse' or 'drop'"),
-])
+@pytest.mark.parametrize(
+    ("theta", "settings", "message"),
+    [(np.zeros((0, 2)), {}, "theta: number of rows"), (np.zeros(3), {}, r"theta: expected shape \(N, P\)"),
+     ([[1.0, np.nan]], {}, "theta: expected finite"), ([["a"]], {}, "theta: expected real"),
+     (THETA, {"chunk_size": 0}, "chunk_size: expected"),
+     (THETA, {"on_failure": "ignore"}, "on_failure: expected 'refuse' or 'drop'")])
 def test_bad_input_is_named(package, theta, settings, message):
     with pytest.raises(ValueError, match=message):
         package.runtime.simulation.simulate(np.random.default_rng(0), doubled, theta, **settings)

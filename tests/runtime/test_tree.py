@@ -17,8 +17,9 @@ both = pytest.mark.parametrize("package", PACKAGES)
 
 SHAPES = st.lists(st.integers(0, 3), max_size=3).map(tuple)
 NAMES = st.text(st.characters(codec="utf-8", exclude_characters="/"), max_size=4)
-TREES = st.dictionaries(NAMES, st.recursive(SHAPES, lambda sub: st.dictionaries(NAMES, sub, max_size=3) | st.lists(sub, max_size=3),
-                                            max_leaves=8), min_size=1, max_size=3)
+TREES = st.dictionaries(NAMES,
+                        st.recursive(SHAPES, lambda sub: st.dictionaries(NAMES, sub, max_size=3)
+                                     | st.lists(sub, max_size=3), max_leaves=8), min_size=1, max_size=3)
 
 
 def filled(shapes, start):
@@ -45,7 +46,8 @@ def same(left, right):
 
 # The empty tree has no vector: nothing to concatenate
 def has_leaves(shapes):
-    return isinstance(shapes, tuple) or any(map(has_leaves, shapes.values() if isinstance(shapes, dict) else shapes))
+    return isinstance(shapes, tuple) or any(map(has_leaves,
+                                                shapes.values() if isinstance(shapes, dict) else shapes))
 
 
 @both
@@ -64,7 +66,8 @@ def test_ravel_and_unravel_are_inverse_for_any_tree(package, shapes):
 def test_leaves_and_tree_map_visit_the_same_places(package, shapes):
     module, (tree, _) = package.runtime.tree, filled(shapes, 1)
     paths = [path for path, _ in module.leaves(tree)]
-    assert np.array_equal(np.concatenate([leaf.reshape(-1) for _, leaf in module.leaves(tree)]), module.ravel(tree))
+    assert np.array_equal(np.concatenate([leaf.reshape(-1) for _, leaf in module.leaves(tree)]),
+                          module.ravel(tree))
     doubled = module.tree_map(lambda a, b: a + b, tree, tree)
     assert [path for path, _ in module.leaves(doubled)] == paths
     assert np.array_equal(module.ravel(doubled), 2 * module.ravel(tree))
@@ -73,7 +76,8 @@ def test_leaves_and_tree_map_visit_the_same_places(package, shapes):
 @both
 def test_paths_by_hand(package):
     tree = {"mades": [(np.zeros(1), np.ones(2)), {"b": np.zeros(())}], "a": np.zeros(3)}
-    assert [path for path, _ in package.runtime.tree.leaves(tree)] == ["mades/0/0", "mades/0/1", "mades/1/b", "a"]
+    assert [path for path, _ in package.runtime.tree.leaves(tree)] == ["mades/0/0", "mades/0/1", "mades/1/b",
+                                                                       "a"]
     assert package.runtime.tree.leaves(np.ones(2))[0][0] == "" and package.runtime.tree.leaves({}) == []
 
 
@@ -113,16 +117,19 @@ def test_a_copied_or_pickled_frozen_tree_is_frozen_over_its_own_vector(package, 
     module = package.runtime.tree
     original = module.frozen({"a": np.arange(4.0).reshape(2, 2), "b": [{"c": np.arange(3.0)}]})
     twin = again(original)
-    assert isinstance(twin, module.Tree) and same(twin, original) and not np.shares_memory(twin.flat, original.flat)
+    assert isinstance(twin, module.Tree) and same(twin, original) and not np.shares_memory(twin.flat,
+                                                                                           original.flat)
     assert np.shares_memory(twin["a"], twin.flat) and np.shares_memory(twin["b"][0].flat, twin.flat)
 
 
 @pytest.mark.parametrize("package", PACKAGES)
 def test_a_frozen_tree_refuses_every_change_and_leaves_its_source_alone(package):
-    module, source = package.runtime.tree, {"a": np.arange(4.0), "b": [{"c": np.arange(3.0)}, np.ones((2, 2))]}
+    module = package.runtime.tree
+    source = {"a": np.arange(4.0), "b": [{"c": np.arange(3.0)}, np.ones((2, 2))]}
     tree = module.frozen(source)
-    for change in (lambda: tree.update(a=1), lambda: tree.pop("a"), tree.clear, tree.popitem, lambda: tree.setdefault("z", 1),
-                   lambda: tree.__setitem__("a", 1), lambda: tree.__delitem__("a"), lambda: tree.__ior__({"a": 1}),
+    for change in (lambda: tree.update(a=1), lambda: tree.pop("a"), tree.clear, tree.popitem,
+                   lambda: tree.setdefault("z", 1), lambda: tree.__setitem__("a", 1),
+                   lambda: tree.__delitem__("a"), lambda: tree.__ior__({"a": 1}),
                    lambda: tree["b"][0].__setitem__("c", 1), lambda: tree["b"].__setitem__(0, 1)):
         with pytest.raises((TypeError, AttributeError)):
             change()

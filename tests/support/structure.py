@@ -9,15 +9,16 @@ import functools
 from pathlib import Path
 from typing import NamedTuple
 
-__all__ = ["COLUMNS", "LINES", "RANKS", "Page", "pages", "public_pages", "imports", "cycles",
+__all__ = ["COLUMNS", "LINES", "RANKS", "Page", "pages", "public_pages", "imports", "roots", "cycles",
            "unlisted_names", "upward_imports", "long_lines", "annotations_missing", "entries_missing",
            "examples", "has_functions"]
 
 COLUMNS, LINES = 110, 200
 FLOORS = (                                                     # from the ground up
-    ("device", "generators", "memory", "numerics", "runtime"),
+    ("device", "generators", "memory", "runtime"),
     ("preprocessing",),
     ("nets", "priors", "training"),
+    ("numerics",),
     ("density", "representation", "simulators", "validation"),
     ("generative", "inference"),
 )
@@ -240,6 +241,17 @@ def imports(root, package, name):
     return _Uses(known[name], known).found
 
 
+def roots(page):
+    """The packages that a file imports, late imports included."""
+    found = set()
+    for node in ast.walk(page.tree):
+        if isinstance(node, ast.Import):
+            found.update(alias.name.partition(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            found.add(node.module.partition(".")[0])
+    return found
+
+
 def cycles(root, package):
     """Circles of imports between files, maps left out: ["a → b → a", …]."""
     known = pages(root, package)
@@ -343,7 +355,7 @@ def entries_missing(root, package, name):
     known = pages(root, package)
     below = [other.rpartition(".")[2] for other in known if other.rpartition(".")[0] == name]
     below = [entry for entry in below if not entry.startswith("_")]
-    words = (ast.get_docstring(known[name].tree) or "").split()
+    words = [word.strip("/") for word in (ast.get_docstring(known[name].tree) or "").split()]
     found = [f"{name} does not describe {entry}" for entry in below if entry not in words]
     if "kernels" not in name.split("."):
         listed = known[name].listed or ()

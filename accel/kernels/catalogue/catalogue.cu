@@ -1,35 +1,38 @@
-// Mean, covariance and quantiles of the draws of many objects, `inference/catalogue.py` (2)–(4).
+// Mean, covariance and quantiles of the draws of many objects, (2)–(4) of inference/catalogue.py.
 //
-// A block has one object: its draws, (n, DIM), are read once, coalesced, and stand in shared memory column by column, each padded with
-// infinities to PADDED, a power of two. A warp sums a column, or the product of two, lane by lane and then over the lanes, always in the
-// same order; then all columns are sorted at once by a bitonic network, and quantiles are read off. Exchanges over at most 32 places stay
-// within a warp, which then need not wait for the others.
+// A block has one object: its draws, (n, DIM), are read once, coalesced, and are in shared memory column by
+// column, each padded with infinities to PADDED, a power of two. A warp sums a column, or the product of two,
+// lane by lane and then over the lanes, always in the same order; then all columns are sorted at once by a
+// bitonic network, and quantiles are read off. Exchanges over at most 32 places stay within a warp, which
+// then need not wait for others.
 //
-// Work for one object: n DIM numbers read, DIM log₂²(PADDED)/4 · PADDED exchanges of four accesses to shared memory each; n = 1000 and DIM
-// = 12 make 48 KB read and 340 thousand exchanges. So shared memory bounds it: about 40 thousand cycles of a multiprocessor, which reads the
-// draws from the device's memory in a tenth of that. Shared: DIM (PADDED + 3) numbers, 49 KB in float32 for 1000 draws of 12
-// parameters: four blocks on a multiprocessor of an H200.
+// Work for one object: n DIM numbers read, DIM log₂²(PADDED)/4 · PADDED exchanges of four accesses to shared
+// memory each; n = 1000 and DIM = 12 make 48 KB read and 340 thousand exchanges. Shared memory bounds it.
+// Shared: DIM (PADDED + 3) numbers, 49 KB in float32 for 1000 draws of 12 parameters.
 // Limits: what fits shared memory, such as 4096 draws of 12 parameters in float32, or 2048 in float64.
-// Compiled in the tests with DIM=12 PADDED=1024
+// Macros: DIM columns, PADDED draws, THREADS of a block.
+// Compiled in the tests with DIM=12 PADDED=1024 THREADS=256
 #include "kernels/common/real.cuh"
 
-constexpr int THREADS = 256, WARPS = THREADS / 32, HALF = PADDED / 2;
-constexpr int STRIDE = PADDED + 1;                                    // odd, so that the columns of one draw lie in different banks
+constexpr int WARPS = THREADS / 32, HALF = PADDED / 2;
+constexpr int STRIDE = PADDED + 1;                                    // odd: columns in different banks
 
 __device__ inline real warp_sum(real v) {
   for (int d = 16; d > 0; d /= 2) v += __shfl_xor_sync(~0u, v, d);
   return v;
 }
 
-extern "C" __global__ void __launch_bounds__(THREADS) summarise(const real* theta, const int* below, const real* weight, real* mean,
-                                                                real* covariance, real* quantiles, int n, int n_quantiles, real infinity) {
+extern "C" __global__ void __launch_bounds__(THREADS)
+summarise(const real* theta, const int* below, const real* weight, real* mean, real* covariance,
+          real* quantiles, int n, int n_quantiles, real infinity) {
   DYN_SHARED(real, columns);                                          // [DIM][STRIDE]
   real* centre = columns + DIM * STRIDE;                              // [DIM]
   real* no_number = centre + DIM;                                     // [DIM], whether a column has a NaN
   long long object = blockIdx.x;
   int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
   const real* draws = theta + object * n * DIM;
-  for (int i = threadIdx.x; i < PADDED * DIM; i += THREADS) columns[i % DIM * STRIDE + i / DIM] = i < n * DIM ? draws[i] : infinity;
+  for (int i = threadIdx.x; i < PADDED * DIM; i += THREADS)
+    columns[i % DIM * STRIDE + i / DIM] = i < n * DIM ? draws[i] : infinity;
   __syncthreads();
 
   for (int p = warp; p < DIM; p += WARPS) {                           // (2)
@@ -62,7 +65,7 @@ extern "C" __global__ void __launch_bounds__(THREADS) summarise(const real* thet
   }
   __syncthreads();
 
-  for (int k = 2; k <= PADDED; k *= 2) {                              // runs of k are made, ascending and descending in turn
+  for (int k = 2; k <= PADDED; k *= 2) {                        // runs of k, ascending and descending in turn
     for (int j = k / 2; j > 0; j /= 2) {
       for (int t = threadIdx.x; t < DIM * HALF; t += THREADS) {
         int i = t % HALF, at = 2 * i - i % j;
@@ -73,7 +76,7 @@ extern "C" __global__ void __launch_bounds__(THREADS) summarise(const real* thet
           low[j] = a;
         }
       }
-      if (j <= 32 && (j > 1 || k <= 32)) __syncwarp();                // neither this step nor the next leaves the 64 places of a warp
+      if (j <= 32 && (j > 1 || k <= 32)) __syncwarp();                // both steps stay within a warp
       else __syncthreads();
     }
   }

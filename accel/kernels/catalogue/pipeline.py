@@ -1,11 +1,11 @@
-"""Chunks of a host table through a device: while one is computed, the next is uploaded and the last is brought home and put away.
+"""Chunks of a host table through a device: one is computed while the next is uploaded, the last downloaded.
 
     upload      x of chunk k+1, from pinned memory          ┐
     compute     chunk k                                     ├ three streams, ordered by events
     download    results of chunk k−1, into pinned memory    ┘
 
-Two slots hold all buffers, so that memory does not grow with the table. One stream computes, since the work arrays of a posterior serve
-one computation at a time; a slot keeps a chunk's results until they are at home, so that the memory pool cannot hand them out before.
+Two slots hold all buffers, so that memory does not grow with the table. A slot keeps a chunk's results until
+they are on the host, so that the memory pool cannot give their memory to others before.
 """
 import collections
 import contextlib
@@ -15,17 +15,19 @@ __all__ = ["run"]
 
 
 def run(xp, rows, width, dtype, chunk, first, object_bytes, stage, compute, settle, bar):
-    """Fill rows from where they stand, `chunk` objects at a time, or fewer where the device has no room for so many.
+    """Fill rows from where they stand, `chunk` objects at a time, or fewer if the device has no room.
 
-    stage(start, stop, out) puts objects on the host into out, (m, width), and returns their flags; compute(x, first) returns {field:
-    (m, …)} on the device; settle(fields, flag) is told what came home of it, and returns what is to be written.
+    stage(start, stop, out) puts objects on the host into out, (m, width), and returns their flags; compute(x,
+    first) returns {field: (m, …)} on the device; settle(fields, flag) gets the same on the host and returns
+    what is to be written.
     """
     xp.cuda.get_current_stream().synchronize()                        # what made the posterior is finished
     while rows.done < rows.n:
         try:
             flow(xp, rows, width, dtype, chunk, first, stage, compute, settle, bar)
         except MemoryError as error:                                  # CuPy's OutOfMemoryError is one
-            full = f"{chunk} objects at a time do not fit the device: their draws alone take {chunk * object_bytes:,} bytes ({error})"
+            full = (f"{chunk} objects at a time do not fit the device: their draws alone take "
+                    f"{chunk * object_bytes:,} bytes ({error})")
             if chunk == 1:
                 raise MemoryError(f"{full}; lower n_samples") from None
             warnings.warn(f"{full}; going on with chunk_size={chunk // 2}", stacklevel=4)
@@ -35,11 +37,12 @@ def run(xp, rows, width, dtype, chunk, first, object_bytes, stage, compute, sett
 
 
 class Slot:
-    """Room for one chunk on its way."""
+    """Buffers for one chunk."""
 
     def __init__(self, xp, size, width, dtype):
         from cupyx import empty_pinned
-        self.x_host, self.x, self.home = empty_pinned((size, width), dtype), xp.empty((size, width), dtype), {}
+        self.x_host, self.x = empty_pinned((size, width), dtype), xp.empty((size, width), dtype)
+        self.home = {}
 
     def room(self, name, like):
         """Pinned memory for a field of this chunk."""
@@ -50,7 +53,7 @@ class Slot:
 
 
 def flow(xp, rows, width, dtype, chunk, first, stage, compute, settle, bar):
-    """Chunk after chunk until all rows are written. Whatever ends it early, chunks that are on their way are written still."""
+    """Chunk after chunk until all rows are written. If it ends early, chunks under way are still written."""
     upload, work, download = (xp.cuda.Stream(non_blocking=True) for _ in range(3))
     chunk = min(chunk, rows.n - rows.done)
     free, waiting = [Slot(xp, chunk, width, dtype) for _ in range(2)], collections.deque()
@@ -61,9 +64,11 @@ def flow(xp, rows, width, dtype, chunk, first, stage, compute, settle, bar):
         x.set(slot.x_host[:stop - start], stream=upload)
         work.wait_event(upload.record())
         with work:
-            slot.found = {name: xp.ascontiguousarray(field) for name, field in compute(x, first + start).items()}
+            found = compute(x, first + start)
+            slot.found = {name: xp.ascontiguousarray(field) for name, field in found.items()}
         download.wait_event(work.record())
-        slot.came = {name: field.get(stream=download, out=slot.room(name, field), blocking=False) for name, field in slot.found.items()}
+        slot.came = {name: field.get(stream=download, out=slot.room(name, field), blocking=False)
+                     for name, field in slot.found.items()}
         slot.home_at = download.record()
 
     def receive():

@@ -12,11 +12,10 @@
 // repeated gives the same bits. A row beyond the batch has gain = offset = 0.
 //
 // Work for each row of a network of W weights: 6 W multiply-adds (two columns, each forward, back and to the
-// weights), 107,000 for 10-128-128-2: 43 MFLOP for a batch of 200, under a microsecond of an H200's
-// arithmetic. At that size latency bounds it: a dozen barriers, the weights that each block reads from L2 and
-// the gradient that it writes (73 KB each in float32). Large batches are bound by shared memory: two loads of
-// 16 bytes for 16 multiply-adds. Bytes: a row once; weights and gradient once for each block, and the
-// gradient twice more for each further tile.
+// weights), 107,000 for 10-128-128-2: 43 MFLOP for a batch of 200. At that size latency bounds it: a dozen
+// barriers, the weights that each block reads from L2 and the gradient that it writes (73 KB each in
+// float32). Large batches are bound by shared memory: two loads of 16 bytes for 16 multiply-adds. Bytes: a
+// row once; weights and gradient once for each block, and the gradient twice more for each further tile.
 // Limits: the columns of all layers of the smallest tile fit in shared memory (`plan` of launch.py).
 //
 // Compiled in the tests with DIM=2 INPUTS=10 HIDDEN=128,128 TILE=32 THREADS=256 STAGED=1

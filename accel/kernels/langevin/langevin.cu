@@ -11,9 +11,8 @@
 // launch up to that step.
 //
 // Work for each chain and step of D-H-H-D: H (H + 2 D) multiply-adds and 2 H tanh, 16,900 and 256 for
-// 2-128-128-2, in float32 about 17,000 + 6,000 instructions: a million chains and a thousand steps are 3.4e13
-// floating-point operations, 0.5 s at the 67 TFLOP/s of an H200 and some 0.8 s with the tanh. Bytes: the
-// chains once per launch, nothing in a step. Arithmetic bounds it.
+// 2-128-128-2: a million chains and a thousand steps are 3.4e13 floating-point operations. Bytes: the chains
+// once per launch, nothing in a step. Arithmetic bounds it.
 // Limits: D, N ≤ 2³¹ − 1 chains, and layers whose columns fit in shared memory (`plan` of score/layout.py).
 //
 // Compiled in the tests with DIM=2 INPUTS=2 HIDDEN=128,128 TILE=64 STAGED=1 UNITS=8 LANES=8

@@ -1,5 +1,6 @@
 // Langevin dynamics along the exact score of a Gaussian mixture: many steps in one launch, a chain to a
-// thread. The score is that of density/mixture_score.py, a step that of generative/langevin.py:
+// thread. The score is that of density/mixture_score.py, whose formula numbers are used here; a step is (1)
+// of generative/langevin.py:
 //
 //     x ← x + f Σₖ rₖ yₖ + b z,    yₖ = Pₖ (μₖ − x),    log rₖ = cₖ − ½ ⟨μₖ − x, yₖ⟩ + …
 //
@@ -9,8 +10,7 @@
 // the step into `bad` by an integer minimum.
 //
 // Work for each chain, step and component: D (D + 4) multiply-adds (5 D where covariances are diagonal) and
-// two exponentials; besides D normals. Nothing is read or written in a step. Arithmetic bounds it: with ten
-// components in two dimensions about 700 instructions.
+// two exponentials; besides D normals. Nothing is read or written in a step. Arithmetic bounds it.
 // Limits: the dimensions and components of launch.py, which must fit in shared memory.
 //
 // Compiled in the tests with DIM=2 COMPONENTS=10 FULL=1 TILE=256
@@ -54,12 +54,12 @@ void walk_all(const real* move, const real* start, real* end, int* bad, int n, i
         for (int d = 0; d < DIM; d++) pull[d] *= shrink;
         largest = log_r;
       }
-      real r = exp(log_r - largest);                                  // score (2)
+      real r = exp(log_r - largest);                                  // (2)
       total += r;
-      for (int d = 0; d < DIM; d++) pull[d] += r * y[d];              // score (3)
+      for (int d = 0; d < DIM; d++) pull[d] += r * y[d];              // (3)
     }
     for (int d = 0; d < DIM; d++) {
-      x[d] += factor[0] * (pull[d] / total);                          // step (1)
+      x[d] += factor[0] * (pull[d] / total);                          // langevin (1)
       if (width_of_noise > 0) x[d] += width_of_noise * z[threadIdx.x * DIM + d];
       if (!isfinite(x[d]) && chain < n) good = min(good, step);
     }

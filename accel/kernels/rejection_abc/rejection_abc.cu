@@ -1,30 +1,38 @@
-// Rejection ABC: draw θ, simulate x, measure its distance, and keep what is near; the mathematics is in `inference/rejection_abc.py`.
+// Rejection ABC: draw θ, simulate x, measure its distance, and keep what is near; (1), (2) and (5) of
+// inference/rejection_abc.py.
 //
-// Because every draw is a function of its place alone, what is rejected never leaves a register, and what is accepted can be made
-// again from its number. `mark` leaves one bit for each simulation, a word of 32 for each thread, with counts for each block;
-// `places` adds the counts up; `collect` makes the accepted rows again and writes them in the order of simulation. A launch covers
-// many chunks of the page: chunk after chunk, one draw of m rows for each part of the prior, then those of the simulator.
+// Every draw is a function of its place alone. So what is rejected never leaves a register, and what is
+// accepted can be made again from its number. `mark` leaves one bit for each simulation, a word of WORD bits
+// for each thread, with counts for each block; `places` adds the counts up; `collect` makes the accepted rows
+// again and writes them in the order of simulation. A launch covers many chunks of the page: chunk after
+// chunk, one draw of m rows for each part of the prior, then those of the simulator.
 //
-// Bound by arithmetic: `mark` is 1,000 machine instructions for the power law in float32, all but some hundred of them the body for
-// four simulations, with both branches of each logarithm: about 200 for each simulation, a third of them the counter's (one turn
-// gives four numbers, and a simulation takes two); 1/8 byte is written. 1,700 in float64.
-// `collect` costs what `mark` does for each group of 1, 2 or 4 simulations with an accepted one among them.
+// Bound by arithmetic: the generator's turns (one gives four numbers) and the logarithms of the normals; 1/8
+// byte is written for each simulation. `collect` costs what `mark` does for each group of 1, 2 or 4
+// simulations with an accepted one among them.
 //
-// Before this file stands the simulator, and what it draws (N_CALLS calls, of kind 0 uniform, 1 normal, 2 normal whose exponential is θ):
-// Compiled in the tests with EXAMPLE=1 N_THETA=1 N_X=1 N_NOISE=1 N_CALLS=2
+// Before this file in the source are the simulator and the kinds and widths of the N_CALLS calls that draw
+// for it.
+// Macros: N_THETA, N_X, N_NOISE, N_CALLS, THREADS of a block, WORD, and the kinds KIND_UNIFORM,
+// KIND_NORMAL, KIND_LOG_NORMAL.
+// Compiled in the tests with EXAMPLE=1 THREADS=256 WORD=32 KIND_UNIFORM=0 KIND_NORMAL=1 KIND_LOG_NORMAL=2
 #include "kernels/common/philox.cuh"
 
 #ifdef EXAMPLE
+#define N_THETA 1
+#define N_X 1
+#define N_NOISE 1
+#define N_CALLS 2
 namespace call {
-__host__ __device__ constexpr int kind(int c) { constexpr int all[] = {0, 1}; return all[c]; }
-__host__ __device__ constexpr int width(int c) { constexpr int all[] = {1, 1}; return all[c]; }
+__host__ __device__ constexpr int kind(int c) { return c ? KIND_NORMAL : KIND_UNIFORM; }
+__host__ __device__ constexpr int width(int c) { return 1; }
 }
 namespace simulator {
-__device__ void simulate(const real* theta, const real* noise, real* x) { x[0] = 1 / (theta[0] * sqrt(theta[0])) + 5 * noise[0]; }
+__device__ void simulate(const real* theta, const real* noise, real* x) {
+  x[0] = 1 / (theta[0] * sqrt(theta[0])) + 5 * noise[0];
+}
 }
 #endif
-
-constexpr int THREADS = 256, WORD = 32;
 
 // Simulations that together take whole blocks of the counter from every call
 __host__ __device__ constexpr int group() {
@@ -34,7 +42,8 @@ __host__ __device__ constexpr int group() {
 }
 constexpr int GROUP = group();
 
-// Where a word's simulations stand: those of row, …, row + 31 of one chunk of m; starts are the blocks of the counter of its calls
+// The place of a word's simulations: row, …, row + WORD − 1 of a chunk of m; starts are the counter's blocks
+// of its calls
 struct Place {
   long long row, m;
   unsigned long long starts[N_CALLS];
@@ -61,8 +70,9 @@ __device__ inline real parameter(real z, const real* __restrict__ table, int j, 
 }
 
 // see(s, theta, x, distance, finite) for simulations first, …, first + GROUP − 1 of the word
-template <class F> __device__ inline void each(const Place& place, int first, unsigned long long seed, const real* __restrict__ table,
-                                               const real* __restrict__ observation, F see) {
+template <class F>
+__device__ inline void each(const Place& place, int first, unsigned long long seed,
+                            const real* __restrict__ table, const real* __restrict__ observation, F see) {
   real four[N_CALLS][4];
 #pragma unroll
   for (int s = 0; s < GROUP; s++) {
@@ -75,11 +85,12 @@ template <class F> __device__ inline void each(const Place& place, int first, un
       for (int j = 0; j < call::width(c); j++) {
         int f = s * call::width(c) + j;
         if (f % 4 == 0) {
-          uint4 words = philox(seed, place.starts[c] + (unsigned long long)((place.row + first) / GROUP * (GROUP * call::width(c) / 4) + f / 4));
-          if (call::kind(c)) four_normals(words, four[c]); else four_uniforms(words, four[c]);
+          long long blocks = (place.row + first) / GROUP * (GROUP * call::width(c) / 4) + f / 4;
+          uint4 words = philox(seed, place.starts[c] + (unsigned long long)blocks);
+          if (call::kind(c) == KIND_UNIFORM) four_uniforms(words, four[c]); else four_normals(words, four[c]);
         }
         drawn[n] = four[c][f % 4];
-        if (n < N_THETA) theta[n] = parameter(drawn[n], table, n, call::kind(c) == 2);
+        if (n < N_THETA) theta[n] = parameter(drawn[n], table, n, call::kind(c) == KIND_LOG_NORMAL);  // (1)
         n++;
       }
     }
@@ -90,14 +101,15 @@ template <class F> __device__ inline void each(const Place& place, int first, un
       squared += difference * difference;
       finite = finite && isfinite(x[d]);
     }
-    real distance = sqrt(squared);
+    real distance = sqrt(squared);                                    // (5)
     see(first + s, theta, x, distance, finite && isfinite(distance));
   }
 }
 
-extern "C" __global__ void __launch_bounds__(256) mark(
-    unsigned* accepted, int* counts, int* failures, real* nearest, const real* __restrict__ table, const real* __restrict__ observation,
-    const real* __restrict__ bound, unsigned long long seed, unsigned long long block, long long m, long long n_words) {
+extern "C" __global__ void __launch_bounds__(THREADS)
+mark(unsigned* accepted, int* counts, int* failures, real* nearest, const real* __restrict__ table,
+     const real* __restrict__ observation, const real* __restrict__ bound, unsigned long long seed,
+     unsigned long long block, long long m, long long n_words) {
   __shared__ int n_accepted[THREADS / 32], n_failed[THREADS / 32];
   __shared__ real smallest[THREADS / 32];
   long long word = blockIdx.x * (long long)THREADS + threadIdx.x;
@@ -107,11 +119,12 @@ extern "C" __global__ void __launch_bounds__(256) mark(
   if (word < n_words) {
     Place place(word, block, m);
     for (int first = 0; first < WORD && place.row + first < m; first += GROUP)
-      each(place, first, seed, table, observation, [&](int s, const real*, const real*, real distance, bool finite) {
+      each(place, first, seed, table, observation,
+           [&](int s, const real*, const real*, real distance, bool finite) {
         if (place.row + s < m) {
           if (!finite) failed++;
           else {
-            if (distance < below) bits |= 1u << s;
+            if (distance < below) bits |= 1u << s;                    // (2)
             if (distance < least) least = distance;
           }
         }
@@ -140,11 +153,13 @@ extern "C" __global__ void __launch_bounds__(256) mark(
 }
 
 // One block: where each block's rows begin, and in all: rows, failures, the smallest distance
-extern "C" __global__ void __launch_bounds__(256) places(long long* begins, double* totals, const int* counts, const int* failures,
-                                                         const real* nearest, long long n) {
+extern "C" __global__ void __launch_bounds__(THREADS)
+places(long long* begins, double* totals, const int* counts, const int* failures, const real* nearest,
+       long long n) {
   __shared__ long long sums[THREADS], failed[THREADS];
   __shared__ real smallest[THREADS];
-  long long share = (n + THREADS - 1) / THREADS, first = threadIdx.x * share, end = first + share < n ? first + share : n;
+  long long share = (n + THREADS - 1) / THREADS, first = threadIdx.x * share;
+  long long end = first + share < n ? first + share : n;
   long long sum = 0, bad = 0;
   real least = real(1) / real(0);
   for (long long i = first; i < end; i++) {
@@ -174,10 +189,10 @@ extern "C" __global__ void __launch_bounds__(256) places(long long* begins, doub
   }
 }
 
-extern "C" __global__ void __launch_bounds__(256) collect(
-    real* thetas, real* xs, real* distances, const unsigned* accepted, const int* counts, const long long* begins,
-    const real* __restrict__ table, const real* __restrict__ observation, unsigned long long seed, unsigned long long block, long long m,
-    long long n_words) {
+extern "C" __global__ void __launch_bounds__(THREADS)
+collect(real* thetas, real* xs, real* distances, const unsigned* accepted, const int* counts,
+        const long long* begins, const real* __restrict__ table, const real* __restrict__ observation,
+        unsigned long long seed, unsigned long long block, long long m, long long n_words) {
   __shared__ int before[THREADS];
   if (counts[blockIdx.x] == 0) return;
   long long word = blockIdx.x * (long long)THREADS + threadIdx.x;
@@ -196,7 +211,8 @@ extern "C" __global__ void __launch_bounds__(256) collect(
   Place place(word, block, m);
   for (int first = 0; first < WORD; first += GROUP) {
     if (!(bits >> first & ((1u << GROUP) - 1))) continue;
-    each(place, first, seed, table, observation, [&](int s, const real* theta, const real* x, real distance, bool) {
+    each(place, first, seed, table, observation,
+         [&](int s, const real* theta, const real* x, real distance, bool) {
       if (bits >> s & 1) {
         for (int j = 0; j < N_THETA; j++) thetas[to * N_THETA + j] = theta[j];
         for (int d = 0; d < N_X; d++) xs[to * N_X + d] = x[d];

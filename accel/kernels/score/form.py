@@ -5,10 +5,10 @@ A score is a callable (x, sigma) → (N, D). It may carry an attribute `kernel_f
     Network     a score network (generative/score_network.py) behind an affine map of x
     Mixture     the score of a Gaussian mixture, smoothed by σ (density/mixture_score.py)
 
-What is bound to the score is bound to its `kernel_form`: for partial(f, a, k=b) the form is f.kernel_form(a,
-k=b), for a bound method model.f it is f.kernel_form(model). A score without a form, such as a lambda, is
-evaluated in array code; so is one whose form cannot be called like this. A form describes the same function
-as the score; nobody checks that it does.
+Arguments that are bound to the score are passed to its `kernel_form`: for partial(f, a, k=b) the form is
+f.kernel_form(a, k=b), for a bound method model.f it is f.kernel_form(model). Chains along a score without a
+form, such as a lambda, or whose form does not take these arguments, move in array code. The form must
+describe the same function as the score; this is not checked.
 
 `ScoreModel.score`, `score_matching.score` and `mixture_score.score` have a form. A function gets one by a
 decorator,

@@ -1,8 +1,10 @@
-"""torch and JAX on the device of the measurement, given our weights: the same flows, score network, training step and draws.
+"""torch and JAX on the device of the measurement, given our weights: the same flows, score network, training
+step and draws.
 
-The formulas stand once, written for either library: `on` is one of the two classes, whose few methods are what the libraries spell
-differently. Masked weights are zero from the start and their gradients are masked, as ours, which costs less than a mask in every
-layer. Products are float32 throughout, as ours: JAX is asked for it, whose default on a GPU is TF32, except where a side says so.
+The formulas stand once, written for either library: `on` is one of the two classes, whose few methods are
+what the libraries spell differently. Masked weights are zero from the start and their gradients are masked,
+as ours, which costs less than a mask in every layer. Products are float32 throughout, as ours: JAX is asked
+for it, whose default on a GPU is TF32, except where a side says so.
 """
 import contextlib
 import importlib.util
@@ -14,14 +16,15 @@ from accel.runtime.tree import leaves
 from accel.density import made, realnvp
 from accel.generative import score_network
 
-__all__ = ["Torch", "Jax", "found", "weights_of", "networks", "mask_tree", "maf_log_prob", "maf_inverse", "realnvp_log_prob",
-           "realnvp_inverse", "score", "dsm", "tau2"]
+__all__ = ["Torch", "Jax", "found", "weights_of", "networks", "mask_tree", "maf_log_prob", "maf_inverse",
+           "realnvp_log_prob", "realnvp_inverse", "score", "dsm", "tau2"]
 
 RATE, CLIP = 5e-4, 5.0
 
 
 def found(xp):
-    """{name: library} of those that are installed and compute where xp does; who does not is named in what is printed."""
+    """{name: library} of those that are installed and compute where xp does; who does not is named in what is
+    printed."""
     libraries = {}
     for name, module, kind in (("torch", "torch", Torch), ("JAX", "jax", Jax)):
         if importlib.util.find_spec(module) is None:
@@ -91,7 +94,8 @@ class Torch:
         return self.torch.rand(n, device=self.device), self.torch.randn(n, device=self.device)
 
     def chain(self, step, weights, start, sigmas):
-        """A function that takes x = step(weights, x, σ (1, 1), normal noise) through all sigmas, one after another."""
+        """A function that takes x = step(weights, x, σ (1, 1), normal noise) through all sigmas, one after
+        another."""
         levels = self.array(sigmas).reshape(-1, 1, 1)
 
         def run():
@@ -103,8 +107,8 @@ class Torch:
         return run
 
     def steps(self, loss, weights, masks, data, *, graph=False, compiled=False):
-        """A function that takes a training step for each batch of data, a tuple of arrays (K, batch, …): eager, or replayed from a
-        captured graph of one step, or with the loss compiled."""
+        """A function that takes a training step for each batch of data, a tuple of arrays (K, batch, …):
+        eager, or replayed from a captured graph of one step, or with the loss compiled."""
         torch, data = self.torch, [self.array(a) for a in data]
         weights = [self.array(w).requires_grad_() for w in weights]
         masks = None if masks is None else [self.array(m) for m in masks]
@@ -141,7 +145,8 @@ class Torch:
         return replay
 
     def steps_of_many(self, loss, weights, masks, data, n_models):
-        """The same for n_models models of different weights on the same batches, one step of all at a time, by torch.func.vmap."""
+        """The same for n_models models of different weights on the same batches, one step of all at a time,
+        by torch.func.vmap."""
         torch, data = self.torch, [self.array(a) for a in data]
         weights = [self.array(w).repeat(n_models, *[1] * np.ndim(w)).requires_grad_() for w in weights]
         masks, adam = [self.array(m) for m in masks], torch.optim.Adam(weights, lr=RATE, fused=True)
@@ -240,11 +245,14 @@ class Jax:
         return self.steps(loss, weights, masks, data, n_models=n_models)
 
     def steps(self, loss, weights, masks, data, *, tf32=False, n_models=None):
-        """A function that takes all steps in one compiled scan; of n_models models at once, by vmap, where a number is given."""
+        """A function that takes all steps in one compiled scan; of n_models models at once, by vmap, where a
+        number is given."""
         import optax
         jax, jnp = self.jax, self.np
-        adam, data = optax.chain(optax.clip_by_global_norm(CLIP), optax.adam(RATE)), tuple(self.array(a) for a in data)
-        weights, masks = [self.array(w) for w in weights], None if masks is None else [self.array(m) for m in masks]
+        adam = optax.chain(optax.clip_by_global_norm(CLIP), optax.adam(RATE))
+        data = tuple(self.array(a) for a in data)
+        weights = [self.array(w) for w in weights]
+        masks = None if masks is None else [self.array(m) for m in masks]
 
         def scan(weights, state, data):
             def one(carry, batch):
@@ -289,7 +297,8 @@ def mask_tree(params):
     """The masks of a MAF's layers [b; W], in the order of its leaves; a bias is never masked."""
     found = []
     for layers in params["mades"]:
-        found += [np.concatenate((np.ones((1, mask.shape[1])), mask)).astype(np.float32) for mask in made.masks({"layers": layers})]
+        found += [np.concatenate((np.ones((1, mask.shape[1])), mask)).astype(np.float32)
+                  for mask in made.masks({"layers": layers})]
     assert [m.shape for m in found] == [w.shape for _, w in leaves(params)]
     return found
 
@@ -358,15 +367,18 @@ def realnvp_inverse(on, nets, z):
 
 
 def score(on, layers, x, sigma, tau2):
-    """s(x, σ) for x (N, D), σ (N, 1) or (1, 1), and data of variance one; tau2 are the squares of score_network.TAU, (8,)."""
+    """s(x, σ) for x (N, D), σ (N, 1) or (1, 1), and data of variance one; tau2 are the squares of
+    score_network.TAU, (8,)."""
     a = 1 / on.sqrt(1 + sigma**2)
-    told = on.spread((sigma**2 - tau2) / (sigma**2 + tau2), x) if len(sigma) == 1 else (sigma**2 - tau2) / (sigma**2 + tau2)
+    told = (on.spread((sigma**2 - tau2) / (sigma**2 + tau2), x) if len(sigma) == 1
+            else (sigma**2 - tau2) / (sigma**2 + tau2))
     return -a**2 * x + a * on.sqrt(a / sigma) * mlp(on, layers, on.join(a * x, told))
 
 
 def dsm(on, layers, x, sigma, epsilon, tau2):
     """Denoising score matching with both signs of the noise, σ (N, 1) given."""
-    above, below = (sigma * score(on, layers, x + sign * sigma * epsilon, sigma, tau2) + sign * epsilon for sign in (1.0, -1.0))
+    above, below = (sigma * score(on, layers, x + sign * sigma * epsilon, sigma, tau2) + sign * epsilon
+                    for sign in (1.0, -1.0))
     return ((above**2).sum() + (below**2).sum()) / (4 * len(x))
 
 

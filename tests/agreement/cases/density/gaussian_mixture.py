@@ -19,8 +19,10 @@ def known(on, kind):
     """A mixture with parameters that nobody fitted."""
     gmm, paint = on.package.density.gmm, np.random.default_rng(5)
     roots = painted(paint, (3, 3, 3)) + 2 * np.eye(3)
-    covariances = {"FULL": roots @ roots.transpose(0, 2, 1), "DIAGONAL": roots[:, 0]**2 + 0.1, "SPHERICAL": np.full((3, 3), 0.7)}[kind]
-    return on.put(gmm.GaussianMixture(np.array([0.5, 0.2, 0.3]), CENTRES, covariances, getattr(gmm, kind), np.zeros(1), True))
+    covariances = {"FULL": roots @ roots.transpose(0, 2, 1), "DIAGONAL": roots[:, 0]**2 + 0.1,
+                   "SPHERICAL": np.full((3, 3), 0.7)}[kind]
+    return on.put(gmm.GaussianMixture(np.array([0.5, 0.2, 0.3]), CENTRES, covariances, getattr(gmm, kind),
+                                      np.zeros(1), True))
 
 
 def without_functions(found):

@@ -13,7 +13,8 @@ def fitted(on, paint, n, kind="FULL", **start):
     start = start or {"means": on.put(CENTRES)}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        found = gmm.fit(x, n_components=3, covariance=getattr(gmm, kind), tolerance=0, max_iterations=3, **start)
+        found = gmm.fit(x, n_components=3, covariance=getattr(gmm, kind), tolerance=0, max_iterations=3,
+                        **start)
     return found
 
 
@@ -37,7 +38,8 @@ def _(on, paint, n):
 @case("density.gmm.fit#to the end", sizes=(153,), terms=lambda n: 100 * n, dtypes=("float64",),
       note="the number of steps hangs on a comparison")
 def _(on, paint, n):
-    return without_functions(on.package.density.gmm.fit(on.put(data(paint, n)), n_components=3, means=on.put(CENTRES)))
+    return without_functions(on.package.density.gmm.fit(on.put(data(paint, n)), n_components=3,
+                                                        means=on.put(CENTRES)))
 
 
 @case("density.gmm.fit#bad input", sizes=(7,))
@@ -46,12 +48,17 @@ def _(on, paint, n):
     hole, line, same = x.copy(), np.stack((x[:, 0], x[:, 0], x[:, 1]), axis=1), np.repeat(x[:2], 4, axis=0)
     hole[3, 1] = np.nan
     far, halves = np.array([[0.0] * 3, [1e3] * 3]), np.full((n, 2), 0.4)
-    calls = [(x, {"n_components": n + 1}), (x, {"n_components": 0}), (hole, {}), (x[0], {}), (x, {"covariance": "full"}),
-             (x, {"floor": -1.0}), (x, {"tolerance": float("nan")}), (x, {"max_iterations": 0}), (x, {"rng": None}),
+    calls = [(x, {"n_components": n + 1}), (x, {"n_components": 0}), (hole, {}), (x[0], {}),
+             (x, {"covariance": "full"}),
+             (x, {"floor": -1.0}), (x, {"tolerance": float("nan")}), (x, {"max_iterations": 0}),
+             (x, {"rng": None}),
              (x, {"means": on.put(CENTRES[:2])}), (x, {"rng": None, "means": on.put(CENTRES)}),
-             (x, {"rng": None, "means": on.put(CENTRES[:2] + np.inf)}), (x, {"rng": None, "means": on.put(far)}),
-             (x, {"rng": None, "responsibilities": on.put(halves)}), (x, {"rng": None, "responsibilities": on.put(halves[1:])}),
-             (line, {"floor": 0}), (same, {"n_components": 3}), (same, {"floor": 0, "covariance": gmm.SPHERICAL})]
+             (x, {"rng": None, "means": on.put(CENTRES[:2] + np.inf)}),
+             (x, {"rng": None, "means": on.put(far)}),
+             (x, {"rng": None, "responsibilities": on.put(halves)}),
+             (x, {"rng": None, "responsibilities": on.put(halves[1:])}),
+             (line, {"floor": 0}), (same, {"n_components": 3}),
+             (same, {"floor": 0, "covariance": gmm.SPHERICAL})]
     return [error_of(gmm.fit, on.put(x), **{"n_components": 2, "rng": rng()} | bad) for x, bad in calls]
 
 

@@ -7,9 +7,10 @@ TERMS = 100
 
 
 def setting(on, paint, n):
-    params = on.package.generative.wgan.init_params(np.random.default_rng(0), dim=DIM, n_latent=LATENT, hidden=HIDDEN)
-    return (on.package.generative.anomaly, on.put(random_tree(paint, params, scale=0.5)), on.put(painted(paint, (n, DIM))),
-            on.put(painted(paint, (n, LATENT))))
+    params = on.package.generative.wgan.init_params(np.random.default_rng(0), dim=DIM, n_latent=LATENT,
+                                                    hidden=HIDDEN)
+    return (on.package.generative.anomaly, on.put(random_tree(paint, params, scale=0.5)),
+            on.put(painted(paint, (n, DIM))), on.put(painted(paint, (n, LATENT))))
 
 
 @case("generative.anomaly.features", terms=20)
@@ -28,13 +29,15 @@ for name in ("TANH", "RELU", "LEAKY_RELU", "IDENTITY"):
     @case(f"generative.anomaly.anomaly_score_and_grad#{name}", terms=TERMS)
     def _(on, paint, n, name=name):
         anomaly, params, x, z = setting(on, paint, n)
-        return anomaly.anomaly_score_and_grad(params, x, z, balance=0.3, activation=getattr(on.package.nets.dense, name))
+        return anomaly.anomaly_score_and_grad(params, x, z, balance=0.3,
+                                              activation=getattr(on.package.nets.dense, name))
 
 
 @case("generative.anomaly.anomaly_score_and_grad#bad input", sizes=(5,))
 def _(on, paint, n):
     anomaly, params, x, z = setting(on, paint, n)
-    return [error_of(anomaly.anomaly_score_and_grad, params, *wrong) for wrong in ((x[:, :2], z), (x[:4], z), (x, z[:, :1]))]
+    return [error_of(anomaly.anomaly_score_and_grad, params, *wrong)
+            for wrong in ((x[:, :2], z), (x[:4], z), (x, z[:, :1]))]
 
 
 @case("generative.anomaly.invert", sizes=(1, 7, 200), terms=2000)
@@ -51,8 +54,9 @@ def _(on, paint, n):
     start = on.put(painted(paint, (n, STARTS, LATENT)))
     hole = painted(paint, (n, DIM))
     hole[2, 1] = np.nan
-    bad = [error_of(anomaly.invert, params, *wrong) for wrong in ((x[:, :2], start), (x[:4], start), (x, start[:, 0]), (x, start[:, :0]),
-                                                                  (on.put(hole), start))]
+    bad = [error_of(anomaly.invert, params, *wrong)
+           for wrong in ((x[:, :2], start), (x[:4], start), (x, start[:, 0]), (x, start[:, :0]),
+                         (on.put(hole), start))]
     return bad, [error_of(anomaly.invert, params, x, start, **wrong)
                  for wrong in ({"balance": 1.5}, {"n_steps": -1}, {"learning_rate": 0.0})]
 

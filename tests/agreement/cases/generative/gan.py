@@ -11,14 +11,16 @@ TERMS = 60
 def setting(on, paint, n):
     gan = on.package.generative.gan
     params = gan.init_params(np.random.default_rng(0), dim=DIM, n_latent=LATENT, hidden=HIDDEN)
-    return gan, on.put(random_tree(paint, params, scale=0.5)), on.put(painted(paint, (n, DIM))), on.put(painted(paint, (n, LATENT)))
+    return (gan, on.put(random_tree(paint, params, scale=0.5)), on.put(painted(paint, (n, DIM))),
+            on.put(painted(paint, (n, LATENT))))
 
 
 def fitted(on, paint, n):
     """Twelve steps of each network; TANH, so that no rounding can flip a unit."""
     x = on.put(painted(paint, (n, DIM)) + 3.0)
-    return on.package.generative.gan.fit(x, rng=on.rng(3), n_latent=LATENT, hidden=HIDDEN, activation=on.package.nets.dense.TANH,
-                                         batch_size=5, n_epochs=3, averaging=0.9)
+    return on.package.generative.gan.fit(x, rng=on.rng(3), n_latent=LATENT, hidden=HIDDEN,
+                                         activation=on.package.nets.dense.TANH, batch_size=5, n_epochs=3,
+                                         averaging=0.9)
 
 
 def without_functions(model):
@@ -89,8 +91,9 @@ for name in ("TANH", "RELU", "LEAKY_RELU", "IDENTITY"):
 @case("generative.gan.discriminator_loss_and_grad#more data than samples", sizes=(9,), terms=TERMS)
 def _(on, paint, n):
     gan, params, x, z = setting(on, paint, n)
-    return gan.discriminator_loss_and_grad(params, x, z[:4]), [
-        error_of(gan.discriminator_loss_and_grad, params, *wrong) for wrong in ((x[:, :2], z), (x, z[:, :1]), (x[0], z))]
+    return (gan.discriminator_loss_and_grad(params, x, z[:4]),
+            [error_of(gan.discriminator_loss_and_grad, params, *wrong)
+             for wrong in ((x[:, :2], z), (x, z[:, :1]), (x[0], z))])
 
 
 @case("generative.gan.discriminator_loss_and_grad#saturated", sizes=(5,), terms=TERMS)
@@ -101,7 +104,8 @@ def _(on, paint, n):
     high = gan.discriminator_loss_and_grad(params, x, z), gan.generator_loss(params, z)
     high = on.package.runtime.tree.tree_map(lambda leaf: 1 * leaf, high)
     params["discriminator"][-1][0] -= 2e4
-    return high, gan.discriminator_loss_and_grad(params, x, z), gan.generator_loss(params, z), gan.minimax_generator_loss(params, z)
+    return (high, gan.discriminator_loss_and_grad(params, x, z), gan.generator_loss(params, z),
+            gan.minimax_generator_loss(params, z))
 
 
 @case("generative.gan.sample", sizes=(1, 7), terms=20)
@@ -120,8 +124,10 @@ def _(on, paint, n):
     fit, x = on.package.generative.gan.fit, painted(paint, (n, DIM))
     hole = x.copy()
     hole[2, 1] = np.nan
-    bad = [error_of(fit, on.put(value), rng=on.rng(0)) for value in (x[0], x[:1], hole, np.ones((n, DIM)), x > 0)]
-    settings = ({"hidden": (0,)}, {"n_latent": 0}, {"batch_size": 0}, {"n_critic": 0}, {"averaging": 1.0}, {"beta1": -0.1}, {"n_epochs": 0})
+    bad = [error_of(fit, on.put(value), rng=on.rng(0))
+           for value in (x[0], x[:1], hole, np.ones((n, DIM)), x > 0)]
+    settings = ({"hidden": (0,)}, {"n_latent": 0}, {"batch_size": 0}, {"n_critic": 0}, {"averaging": 1.0},
+                {"beta1": -0.1}, {"n_epochs": 0})
     return bad, [error_of(fit, on.put(x), rng=on.rng(0), **setting) for setting in settings]
 
 

@@ -8,4 +8,5 @@ from tests.agreement.registry import case, error_of
 def _(on, paint, n):
     noise_levels = on.package.generative.score_matching.noise_levels
     bad = [(1.0, 2.0, 5), (1.0, 1.0, 5), (1.0, 0.0, 5), (np.inf, 1.0, 5), (2.0, 1.0, 1), (2.0, 1.0, 2.5)]
-    return on.put(noise_levels(8.0, 0.1, 12)), on.put(noise_levels(3, 1, 2)), [error_of(noise_levels, *arguments) for arguments in bad]
+    return (on.put(noise_levels(8.0, 0.1, 12)), on.put(noise_levels(3, 1, 2)),
+            [error_of(noise_levels, *arguments) for arguments in bad])

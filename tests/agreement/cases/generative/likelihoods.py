@@ -1,4 +1,5 @@
-"""Cases for the bound of a log-variance; what the likelihoods themselves compute is covered by those of elbo and vae."""
+"""Cases for the bound of a log-variance; what the likelihoods themselves compute is covered by those of elbo
+and vae."""
 import numpy as np
 
 from tests.agreement.registry import case, painted

@@ -1,11 +1,13 @@
-"""Cases for Metropolis-adjusted Langevin: whole runs from the same draws, also of a density that is cut off, and failing scores."""
+"""Cases for Metropolis-adjusted Langevin: whole runs from the same draws, a density that is cut off, scores
+that fail."""
 import numpy as np
 
 from tests.agreement.cases.generative.langevin import failing, failure_of, setting
 from tests.agreement.registry import case
 
 
-@case("generative.langevin.metropolis", terms=400, dtypes=("float64",), note="a proposal is taken or not by comparing two numbers")
+@case("generative.langevin.metropolis", terms=400, dtypes=("float64",),
+      note="a proposal is taken or not by comparing two numbers")
 def _(on, paint, n):
     langevin, log_prob, score, start = setting(on, paint, n)
 
@@ -22,5 +24,6 @@ def _(on, paint, n):
       note="a proposal is taken or not by comparing two numbers")
 def _(on, paint, n):
     langevin, log_prob, score, start = setting(on, paint, n)
-    return [failure_of(langevin.metropolis, on.rng(1), log_prob, failing(score, after, 2), start, step_size=0.3, n_steps=120, every=2)
+    return [failure_of(langevin.metropolis, on.rng(1), log_prob, failing(score, after, 2), start,
+                       step_size=0.3, n_steps=120, every=2)
             for after in (1, 2, 4, 108)]

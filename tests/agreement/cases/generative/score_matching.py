@@ -16,7 +16,8 @@ def noise(on, paint, n):
 def fitted(on, paint, n, **settings):
     """Forty steps with nothing held out, so that no comparison of losses can branch."""
     x = on.put(painted(paint, (n, DIM)) @ (np.eye(DIM) + 0.4) + 3.0)
-    return on.package.generative.score_matching.fit(x, rng=on.rng(3), hidden=HIDDEN, batch_size=5, max_epochs=10, validation_fraction=0.0,
+    return on.package.generative.score_matching.fit(x, rng=on.rng(3), hidden=HIDDEN, batch_size=5,
+                                                    max_epochs=10, validation_fraction=0.0,
                                                     **settings)
 
 
@@ -25,12 +26,14 @@ def _(on, paint, n):
     return on.package.generative.score_matching.draw_noise(on.rng(1), n, dim=DIM)
 
 
-@case("generative.score_matching.loss_and_grad#other networks", sizes=(40,), terms=lambda n: 200 + 12 * n, kernels=True)
+@case("generative.score_matching.loss_and_grad#other networks", sizes=(40,), terms=lambda n: 200 + 12 * n,
+      kernels=True)
 def _(on, paint, n):
     score_matching = on.package.generative.score_matching
     found = []
     for dim, hidden in OTHERS:
-        params = on.put(random_tree(paint, score_matching.init_params(np.random.default_rng(0), dim=dim, hidden=hidden), scale=0.3))
+        params = score_matching.init_params(np.random.default_rng(0), dim=dim, hidden=hidden)
+        params = on.put(random_tree(paint, params, scale=0.3))
         u, _ = noise(on, paint, n)
         x, epsilon = on.put(painted(paint, (n, dim))), on.put(painted(paint, (n, dim)))
         found.append(score_matching.loss_and_grad(params, x, u, epsilon, sigmas=SIGMAS, spread=0.7))
@@ -72,6 +75,8 @@ def _(on, paint, n):
     fit, x = on.package.generative.score_matching.fit, painted(paint, (n, DIM))
     hole = x.copy()
     hole[2, 1] = np.nan
-    bad = [error_of(fit, on.put(value), rng=on.rng(0)) for value in (x[0], x[:3], hole, np.ones((n, DIM)), x > 0)]
+    bad = [error_of(fit, on.put(value), rng=on.rng(0))
+           for value in (x[0], x[:3], hole, np.ones((n, DIM)), x > 0)]
     return bad, [error_of(fit, on.put(x), rng=on.rng(0), **settings)
-                 for settings in ({"sigmas": (1.0, 1.0)}, {"sigmas": (0.1, 1.0)}, {"sigmas": 1.0}, {"hidden": ()}, {"batch_size": 0})]
+                 for settings in ({"sigmas": (1.0, 1.0)}, {"sigmas": (0.1, 1.0)}, {"sigmas": 1.0},
+                                  {"hidden": ()}, {"batch_size": 0})]

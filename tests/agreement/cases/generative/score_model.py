@@ -11,7 +11,8 @@ def known(on, paint):
     """A model that nobody fitted."""
     score_matching, params, _ = setting(on, paint, 1)
     turn = np.array([[0.6, 0.0, 0.8], [0.8, 0.0, -0.6], [0.0, 1.0, 0.0]])
-    axes = on.package.representation.pca.PCA(np.array([1.0, -2.0, 0.5]), turn, np.array([2.0, 0.7, 0.1]), False)
+    mean, variance = np.array([1.0, -2.0, 0.5]), np.array([2.0, 0.7, 0.1])
+    axes = on.package.representation.pca.PCA(mean, turn, variance, False)
     return score_matching.ScoreModel(params, on.put(axes), 1.4, np.array([2.0, 0.8, 0.3]), {})
 
 
@@ -23,13 +24,15 @@ def on_device(on, model):
 @case("generative.score_matching.ScoreModel.score", terms=100, kernels=True)
 def _(on, paint, n):
     model, x = known(on, paint), on.put(painted(paint, (n, DIM)))
-    return model.score(x, 0.4), model.score(x, on.put(0.1 + np.abs(painted(paint, (n,))))), error_of(model.score, x[:, :2], 0.4)
+    each = on.put(0.1 + np.abs(painted(paint, (n,))))
+    return model.score(x, 0.4), model.score(x, each), error_of(model.score, x[:, :2], 0.4)
 
 
 @case("generative.score_matching.ScoreModel.sample", sizes=(1, 31), terms=2000, kernels=True)
 def _(on, paint, n):
     model = known(on, paint)
-    return (model.sample(on.rng(2), n, n_steps=3), model.sample(on.rng(2), n, n_steps=2, relative_step=0.1, denoise=False),
+    return (model.sample(on.rng(2), n, n_steps=3),
+            model.sample(on.rng(2), n, n_steps=2, relative_step=0.1, denoise=False),
             error_of(model.sample, on.rng(2), -1), error_of(model.sample, on.rng(2), 3, relative_step=0.0))
 
 

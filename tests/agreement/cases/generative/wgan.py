@@ -18,12 +18,14 @@ def setting(on, paint, n):
 def fitted(on, paint, n):
     """Twelve steps of the critic and six of the generator; TANH, so that no rounding can flip a unit."""
     x = on.put(painted(paint, (n, DIM)) + 3.0)
-    return on.package.generative.wgan.fit(x, rng=on.rng(3), n_latent=LATENT, hidden=HIDDEN, activation=on.package.nets.dense.TANH,
-                                          batch_size=5, n_epochs=3, n_critic=2), x
+    return (on.package.generative.wgan.fit(x, rng=on.rng(3), n_latent=LATENT, hidden=HIDDEN,
+                                           activation=on.package.nets.dense.TANH, batch_size=5, n_epochs=3,
+                                           n_critic=2), x)
 
 
 def comparable(on, model):
-    """Without functions, and the history in one array: a loss that passes through zero is judged on the scale of all of them."""
+    """Without functions, and the history in one array: a loss that passes through zero is judged on the scale
+    of all of them."""
     history = on.put(np.array([model.history["critic_loss"], model.history["generator_loss"]]))
     return model._replace(activation=model.activation.name, history=history)
 
@@ -62,10 +64,12 @@ def _(on, paint, n):
 
 for name in ("TANH", "RELU", "LEAKY_RELU", "IDENTITY"):
     # a linear critic has one slope everywhere, and float32 sums of 153 equal terms drift
-    @case(f"generative.wgan.critic_loss_and_grad#{name}", sizes=SIZES[:4] if name == "IDENTITY" else SIZES, terms=lambda n: n + TERMS)
+    @case(f"generative.wgan.critic_loss_and_grad#{name}", sizes=SIZES[:4] if name == "IDENTITY" else SIZES,
+          terms=lambda n: n + TERMS)
     def _(on, paint, n, name=name):
         wgan, params, noise = setting(on, paint, n)
-        return wgan.critic_loss_and_grad(params, *noise, penalty=7.0, activation=getattr(on.package.nets.dense, name))
+        return wgan.critic_loss_and_grad(params, *noise, penalty=7.0,
+                                         activation=getattr(on.package.nets.dense, name))
 
     @case(f"generative.wgan.generator_loss_and_grad#{name}", terms=lambda n: n + TERMS)
     def _(on, paint, n, name=name):
@@ -97,7 +101,8 @@ def _(on, paint, n):
     hole = x.copy()
     hole[2, 1] = np.nan
     bad = [error_of(fit, on.put(value), rng=on.rng(0)) for value in (x[0], x[:1], hole, np.ones((n, DIM)))]
-    return bad, [error_of(fit, on.put(x), rng=on.rng(0), **setting) for setting in ({"hidden": ()}, {"penalty": 0.0}, {"n_critic": 0})]
+    return (bad, [error_of(fit, on.put(x), rng=on.rng(0), **setting)
+                  for setting in ({"hidden": ()}, {"penalty": 0.0}, {"n_critic": 0})])
 
 
 @case("generative.wgan.Wgan.sample", sizes=(20,), terms=8000)
@@ -108,8 +113,10 @@ def _(on, paint, n):
 @case("generative.wgan.Wgan.reconstruct", sizes=(20,), terms=8000)
 def _(on, paint, n):
     model, x = fitted(on, paint, n)
-    bad = [error_of(model.reconstruct, *wrong, n_steps=1) for wrong in ((x[:, :2], on.rng(5)), (x[0], on.rng(5)))]
-    return model.reconstruct(x[:7], on.rng(5), n_starts=3, n_steps=5), bad, error_of(model.reconstruct, x, on.rng(5), n_starts=0)
+    bad = [error_of(model.reconstruct, *wrong, n_steps=1)
+           for wrong in ((x[:, :2], on.rng(5)), (x[0], on.rng(5)))]
+    return (model.reconstruct(x[:7], on.rng(5), n_starts=3, n_steps=5), bad,
+            error_of(model.reconstruct, x, on.rng(5), n_starts=0))
 
 
 @case("generative.wgan.Wgan.anomaly_score", sizes=(20,), terms=8000)

@@ -1,4 +1,5 @@
-"""Catalogues: summaries of given draws, and the whole call, whose host results are put back where the posterior lives."""
+"""Catalogues: summaries of given draws, and the whole call, whose host results are put back where the
+posterior lives."""
 import os
 import tempfile
 
@@ -8,7 +9,8 @@ from tests.agreement.cases.inference.npe import trained
 from tests.agreement.registry import case, error_of, painted
 
 QUANTILES = (0.05, 0.16, 0.5, 0.975)
-VARIANTS = {"plain": {}, "pca": {"n_components": 2}, "mdn": {"density": "mdn", "n_transforms": None, "learning_rate": 1e-2}}
+VARIANTS = {"plain": {}, "pca": {"n_components": 2},
+            "mdn": {"density": "mdn", "n_transforms": None, "learning_rate": 1e-2}}
 CHOICES = {"mdn": {"dtypes": ("float64",), "note": "the component of a draw is chosen by a comparison"}}
 
 
@@ -38,19 +40,24 @@ for n, dim in ((2, 1), (5, 3), (64, 2), (100, 12), (1000, 3)):
 def _(on, paint, n):
     summary, theta = on.package.inference.catalogue.summary, painted(paint, (2, n, 2))
     return ([error_of(summary, on.put(bad)) for bad in (theta[0], theta[:, :1], theta[:0], theta[:, :, :0])],
-            [error_of(summary, on.put(theta), quantiles) for quantiles in ((), (0.5, 1.0), (0.0,), (np.nan,), 0.5)])
+            [error_of(summary, on.put(theta), quantiles) for quantiles in ((), (0.5, 1.0), (0.0,), (np.nan,),
+                                                                           0.5)])
 
 
 for name, settings in VARIANTS.items():
-    @case(f"inference.catalogue.summarise#{name}", sizes=(90,), terms=20_000, kernels=True, **CHOICES.get(name, {}))
+    @case(f"inference.catalogue.summarise#{name}", sizes=(90,), terms=20_000, kernels=True,
+          **CHOICES.get(name, {}))
     def _(on, paint, n, settings=settings):
         posterior, x = trained_here(on, paint, n, **settings)
-        return on.put(on.package.inference.catalogue.summarise(posterior, x, seed=3, n_samples=33, quantiles=QUANTILES, chunk_size=4))
+        return on.put(on.package.inference.catalogue.summarise(posterior, x, seed=3, n_samples=33,
+                                                               quantiles=QUANTILES, chunk_size=4))
 
-    @case(f"inference.catalogue.sample#{name}", sizes=(90,), terms=20_000, kernels=True, **CHOICES.get(name, {}))
+    @case(f"inference.catalogue.sample#{name}", sizes=(90,), terms=20_000, kernels=True,
+          **CHOICES.get(name, {}))
     def _(on, paint, n, settings=settings):
         posterior, x = trained_here(on, paint, n, **settings)
-        return on.put(on.package.inference.catalogue.sample(posterior, x, seed=2**63 + 5, n_samples=6, first=10**9, chunk_size=5))
+        return on.put(on.package.inference.catalogue.sample(posterior, x, seed=2**63 + 5, n_samples=6,
+                                                            first=10**9, chunk_size=5))
 
 
 @case("inference.catalogue.summarise#ensemble", sizes=(60,), terms=20_000, kernels=True)
@@ -68,7 +75,8 @@ def _(on, paint, n):
         out = os.path.join(folder, "results")
         catalogue.summarise(posterior, x, seed=3, n_samples=8, out=out)
         results = type(found := catalogue.load(out))(*map(np.array, found))
-        return on.put(results), error_of(catalogue.summarise, posterior, x, seed=4, n_samples=8, out=out).replace(out, "")
+        return (on.put(results),
+                error_of(catalogue.summarise, posterior, x, seed=4, n_samples=8, out=out).replace(out, ""))
 
 
 @case("inference.catalogue.summarise#bad input", sizes=(30,))

@@ -9,7 +9,8 @@ from tests.agreement.registry import case, error_of
 
 def trained(on, paint, n):
     prior, theta, x = simulations(on, paint, n)
-    return on.package.inference.deep_ensemble.fit(prior, theta, x, rng=np.random.default_rng(1), n_members=3, n_processes=1, **BRIEF), theta, x
+    return (on.package.inference.deep_ensemble.fit(prior, theta, x, rng=np.random.default_rng(1), n_members=3,
+                                                   n_processes=1, **BRIEF), theta, x)
 
 
 @case("inference.deep_ensemble.fit", sizes=(60,), terms=2000, kernels=True)
@@ -22,7 +23,8 @@ def _(on, paint, n):
       note="the member of a draw is a comparison of a uniform number with the weights")
 def _(on, paint, n):
     ensemble, _, x = trained(on, paint, n)
-    return ensemble.sample(on.rng(2), 11, x[0]), ensemble.sample(on.rng(3), 5, x[:3]), ensemble.sample(on.rng(3), 1, x[0])
+    return (ensemble.sample(on.rng(2), 11, x[0]), ensemble.sample(on.rng(3), 5, x[:3]),
+            ensemble.sample(on.rng(3), 1, x[0]))
 
 
 @case("inference.deep_ensemble.Ensemble.log_prob", sizes=(60,), terms=20_000)
@@ -32,7 +34,7 @@ def _(on, paint, n):
     return ensemble.log_prob(theta, x), ensemble.log_prob(outside, x[0])
 
 
-@case("inference.deep_ensemble.combine", sizes=(60,), terms=2000)
+@case("inference.deep_ensemble.combine", sizes=(60,), terms=2000, shares=True)
 def _(on, paint, n):
     combine, members = on.package.inference.deep_ensemble.combine, trained(on, paint, n)[0].members
     return combine(members[:2]).weights.tolist(), error_of(combine, [])
@@ -55,6 +57,7 @@ def _(on, paint, n):
 @case("inference.deep_ensemble.fit#nsf", sizes=(60,), terms=2000)
 def _(on, paint, n):
     prior, theta, x = simulations(on, paint, n)
-    ensemble = on.package.inference.deep_ensemble.fit(prior, theta, x, rng=np.random.default_rng(1), n_members=2, n_processes=1,
-                                                 density=on.package.density.nsf, **BRIEF)
+    ensemble = on.package.inference.deep_ensemble.fit(prior, theta, x, rng=np.random.default_rng(1),
+                                                      n_members=2, n_processes=1,
+                                                      density=on.package.density.nsf, **BRIEF)
     return [member.params for member in ensemble.members], ensemble.weights.tolist()

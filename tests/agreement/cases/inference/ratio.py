@@ -36,7 +36,8 @@ def _(on, paint, n):
 @case("inference.ratio.linear_log_ratio", terms=50)
 def _(on, paint, n):
     _, u, c = setting(on, paint, n)
-    priors = (on.package.priors.BoxUniform([0.0, 1.0], [1.0, 2.0]), on.package.priors.Dirichlet([1.0, 2.0, 3.0]))
+    priors = (on.package.priors.BoxUniform([0.0, 1.0], [1.0, 2.0]),
+              on.package.priors.Dirichlet([1.0, 2.0, 3.0]))
     return [on.package.inference.ratio.linear_log_ratio(u, context, **baseline(on, prior))
             for prior in priors for context in (c, c[:1])]
 
@@ -44,7 +45,8 @@ def _(on, paint, n):
 @case("inference.ratio.log_ratio", terms=100, kernels=True)
 def _(on, paint, n):
     params, u, c = setting(on, paint, n)
-    return [on.package.inference.ratio.log_ratio(params, u, context, **baseline(on)) for context in (c, c[:1])]
+    return [on.package.inference.ratio.log_ratio(params, u, context, **baseline(on))
+            for context in (c, c[:1])]
 
 
 @case("inference.ratio.log_ratio#more than a block", sizes=(2500,), terms=100, kernels=True)

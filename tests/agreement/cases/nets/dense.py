@@ -27,7 +27,8 @@ def _(on, paint, n):
 @case("nets.dense.masked_dense", terms=6)
 def _(on, paint, n):
     mask = 1.0 * (np.add.outer(np.arange(4), np.arange(6)) % 3 > 0)
-    return on.package.nets.dense.masked_dense(on.put(layers(paint)[0]), on.put(mask), on.put(painted(paint, (n, 4))))
+    return on.package.nets.dense.masked_dense(on.put(layers(paint)[0]), on.put(mask),
+                                              on.put(painted(paint, (n, 4))))
 
 
 @case("nets.dense.mlp", terms=20, kernels=True)
@@ -39,15 +40,18 @@ for name in ("TANH", "RELU", "LEAKY_RELU", "IDENTITY"):
     @case(f"nets.dense.mlp_vjp#{name}", terms=lambda n: n + 20, kernels=True)
     def _(on, paint, n, name=name):
         nets = on.package.nets.dense
-        return nets.mlp_vjp(on.put(layers(paint)), on.put(painted(paint, (n, 4))), on.put(painted(paint, (n, 3))),
-                            activation=getattr(nets, name))
+        return nets.mlp_vjp(on.put(layers(paint)), on.put(painted(paint, (n, 4))),
+                            on.put(painted(paint, (n, 3))), activation=getattr(nets, name))
 
 
 @case("nets.dense.mlp_vjp#RELU-at-its-kink", sizes=(3,), kernels=True)
 def _(on, paint, n):
-    nets, layers = on.package.nets.dense, [painted(paint, (n_in + 1, n_out)) for n_in, n_out in ((4, 6), (6, 3))]
-    layers[0][0] = 0                                           # no bias and no input: every unit gets exactly zero
-    return nets.mlp_vjp(on.put(layers), on.put(np.zeros((n, 4))), on.put(painted(paint, (n, 3))), activation=nets.RELU)
+    nets, layers = (on.package.nets.dense,
+                    [painted(paint, (n_in + 1, n_out)) for n_in, n_out in ((4, 6), (6, 3))])
+    # no bias and no input: every unit gets exactly zero
+    layers[0][0] = 0
+    return nets.mlp_vjp(on.put(layers), on.put(np.zeros((n, 4))), on.put(painted(paint, (n, 3))),
+                        activation=nets.RELU)
 
 
 @case("nets.dense.mlp_vjp#wide", sizes=(1, 1100), terms=lambda n: n + 300, kernels=True)
@@ -60,10 +64,13 @@ def _(on, paint, n):
 
 @case("nets.dense.mlp#bad input", sizes=(3,))
 def _(on, paint, n):
-    """Kernels leave to array code what they cannot have, so that it is refused in its words; what it takes is computed."""
+    """Kernels leave to array code what they cannot have, so that it is refused in its words; what it takes is
+    computed."""
     nets, given, x = on.package.nets.dense, on.put(layers(paint)), on.put(painted(paint, (n, 4)))
-    return nets.mlp(given, x[:0]), [error_of(function, *args).partition(":")[0] for function, *args in (
-        (nets.mlp, given, x[:, :3]), (nets.mlp, given[1:], x), (nets.mlp, given[:1] + given[2:], x), (nets.mlp_vjp, given, x, x))]
+    return (nets.mlp(given, x[:0]),
+            [error_of(function, *args).partition(":")[0]
+             for function, *args in ((nets.mlp, given, x[:, :3]), (nets.mlp, given[1:], x),
+                                     (nets.mlp, given[:1] + given[2:], x), (nets.mlp_vjp, given, x, x))])
 
 
 @case("nets.dense.activation_named", sizes=(1,))

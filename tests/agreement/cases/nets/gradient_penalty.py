@@ -24,11 +24,12 @@ def _(on, paint, n):
 for name in ("TANH", "RELU", "LEAKY_RELU", "IDENTITY"):
     for widths in ((4, 1), (4, 6, 1), WIDTHS):
         # a linear network has one slope everywhere, and float32 sums of 153 equal terms drift
-        @case(f"nets.gradient_penalty.gradient_penalty_and_grad#{name}, {len(widths) - 1} layers", terms=lambda n: n + 100,
-              sizes=SIZES[:4] if name == "IDENTITY" else SIZES)
+        @case(f"nets.gradient_penalty.gradient_penalty_and_grad#{name}, {len(widths) - 1} layers",
+              terms=lambda n: n + 100, sizes=SIZES[:4] if name == "IDENTITY" else SIZES)
         def _(on, paint, n, name=name, widths=widths):
             module, layers, x = setting(on, paint, n, widths)
-            return module.gradient_penalty_and_grad(layers, x, target=1.0, activation=getattr(on.package.nets.dense, name))
+            return module.gradient_penalty_and_grad(layers, x, target=1.0,
+                                                    activation=getattr(on.package.nets.dense, name))
 
 
 @case("nets.gradient_penalty.gradient_penalty_and_grad#no slope", sizes=(3,))

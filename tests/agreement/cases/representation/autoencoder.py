@@ -16,8 +16,9 @@ def setting(on, paint, n):
 def fitted(on, paint, n):
     """Forty steps with nothing held out, so that no comparison of losses can branch."""
     x = on.put(painted(paint, (n, DIM)) + 3.0)
-    return on.package.representation.autoencoder.fit(x, n_latent=LATENT, rng=on.rng(3), hidden=HIDDEN, batch_size=5, max_epochs=10,
-                                                     validation_fraction=0.0), x
+    return (on.package.representation.autoencoder.fit(x, n_latent=LATENT, rng=on.rng(3), hidden=HIDDEN,
+                                                      batch_size=5, max_epochs=10, validation_fraction=0.0),
+            x)
 
 
 def without_functions(model):
@@ -69,20 +70,23 @@ for name in ("TANH", "RELU", "IDENTITY"):
         return autoencoder.loss_and_grad(params, x, activation=getattr(on.package.nets.dense, name))
 
 
-@case("representation.autoencoder.loss_and_grad#several tiles to a block", sizes=(5000,), terms=lambda n: 40 + DIM * n, kernels=True)
+@case("representation.autoencoder.loss_and_grad#several tiles to a block", sizes=(5000,),
+      terms=lambda n: 40 + DIM * n, kernels=True)
 def _(on, paint, n):
     autoencoder, params, x = setting(on, paint, n)
     return autoencoder.loss(params, x), autoencoder.loss_and_grad(params, x)
 
 
-@case("representation.autoencoder.loss_and_grad#digits", sizes=(1, 20), terms=lambda n: 300 + 64 * n, kernels=True)
+@case("representation.autoencoder.loss_and_grad#digits", sizes=(1, 20), terms=lambda n: 300 + 64 * n,
+      kernels=True)
 def _(on, paint, n):
     """The network of the digits; and one without hidden layers."""
     autoencoder, found = on.package.representation.autoencoder, []
     for hidden in ((128, 64), ()):
         params = autoencoder.init_params(paint, dim=64, n_latent=2, hidden=hidden)
         params, x = on.put(random_tree(paint, params, scale=0.1)), on.put(painted(paint, (n, 64)))
-        found += [autoencoder.loss(params, x), autoencoder.loss_and_grad(params, x), autoencoder.reconstruct(params, x)]
+        found += [autoencoder.loss(params, x), autoencoder.loss_and_grad(params, x),
+                  autoencoder.reconstruct(params, x)]
     return found
 
 
@@ -96,8 +100,10 @@ def _(on, paint, n):
     fit, x = on.package.representation.autoencoder.fit, painted(paint, (n, DIM))
     hole = x.copy()
     hole[2, 1] = np.nan
-    bad = [error_of(fit, on.put(value), n_latent=2, rng=on.rng(0)) for value in (x[0], x[:1], hole, np.ones((n, DIM)), x > 0)]
-    return bad, [error_of(fit, on.put(x), n_latent=2, rng=on.rng(0), **settings) for settings in ({"hidden": (0,)}, {"batch_size": 0})]
+    bad = [error_of(fit, on.put(value), n_latent=2, rng=on.rng(0))
+           for value in (x[0], x[:1], hole, np.ones((n, DIM)), x > 0)]
+    return (bad, [error_of(fit, on.put(x), n_latent=2, rng=on.rng(0), **settings)
+                  for settings in ({"hidden": (0,)}, {"batch_size": 0})])
 
 
 @case("representation.autoencoder.Autoencoder.transform", sizes=(20,), terms=4000, kernels=True)
@@ -116,7 +122,8 @@ def _(on, paint, n):
 def _(on, paint, n):
     with tempfile.TemporaryDirectory() as folder:
         fitted(on, paint, n)[0].save(folder + "/autoencoder.npz")
-        return on.put(without_functions(on.package.representation.autoencoder.load(folder + "/autoencoder.npz")))
+        return on.put(
+            without_functions(on.package.representation.autoencoder.load(folder + "/autoencoder.npz")))
 
 
 @case("representation.autoencoder.load", sizes=(1,))

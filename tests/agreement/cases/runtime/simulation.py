@@ -13,7 +13,8 @@ def simulator(rng, theta):
 
 @case("runtime.simulation.simulate", terms=5)
 def _(on, paint, n):
-    return on.package.runtime.simulation.simulate(on.rng(1), simulator, on.put(painted(paint, (n, 2))), chunk_size=10)
+    return on.package.runtime.simulation.simulate(on.rng(1), simulator, on.put(painted(paint, (n, 2))),
+                                                  chunk_size=10)
 
 
 @case("runtime.simulation.simulate#failures", sizes=(7, 31), terms=5)
@@ -24,7 +25,8 @@ def _(on, paint, n):
     def fails(rng, part):
         return simulator(rng, part) * asked[:len(part)]
     kept = simulate(on.rng(2), fails, theta, chunk_size=10, on_failure="drop")
-    return kept, error_of(simulate, on.rng(2), fails, theta), error_of(simulate, on.rng(2), lambda rng, part: part * np.nan, theta)
+    return (kept, error_of(simulate, on.rng(2), fails, theta),
+            error_of(simulate, on.rng(2), lambda rng, part: part * np.nan, theta))
 
 
 @case("runtime.simulation.simulate#stopped", sizes=(31,), terms=5)
