@@ -1,4 +1,4 @@
-"""Random-walk Metropolis: propose a step, accept it with a probability that follows from two densities.
+"""Random-walk Metropolis: propose a step, accept it with a probability set by the ratio of two densities.
 
 The mathematics is in `reference.inference.metropolis`. Same draws; u and its log-density are updated in
 place, where the target's values live and in their dtype. On a device one number is fetched for each iteration

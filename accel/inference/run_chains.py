@@ -14,7 +14,6 @@ Example
     True
 """
 import warnings
-from types import ModuleType
 from typing import NamedTuple
 
 import numpy as np
@@ -24,7 +23,7 @@ from accel.runtime import checks
 from accel.runtime.protocols import Array, Rng
 from accel.device import array_module, to_host
 from accel.inference import nested_sampler, slice_sampler, starts
-from accel.inference.chains import Chains, NonFiniteTargetError
+from accel.inference.chains import Chains, NonFiniteTargetError, Sampler
 from accel.inference.target import Target
 from accel.validation import convergence
 
@@ -60,7 +59,7 @@ class Draws(NamedTuple):
     chains: Chains | None
 
 
-def sample(rng: Rng, target: Target, n: int, *, sampler: ModuleType = slice_sampler, n_chains: int = 50,
+def sample(rng: Rng, target: Target, n: int, *, sampler: Sampler = slice_sampler, n_chains: int = 50,
            n_warmup: int = 200, thin: int = 10, n_least: int = 200, start: Array | None = None,
            n_candidates: int = 10_000, progress: bool = False) -> Draws:
     """n draws from the target.

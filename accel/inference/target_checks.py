@@ -2,6 +2,7 @@
 
 The rules are in `reference.inference.target_checks`. Same errors; of a check one number is fetched, and more
 only if it fails.
+
 Example
 
     >>> import numpy as np

@@ -1,8 +1,8 @@
 """TARP, tests of accuracy with random points: credibility from samples, for posteriors without a density.
 
 The mathematics is in `reference.validation.tarp`. Same values; samples are ranked as in
-`accel.numerics.ranks`, and squared distances are summed parameter by parameter into one (M, L) array: the (M,
-L, D) array of differences never exists.
+`accel.numerics.ranks`, and squared distances are summed parameter by parameter into one (M, L) array:
+the (M, L, D) array of differences never exists.
 
 Example
 

@@ -30,13 +30,13 @@ Example
 import functools
 from collections.abc import Callable
 from dataclasses import dataclass
-from types import ModuleType
 
 import numpy as np
 
 from reference.runtime import checks
 from reference.runtime.protocols import Array, Prior, Rng
 from reference.inference import hmc, run_chains, slice_sampler
+from reference.inference.chains import Sampler
 from reference.inference.covariance import check_covariance
 
 __all__ = ["Posterior"]
@@ -123,7 +123,7 @@ class Posterior:
         with_grad = functools.partial(self._log_likelihood_and_grad, x=x) if self.model_vjp else None
         return run_chains.Target(self.prior, functools.partial(self._log_likelihood, x=x), with_grad)
 
-    def draws(self, rng: Rng, n: int, x: Array, *, sampler: ModuleType = slice_sampler, n_chains: int = 50,
+    def draws(self, rng: Rng, n: int, x: Array, *, sampler: Sampler = slice_sampler, n_chains: int = 50,
               n_warmup: int = 200, thin: int = 10, n_least: int = 200, n_candidates: int = 10_000,
               progress: bool = False) -> run_chains.Draws:
         """n draws for one observation, with diagnostics and, from `nested_sampler`, the evidence.
@@ -147,7 +147,7 @@ class Posterior:
                                  n_warmup=n_warmup, thin=thin, n_least=n_least, n_candidates=n_candidates,
                                  progress=progress)
 
-    def sample(self, rng: Rng, n: int, x: Array, *, sampler: ModuleType = slice_sampler, n_chains: int = 50,
+    def sample(self, rng: Rng, n: int, x: Array, *, sampler: Sampler = slice_sampler, n_chains: int = 50,
                n_warmup: int = 200, thin: int = 10, n_least: int = 200, n_candidates: int = 10_000,
                progress: bool = False) -> Array:
         """n draws of θ: (n, P) for one observation, (M, n, P) for M of them, one after another.

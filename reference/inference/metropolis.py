@@ -1,4 +1,4 @@
-"""Random-walk Metropolis: propose a step, accept it with a probability that follows from two densities.
+"""Random-walk Metropolis: propose a step, accept it with a probability set by the ratio of two densities.
 
 The simplest Markov chain sampler, and the page to read first. For each chain at u, with π the target's
 density:

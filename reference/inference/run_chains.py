@@ -22,7 +22,6 @@ Example
     True
 """
 import warnings
-from types import ModuleType
 from typing import NamedTuple
 
 import numpy as np
@@ -31,7 +30,7 @@ from reference import priors
 from reference.runtime import checks
 from reference.runtime.protocols import Array, Rng
 from reference.inference import nested_sampler, slice_sampler, starts
-from reference.inference.chains import Chains, NonFiniteTargetError
+from reference.inference.chains import Chains, NonFiniteTargetError, Sampler
 from reference.inference.target import Target
 from reference.validation import convergence
 
@@ -67,7 +66,7 @@ class Draws(NamedTuple):
     chains: Chains | None
 
 
-def sample(rng: Rng, target: Target, n: int, *, sampler: ModuleType = slice_sampler, n_chains: int = 50,
+def sample(rng: Rng, target: Target, n: int, *, sampler: Sampler = slice_sampler, n_chains: int = 50,
            n_warmup: int = 200, thin: int = 10, n_least: int = 200, start: Array | None = None,
            n_candidates: int = 10_000, progress: bool = False) -> Draws:
     """n draws from the target.

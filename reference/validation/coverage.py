@@ -11,8 +11,8 @@ judged together:
 If the posterior is exact, (2) is uniform on [0, 1], for any L, and EC(c) = c. Without a density, `tarp` gives
 another α for (3) and (4).
 
-Shapes        M observations, L samples of each, D parameters, K levels of credibility; log_prob_samples (M,
-              L), log_prob_truths (M,), credibility (M,).
+Shapes        M observations, L samples of each, D parameters, K levels of credibility;
+              log_prob_samples (M, L), log_prob_truths (M,), credibility (M,).
 Conventions   EC above the diagonal: the posterior is too wide, which is safe; below: too narrow. log q needs
               no normalisation, if its constant is the same for the truth and the samples of one observation.
               Outside the support it is −inf.

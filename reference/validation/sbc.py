@@ -10,8 +10,8 @@ For M observations, each with its true parameters θ* and L posterior samples θ
 The shape tells the defect: a slope is a bias, a ∪ a posterior that is too narrow, a ∩ one that is too wide,
 and piles at both ends of correlated samples are autocorrelation, which must be thinned away before ranking.
 
-Shapes        M observations, L samples of each, D parameters, B bins; samples (M, L, D), truths and ranks (M,
-              D).
+Shapes        M observations, L samples of each, D parameters, B bins; samples (M, L, D), truths and
+              ranks (M, D).
 Conventions   ranks run from 0 to L, both included; the band of the histogram holds for each bin alone, so
               that of B bins about B (1 − level) lie outside; p-values are floats, one for each parameter.
 Power         share of 200 wrong posteriors with p < 0.05, B = 20 (`python -m tests.validation.test_power`):
