@@ -83,6 +83,10 @@ class PhiloxGenerator:
         self.seed, self.block, self.xp = check_word("seed", seed), 0, array_module(like)
         self.dtype = np.dtype(np.float64) if like is None else checks.as_array("like", like).dtype
 
+    def __reduce__(self):
+        """A copy or a pickle goes on at the same place, on the same kind of device."""
+        return _restored, (self.seed, self.block, self.xp.empty(0, dtype=self.dtype))
+
     def random(self, size: int | tuple | None = None) -> Array:
         """Uniform numbers (3).
 
@@ -208,3 +212,10 @@ def check_range(low, high):
     if not low < high < 2**63:
         raise ValueError(f"high: expected a whole number above low = {low} and below 2^63, got {high}")
     return int(low), int(high)
+
+
+def _restored(seed, block, like):
+    """The generator that `PhiloxGenerator.__reduce__` described."""
+    rng = PhiloxGenerator(seed, like=like)
+    rng.block = block
+    return rng

@@ -148,7 +148,8 @@ class Call(NamedTuple):
         for place, (name, value) in enumerate(arguments.items()):
             if data.is_generator(value):
                 changed[name] = data.copied(self.arguments[name])
-                changed[name].random(3)                # it draws other numbers
+                with device.kernels(self.backend.kernels):
+                    changed[name].random(3)            # it draws other numbers
             elif keep_containers and place == 0 and isinstance(value, (list, tuple)):
                 changed[name] = value                  # the layers of a network are a tree too
             elif keep_containers or variant != "library":
