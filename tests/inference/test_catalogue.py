@@ -189,6 +189,7 @@ def test_a_device_array_is_refused(there, cp):
 def test_a_device_needs_no_more_memory_for_more_objects(there, tmp_path):
     def peak(n):
         x = sky(n)
+        accel.memory.clear()                                          # of what earlier tests left
         tracemalloc.start()
         try:
             accel.inference.catalogue.summarise(there, x, seed=0, n_samples=300, chunk_size=50,
