@@ -93,8 +93,8 @@ def test_an_observation_is_sent_to_the_posterior(cp):
     theta, x = cp.asarray(rng.standard_normal((40, 2))), rng.standard_normal((40, 3))
     prior = accel.priors.Normal(np.zeros(2), np.ones(2))
     with device.kernels(False):
-        posterior = accel.inference.npe.fit(prior, theta, cp.asarray(x), rng=rng, max_epochs=1, n_transforms=1,
-                                            hidden=(4,))
+        posterior = accel.inference.npe.fit(prior, theta, cp.asarray(x), rng=rng, max_epochs=1,
+                                            n_transforms=1, hidden=(4,))
         assert isinstance(posterior.sample(rng, 2, x[0]), cp.ndarray)
 
 

@@ -99,7 +99,7 @@ def summarised(theta, below, weight):
     xp, n = array_module(theta), theta.shape[1]
     if cuda.wanted(xp) and catalogue_kernel.fits(theta):
         return catalogue_kernel.summary(theta, below, weight)
-    columns = xp.ascontiguousarray(theta.transpose(0, 2, 1))
+    columns = theta.transpose(0, 2, 1).copy()                            # sorted below
     mean = columns.mean(axis=2)                                                               # (2)
     deviation = columns - mean[:, :, None]
     covariance = deviation @ deviation.transpose(0, 2, 1)

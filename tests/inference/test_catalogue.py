@@ -209,3 +209,11 @@ def test_more_draws_than_a_block_holds_are_summarised_by_array_code(cp):
                           match="9000 draws of 3 parameters in float64 do not fit the shared memory"):
             found = accel.inference.catalogue.summary(cp.asarray(theta))
     assert_close(found.quantiles.get(), np.moveaxis(np.quantile(theta, (0.16, 0.5, 0.84), axis=1), 0, 1))
+
+
+def test_a_summary_of_one_parameter_leaves_the_draws_in_their_order():
+    theta = np.random.default_rng(0).standard_normal((3, 50, 1))
+    for package in (reference, accel):
+        kept = theta.copy()
+        package.inference.catalogue.summary(kept)
+        assert np.array_equal(kept, theta)
