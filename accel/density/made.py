@@ -296,9 +296,8 @@ class Work:
         self.context, self.x = self.tape.inputs[0][1:1 + context_dim], self.tape.inputs[0][1 + context_dim:]
         self.mu, self.a = self.tape.out[:dim], self.tape.out[dim:2 * dim]
         self.bound, self.log_sigma, self.shrink, self.z = (xp.empty((dim, n), dtype) for _ in range(4))
-        self.dout, self.dx, self.slope = xp.empty_like(self.tape.out), xp.empty((dim, n),
-                                                                                dtype), xp.empty((dim, n),
-                                                                                                 dtype)
+        self.dout = xp.empty_like(self.tape.out)
+        self.dx, self.slope = xp.empty((dim, n), dtype), xp.empty((dim, n), dtype)
 
 
 def matrices(shapes):

@@ -220,8 +220,8 @@ class Work:
 
     def __init__(self, xp, shapes, n, dtype, *, context_dim):
         self.tape = dense.Tape(xp, shapes, n, dtype)
-        self.context, self.kept = self.tape.inputs[0][1:1 + context_dim], self.tape.inputs[0][1
-                                                                                              + context_dim:]
+        fed = self.tape.inputs[0]
+        self.context, self.kept = fed[1:1 + context_dim], fed[1 + context_dim:]
         n_moved = len(self.tape.out) // 2
         self.t, self.a = self.tape.out[:n_moved], self.tape.out[n_moved:]
         self.bound, self.s, self.scale, self.scaled, self.slope = (xp.empty((n_moved, n), dtype)

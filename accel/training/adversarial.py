@@ -198,8 +198,8 @@ def result(params, sums, adams, averaging):
 
 def save_checkpoint(path, identity, state, flat, adams, sums, rng):
     if path is not None:
-        moments = {name: {"step": adam.step, "mean": adam.mean, "square": adam.square} for name,
-                   adam in adams.items()}
-        checkpoints.save(path, "adversarial", identity,
-                         {"epoch": state["epoch"], "history": state["history"], "params": flat,
-                                                         "sums": sums, "adams": moments}, rng)
+        moments = {name: {"step": adam.step, "mean": adam.mean, "square": adam.square}
+                   for name, adam in adams.items()}
+        checkpoints.save(path, "adversarial", identity, {
+            "epoch": state["epoch"], "history": state["history"], "params": flat, "sums": sums,
+            "adams": moments}, rng)

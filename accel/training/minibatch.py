@@ -137,8 +137,8 @@ def train_together(model, starts, data, *, rngs, learning_rate, batch_size, max_
     runs = [Run(model, params, len(data[0]), rng, checkpoint, identity, settings)
             for params, rng, checkpoint in zip(starts, rngs, checkpoints, strict=True)]
     step = training_kernel.step_of(model, runs[0].params, data, settings["batch_size"])
-    engine_for = partial(ArrayCode, model, data) if step is None else partial(training_kernel.GraphEngine,
-                                                                              step)
+    engine_for = (partial(ArrayCode, model, data) if step is None
+                  else partial(training_kernel.GraphEngine, step))
 
     engine, active, starting = engine_for(runs), runs, [run for run in runs if run.state["epoch"] == 0]
     if settings["n_validation"] and starting:

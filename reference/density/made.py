@@ -62,8 +62,8 @@ def init_params(rng: Rng, *, dim: int, context_dim: int = 0, hidden: tuple = (50
                                ("hidden: number of layers", len(hidden), 1)):
         checks.check_count(name, value, least=least)
     layers = dense.init_mlp(rng, (context_dim + dim, *hidden))
-    layers = [np.concatenate((layer[:1], layer[1:] * mask)) for layer,
-              mask in zip(layers, _masks(dim, context_dim, hidden))]
+    layers = [np.concatenate((layer[:1], layer[1:] * mask))
+              for layer, mask in zip(layers, _masks(dim, context_dim, hidden))]
     return {"layers": [*layers, np.zeros((hidden[-1] + 1, 2 * dim))]}
 
 

@@ -144,9 +144,8 @@ def spline_inverse(knots, z):
 def log_slope(s, d0, d1, xi):
     """log g′ of (6)."""
     q = xi * (1 - xi)
-    return 2 * np.log(s) + np.log(d1 * xi**2 + 2 * s * q + d0 * (1 - xi)**2) - 2 * np.log(s
-                                                                                          + (d0 + d1 - 2 * s)
-                                                                                          * q)
+    m, v = d1 * xi**2 + 2 * s * q + d0 * (1 - xi)**2, s + (d0 + d1 - 2 * s) * q
+    return 2 * np.log(s) + np.log(m) - 2 * np.log(v)
 
 
 def in_bin(knots, axis, value):

@@ -154,8 +154,9 @@ def check_images(x, context, order, levels, density):
                          f"{density!r}")
     x = check_levels(checks.as_array("x", x, ("N", "D")), levels)
     checks.check_count("x: number of rows", len(x), least=2)
-    context = np.zeros((len(x), 0), x.dtype) if context is None else checks.as_array("context",
-                                                                                     context, (len(x), "C"))
+    if context is None:
+        context = np.zeros((len(x), 0), x.dtype)
+    context = checks.as_array("context", context, (len(x), "C"))
     order = np.arange(x.shape[1]) if order is None else np.array(order)
     if order.shape != x.shape[1:] or not np.array_equal(np.sort(order), np.arange(x.shape[1])):
         raise ValueError(f"order: expected each of 0 … {x.shape[1] - 1} once, got {order.tolist()}")

@@ -71,8 +71,8 @@ class Fused:
         rng.block += n // chunk * sum(-(-chunk * width // 4) for width in self.widths)
         accepted, begins = xp.empty(n_words, np.uint32), xp.empty(plan.blocks, np.int64)
         counts, failures = xp.empty(plan.blocks, np.int32), xp.empty(plan.blocks, np.int32)
-        nearest, totals, bound = xp.empty(plan.blocks, rng.dtype), xp.empty(3), xp.full(1, bound,
-                                                                                        dtype=rng.dtype)
+        nearest, totals = xp.empty(plan.blocks, rng.dtype), xp.empty(3)
+        bound = xp.full(1, bound, dtype=rng.dtype)
         size = np.int64(chunk), np.int64(n_words)
         self.kernels("mark", plan.blocks, plan.threads, accepted, counts, failures, nearest, self.table,
                      self.observation, bound, seed, block, *size)
