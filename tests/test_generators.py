@@ -35,6 +35,7 @@ def test_a_shared_generator_delivers_a_single_integer_as_numpy_does():
     assert ours.integers(0, 9) == theirs.integers(0, 9)
 
 
+@pytest.mark.kernels
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 def test_a_generator_draws_on_its_device_in_its_dtype(cp, dtype):
     for xp in (np, cp):
@@ -50,6 +51,7 @@ def test_a_generator_draws_on_its_device_in_its_dtype(cp, dtype):
         assert np.array_equal(device.to_host(again), device.to_host(normal))
 
 
+@pytest.mark.kernels
 def test_draws_on_the_device_need_no_transfer(cp):
     from tests.strict_cupy import counted
     rng = generator(5, cp, "float32")
@@ -58,6 +60,7 @@ def test_draws_on_the_device_need_no_transfer(cp):
     assert spent["upload"] == spent["sync"] == 0
 
 
+@pytest.mark.kernels
 def test_every_generator_tells_its_state_and_can_be_set_back(cp):
     host = np.random.default_rng(3)
     assert shared_generator(host, cp).bit_generator is host.bit_generator
