@@ -23,10 +23,10 @@ Example
 import math
 from collections.abc import Callable
 from functools import partial
-from types import SimpleNamespace
 
 from accel.runtime.protocols import Array, Density, Params, Rng
 from accel.training import minibatch, optim
+from accel.training.inputs import Objective
 from accel.preprocessing.scaling import Scaling, fit_scaling
 from accel.runtime._vector import empty_like, plain
 from accel.runtime.tree import tree_map
@@ -151,7 +151,7 @@ def fit(x: Array, *, rng: Rng, levels: int, context: Array | None = None, order:
     chosen = {} if n_transforms is None else {"n_transforms": n_transforms}
     params = density.init_params(rng, dim=x.shape[1], context_dim=context.shape[1], hidden=hidden, **chosen)
     settings = {"density": density, "levels": levels, "alpha": alpha, "scaling": scaling}
-    model = SimpleNamespace(loss=partial(loss, **settings), loss_and_grad=partial(loss_and_grad, **settings),
+    model = Objective(loss=partial(loss, **settings), loss_and_grad=partial(loss_and_grad, **settings),
                             write_grads=partial(write_grads, **settings), draw_noise=lambda rng,
                             n: rng.random((n, x.shape[1])))
     trained = minibatch.train(

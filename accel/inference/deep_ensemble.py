@@ -23,7 +23,7 @@ import os
 import pathlib
 import tempfile
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from os import PathLike
 
 import numpy as np
@@ -111,6 +111,9 @@ class Ensemble:
         """
         persistence.save(path, "ensemble", describe_ensemble(self))
 
+    def __copy__(self):
+        return replace(self)
+
     def __reduce__(self):
         return restore_ensemble, (describe_ensemble(self),)
 
@@ -183,8 +186,7 @@ def fit(prior: Prior, theta: Array, x: Array, *, rng: Rng, n_members: int = 5,
         As in `npe.fit`, and if a number of members or processes is less than one.
     """
     checks.check_count("n_members", n_members)
-    if n_processes is not None:
-        checks.check_count("n_processes", n_processes)
+    checks.check_count("n_processes", 1 if n_processes is None else n_processes)
     name_of(density)
     theta, x = check_simulations(prior, theta, x)
     settings = {"embedding": embedding, "n_components": n_components, "density": density,

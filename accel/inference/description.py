@@ -61,6 +61,9 @@ class Described:
         """
         persistence.save(path, self.kind, describe(self))
 
+    def __copy__(self):
+        return replace(self)
+
     def __reduce__(self):
         return restore, (type(self), describe(self))
 

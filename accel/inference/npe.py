@@ -23,7 +23,6 @@ Example
 from collections.abc import Callable
 from functools import partial
 from os import PathLike
-from types import SimpleNamespace
 
 from accel import memory
 from accel.density import maf, mdn
@@ -37,6 +36,7 @@ from accel.preprocessing.training_domain import features, fit_training_domain
 from accel.runtime._vector import empty_like, plain
 from accel.runtime.protocols import Array, Density, Params, Prior, Rng
 from accel.training import minibatch, optim
+from accel.training.inputs import Objective
 
 __all__ = ["Posterior", "init_params", "loss", "loss_and_grad", "fit", "load"]
 SHARED = ["fit_members"]
@@ -194,8 +194,8 @@ def fit_members(prior, theta, x, *, rngs, embedding, n_components, density, n_tr
     sizes = {"dim": u.shape[1], "context_dim": c.shape[1], "embedding": embedding, "density": density,
              "n_transforms": n_transforms, "hidden": hidden}
     starts = [put(init_params(rng, **sizes), array_module(u), u.dtype) for rng in rngs]
-    model = SimpleNamespace(**{function.__name__: partial(function, density=density)
-                               for function in (loss, loss_and_grad, write_grads, fused)})
+    model = Objective(**{function.__name__: partial(function, density=density)
+                         for function in (loss, loss_and_grad, write_grads, fused)})
     members = minibatch.train_together(model, starts, (whitening.whiten(u, c), c), rngs=rngs,
                                        checkpoints=checkpoints, **settings)                   # (4), (6)
     constant = float(whitening.log_det) + float(log_det.mean())

@@ -19,7 +19,6 @@ Example
 from collections.abc import Callable
 from functools import partial
 from os import PathLike
-from types import SimpleNamespace
 
 from accel.device import array_module, put
 from accel.inference import _ratio_rows as rows
@@ -30,6 +29,7 @@ from accel.preprocessing.regression import fit_regression
 from accel.runtime import checks
 from accel.runtime.protocols import Array, Prior, Rng
 from accel.training import minibatch, optim
+from accel.training.inputs import Objective
 
 __all__ = ["Posterior", "fit", "load"]
 
@@ -78,8 +78,8 @@ def fit(prior: Prior, theta: Array, x: Array, *, rng: Rng, n_components: int | N
     regression = fit_regression(u, c)
     data = rows.theta_rows_of(prior, regression, u), rows.x_rows_of(regression, c)
     params = ratio.init_params(rng, dim=u.shape[1], context_dim=c.shape[1], hidden=hidden)
-    model = SimpleNamespace(**{function.__name__: partial(function, **settings)
-                               for function in (rows.loss, rows.write_grads, rows.fused)})
+    model = Objective(partial(rows.loss, **settings), None, write_grads=partial(rows.write_grads, **settings),
+                      fused=partial(rows.fused, **settings))
     trained = minibatch.train(
         model, put(params, array_module(u), u.dtype), data, rng=rng, learning_rate=learning_rate,
         batch_size=batch_size, max_epochs=max_epochs, patience=patience,

@@ -18,7 +18,6 @@ Example
 True
 """
 import os
-from collections.abc import Callable
 from typing import NamedTuple
 
 from accel.nets import dense
@@ -27,7 +26,7 @@ from accel.runtime.protocols import Array, Params
 from accel.runtime.tree import frozen
 
 __all__ = []
-SHARED = ["FittedNetwork", "Objective", "describe", "load", "restore"]
+SHARED = ["FittedNetwork", "describe", "load", "restore"]
 __all__ += SHARED
 
 
@@ -89,11 +88,3 @@ def restore(kind, description):
 def load(kind, path):
     """The model of class `kind` that its `save` wrote."""
     return restore(kind, persistence.load(path, kind.kind))
-
-
-class Objective(NamedTuple):
-    """A loss whose settings are given, as training calls it, see `training.minibatch`."""
-    loss: Callable
-    loss_and_grad: Callable
-    write_grads: Callable
-    fused: Callable | None = None

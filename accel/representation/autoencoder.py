@@ -34,6 +34,7 @@ from accel.runtime import checks
 from accel.runtime._vector import empty_like, plain
 from accel.runtime.protocols import Array, Params, Rng
 from accel.training import minibatch, optim
+from accel.training.inputs import Objective
 
 __all__ = ["Autoencoder", "init_params", "encode", "decode", "reconstruct", "loss", "loss_and_grad", "fit",
            "load"]
@@ -244,8 +245,8 @@ def fit(x: Array, *, n_latent: int, rng: Rng, hidden: tuple = (128, 64),
     x = checks.as_array("x", x, ("N", "D"))
     mean, scale = centre_and_scale(x)
     params = device.like(x, init_params(rng, dim=x.shape[1], n_latent=n_latent, hidden=hidden))
-    functions = loss, loss_and_grad, write_grads, fused
-    model = fitted.Objective(*(partial(function, activation=activation) for function in functions))
+    model = Objective(**{function.__name__: partial(function, activation=activation)
+                         for function in (loss, loss_and_grad, write_grads, fused)})
     trained = minibatch.train(model, params, (scaled(x, mean, scale),), rng=rng,
                               learning_rate=learning_rate, batch_size=batch_size, max_epochs=max_epochs,
                               patience=patience, validation_fraction=validation_fraction, schedule=schedule,

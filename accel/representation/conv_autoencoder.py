@@ -34,6 +34,7 @@ from accel.runtime import checks
 from accel.runtime._vector import empty_like, plain
 from accel.runtime.protocols import Array, Params, Rng
 from accel.training import minibatch, optim
+from accel.training.inputs import Objective
 
 __all__ = ["ConvAutoencoder", "init_params", "encode", "decode", "reconstruct", "loss", "loss_and_grad",
            "fit", "load"]
@@ -313,8 +314,8 @@ def fit(x: Array, *, n_latent: int, rng: Rng, channels: tuple = (16, 32), hidden
     mean, scale = centre_and_scale(x)
     params = init_params(rng, shape=x.shape[1:], n_latent=n_latent, channels=channels, hidden=hidden)
     params = device.like(x, params)
-    functions = loss, loss_and_grad, write_grads
-    model = fitted.Objective(*(partial(function, activation=activation) for function in functions))
+    model = Objective(**{function.__name__: partial(function, activation=activation)
+                         for function in (loss, loss_and_grad, write_grads)})
     trained = minibatch.train(model, params, (scaled(x, mean, scale),), rng=rng,
                               learning_rate=learning_rate, batch_size=batch_size, max_epochs=max_epochs,
                               patience=patience, validation_fraction=validation_fraction, schedule=schedule,

@@ -8,11 +8,14 @@ Example
 ...                       validation_fraction=0.1, clip_norm=5.0)["batch_size"]
 90
 """
+from collections.abc import Callable
+from typing import NamedTuple
+
 from accel.runtime import checks
 from accel.runtime.protocols import Params
 
 __all__ = ["NonFiniteLossError"]
-SHARED = ["check_adversarial_settings", "check_data", "check_settings", "draw"]
+SHARED = ["Objective", "check_adversarial_settings", "check_data", "check_settings", "draw"]
 __all__ += SHARED
 
 
@@ -67,9 +70,19 @@ def check_adversarial_settings(n, *, n_critic, averaging, learning_rate, beta1, 
             "n_epochs": checks.check_count("n_epochs", n_epochs)}
 
 
+class Objective(NamedTuple):
+    """A model for the training loop: functions whose settings are given. Accel alone uses the last two."""
+    loss: Callable
+    loss_and_grad: Callable
+    draw_noise: Callable | None = None
+    write_grads: Callable | None = None
+    fused: Callable | None = None
+
+
 def draw(model, rng, n):
     """The noise of a loss for n samples, as a list of arrays; empty for a loss without noise."""
-    if not n or not hasattr(model, "draw_noise"):
+    draw_noise = getattr(model, "draw_noise", None)
+    if not n or draw_noise is None:
         return []
-    noise = model.draw_noise(rng, n)
+    noise = draw_noise(rng, n)
     return list(noise) if isinstance(noise, (tuple, list)) else [noise]

@@ -37,13 +37,13 @@ Example
 """
 from collections.abc import Callable
 from functools import partial
-from types import SimpleNamespace
 
 import autograd.numpy as np
 from autograd import value_and_grad
 
 from reference.runtime.protocols import Array, Density, Params, Rng
 from reference.training import minibatch, optim
+from reference.training.inputs import Objective
 from reference.preprocessing.scaling import Scaling, fit_scaling
 from reference.density import realnvp
 from reference.density.pixel_flow_model import PixelFlow, check_images, load
@@ -151,7 +151,7 @@ def fit(x: Array, *, rng: Rng, levels: int, context: Array | None = None, order:
     chosen = {} if n_transforms is None else {"n_transforms": n_transforms}
     params = density.init_params(rng, dim=x.shape[1], context_dim=context.shape[1], hidden=hidden, **chosen)
     settings = {"density": density, "levels": levels, "alpha": alpha, "scaling": scaling}
-    model = SimpleNamespace(loss=partial(loss, **settings), loss_and_grad=partial(loss_and_grad, **settings),
+    model = Objective(loss=partial(loss, **settings), loss_and_grad=partial(loss_and_grad, **settings),
                             draw_noise=lambda rng, n: rng.random((n, x.shape[1])))                # (1)
     trained = minibatch.train(
         model, params, (seen, context_scaling.apply(context)), rng=rng, learning_rate=learning_rate,

@@ -3,10 +3,9 @@
     (1)  q(θ|x) = ∑ₘ wₘ qₘ(θ|x)
     (2)  wₘ ∝ exp(vₘ),   vₘ: the mean log qₘ(θ|x) of the simulations that member m held out, in nats
 
-A sample of (1) is a sample of member m, which is drawn with probability wₘ. The mixture is wider where its
-members disagree, which is where a single one is most often overconfident.
+A sample of (1) is one of member m, drawn with probability wₘ. The mixture is wider where its members
+disagree, which is where a single one is most often overconfident. Shapes are as in `npe`, for E members.
 
-Shapes        as in `npe`; E members, weights (E,).
 Source        "LtU-ILI: An All-in-One Framework for Implicit Inference in Astrophysics and Cosmology", Ho et
               al., 2024, section 3.2 (the weights); "A Crisis In Simulation-Based Inference?", Hermans et al.,
               2022 (why ensembles); lecture S1.
@@ -26,7 +25,7 @@ Example
 """
 import os
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from os import PathLike
 
 import numpy as np
@@ -101,6 +100,9 @@ class Ensemble:
         """
         persistence.save(path, "ensemble", describe_ensemble(self))
 
+    def __copy__(self):
+        return replace(self)
+
     def __reduce__(self):
         return restore_ensemble, (describe_ensemble(self),)
 
@@ -169,8 +171,7 @@ def fit(prior: Prior, theta: Array, x: Array, *, rng: Rng, n_members: int = 5,
         As in `npe.fit`, and if a number of members or processes is less than one.
     """
     checks.check_count("n_members", n_members)
-    if n_processes is not None:
-        checks.check_count("n_processes", n_processes)
+    checks.check_count("n_processes", 1 if n_processes is None else n_processes)
     settings = {"embedding": embedding, "n_components": n_components, "density": density,
                 "n_transforms": n_transforms, "hidden": hidden, "learning_rate": learning_rate,
                 "batch_size": batch_size, "max_epochs": max_epochs, "patience": patience,

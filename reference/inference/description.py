@@ -20,7 +20,7 @@ Example
 >>> bool(description.restore(nre.Posterior, tree).log_prob(theta, theta[0]).all())
 True
 """
-from dataclasses import fields
+from dataclasses import fields, replace
 from os import PathLike
 
 from reference import priors
@@ -60,6 +60,9 @@ class Described:
             If the file cannot be written; an older file of that name is then untouched.
         """
         persistence.save(path, self.kind, describe(self))
+
+    def __copy__(self):
+        return replace(self)
 
     def __reduce__(self):
         return restore, (type(self), describe(self))

@@ -46,7 +46,6 @@ Example
 from collections.abc import Callable
 from functools import partial
 from os import PathLike
-from types import SimpleNamespace
 
 import autograd.numpy as np
 from autograd import value_and_grad
@@ -60,6 +59,7 @@ from reference.preprocessing.regression import fit_regression
 from reference.preprocessing.training_domain import features, fit_training_domain
 from reference.runtime.protocols import Array, Density, Params, Prior, Rng
 from reference.training import minibatch, optim
+from reference.training.inputs import Objective
 
 __all__ = ["Posterior", "init_params", "loss", "loss_and_grad", "fit", "load"]
 
@@ -174,8 +174,8 @@ def fit(prior: Prior, theta: Array, x: Array, *, rng: Rng, embedding: tuple[int,
     whitening = fit_regression(u, c)
     params = init_params(rng, dim=u.shape[1], context_dim=c.shape[1], embedding=embedding, density=density,
                          n_transforms=n_transforms, hidden=hidden)
-    model = SimpleNamespace(loss=partial(loss, density=density),
-                            loss_and_grad=partial(loss_and_grad, density=density))
+    model = Objective(partial(loss, density=density),
+                      partial(loss_and_grad, density=density))
     trained = minibatch.train(
         model, params, (whitening.whiten(u, c), c), rng=rng, learning_rate=learning_rate,
         batch_size=batch_size, max_epochs=max_epochs, patience=patience, clip_norm=clip_norm,

@@ -34,7 +34,6 @@ Example
 from collections.abc import Callable
 from functools import partial
 from os import PathLike
-from types import SimpleNamespace
 
 from reference.inference import ratio
 from reference.inference.inputs import check_simulations, compress
@@ -43,6 +42,7 @@ from reference.preprocessing.regression import fit_regression
 from reference.runtime import checks
 from reference.runtime.protocols import Array, Prior, Rng
 from reference.training import minibatch, optim
+from reference.training.inputs import Objective
 
 __all__ = ["Posterior", "fit", "load"]
 
@@ -90,8 +90,8 @@ def fit(prior: Prior, theta: Array, x: Array, *, rng: Rng, n_components: int | N
     compression, scaling, c = compress(x, n_components)
     regression = fit_regression(u, c)
     settings |= {"prior": prior, "regression": regression}
-    model = SimpleNamespace(loss=partial(ratio.loss, **settings),
-                            loss_and_grad=partial(ratio.loss_and_grad, **settings))
+    model = Objective(partial(ratio.loss, **settings),
+                      partial(ratio.loss_and_grad, **settings))
     trained = minibatch.train(
         model, ratio.init_params(rng, dim=u.shape[1], context_dim=c.shape[1], hidden=hidden), (u, c), rng=rng,
         learning_rate=learning_rate, batch_size=batch_size, max_epochs=max_epochs, patience=patience,

@@ -18,7 +18,6 @@ Example
 True
 """
 import os
-from collections.abc import Callable
 from typing import NamedTuple
 
 from reference.nets import dense
@@ -27,7 +26,7 @@ from reference.runtime.protocols import Array, Params
 from reference.runtime.tree import frozen
 
 __all__ = []
-SHARED = ["FittedNetwork", "Objective", "describe", "load", "restore"]
+SHARED = ["FittedNetwork", "describe", "load", "restore"]
 __all__ += SHARED
 
 
@@ -85,9 +84,3 @@ def restore(kind, description):
 def load(kind, path):
     """The model of class `kind` that its `save` wrote."""
     return restore(kind, persistence.load(path, kind.kind))
-
-
-class Objective(NamedTuple):
-    """A loss whose settings are given, as training calls it, see `training.minibatch`."""
-    loss: Callable
-    loss_and_grad: Callable

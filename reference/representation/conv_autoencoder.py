@@ -36,6 +36,7 @@ from reference.preprocessing.scaling import centre_and_scale, scaled
 from reference.runtime import checks
 from reference.runtime.protocols import Array, Params, Rng
 from reference.training import minibatch, optim
+from reference.training.inputs import Objective
 
 __all__ = ["ConvAutoencoder", "init_params", "encode", "decode", "reconstruct", "loss", "loss_and_grad",
            "fit", "load"]
@@ -189,8 +190,7 @@ def fit(x: Array, *, n_latent: int, rng: Rng, channels: tuple = (16, 32), hidden
     x = checks.as_array("x", x, ("N", "C", "H", "W"))
     mean, scale = centre_and_scale(x)                                                            # (6)
     params = init_params(rng, shape=x.shape[1:], n_latent=n_latent, channels=channels, hidden=hidden)
-    model = fitted.Objective(partial(loss, activation=activation),
-                             partial(loss_and_grad, activation=activation))
+    model = Objective(partial(loss, activation=activation), partial(loss_and_grad, activation=activation))
     trained = minibatch.train(model, params, (scaled(x, mean, scale),), rng=rng, learning_rate=learning_rate,
                               batch_size=batch_size, max_epochs=max_epochs, patience=patience,
                               validation_fraction=validation_fraction, schedule=schedule,

@@ -1,1 +1,1 @@
-"""Conformance: every public function of both packages under the laws of DESIGN.md, "Parameters are data"."""
+"""Conformance: every public function of both packages under the laws that CONTRIBUTING names."""

@@ -8,6 +8,9 @@ import pytest
 
 import accel
 import reference
+from accel import device
+from tests import strict_cupy
+from tests.agreement.backends import uses_cuda
 from tests.agreement.comparator import assert_close
 
 BOTH = pytest.mark.parametrize("package", [reference, accel], ids=["reference", "accel"])
@@ -69,3 +72,22 @@ def test_what_one_package_describes_the_other_makes():
     other = reference.inference.description.restore(reference.inference.nle.Posterior,
                                                     accel.inference.description.describe(posterior))
     assert_close(other.log_likelihood(theta, x), posterior.log_likelihood(theta, x), terms=1000)
+
+
+@pytest.fixture
+def cp():
+    if uses_cuda():
+        pytest.skip("the real CuPy is in this process")
+    return strict_cupy.install()
+
+
+@pytest.mark.parametrize("page", ["npe", "nle", "nre"])
+def test_a_posterior_moves_to_a_device_and_back(cp, page):
+    posterior, theta, x = fitted(accel, page)
+    with device.kernels(False):
+        moved = device.put(posterior, cp)
+        found = moved.log_prob(cp.asarray(theta), cp.asarray(x))
+        assert isinstance(found, cp.ndarray) and type(moved.params) is type(posterior.params)
+        assert_close(found.get(), posterior.log_prob(theta, x), terms=10_000)
+        back = device.put(device.put(posterior, cp, "float32"), np, "float64")
+    assert np.abs(back.log_prob(theta, x) - posterior.log_prob(theta, x)).max() < 1e-3
