@@ -19,6 +19,7 @@ Example
 >>> print(ensemble.weights.round(1), ensemble.sample(rng, 1000, np.array([1.0])).mean().round(1))
 [0.5 0.5] 0.8
 """
+from copy import deepcopy
 import os
 import pathlib
 import tempfile
@@ -107,7 +108,6 @@ class Ensemble:
         ----------
         path : str or path-like
             The file, exactly as named; its folder must exist.
-
         """
         persistence.save(path, "ensemble", describe_ensemble(self))
 
@@ -133,7 +133,7 @@ def restore_ensemble(tree):
 
 
 def combine(members: Iterable[npe.Posterior]) -> Ensemble:
-    """The ensemble of trained posteriors, weighted by (2); it keeps these very members.
+    """The ensemble of trained posteriors, weighted by (2); it keeps copies of them.
 
     Parameters
     ----------
@@ -150,7 +150,7 @@ def combine(members: Iterable[npe.Posterior]) -> Ensemble:
     if not np.isfinite(score).all():
         raise ValueError(f"members: expected each to have a finite validation_log_prob, got {score}")
     weights = np.exp(score - score.max())                             # (2)
-    return Ensemble(members, weights / weights.sum())
+    return Ensemble(tuple(map(deepcopy, members)), weights / weights.sum())
 
 
 def fit(prior: Prior, theta: Array, x: Array, *, rng: Rng, n_members: int = 5,

@@ -16,6 +16,7 @@ Example
 >>> print(abs(posterior.candidates(rng, 5000, np.array([1.0])).log_mean_weight) < 0.5)             # (3)
 True
 """
+from copy import deepcopy
 import math
 from dataclasses import dataclass
 from functools import partial
@@ -129,7 +130,7 @@ class Posterior(Described):
         return importance.weigh(self.prior.to_constrained(u)[0], log_weight)
 
     def target(self, x: Array) -> run_chains.Target:
-        """The density (2) that a sampler draws from; it keeps this posterior.
+        """The density (2) that a sampler draws from.
 
         Parameters
         ----------
@@ -143,12 +144,13 @@ class Posterior(Described):
         """
         x, _ = check_observation(checks.as_array("x", x, ("D",)), data_mean(self))
         known = self._x_rows(x), rows.inverse_of(self.regression)
-        return run_chains.Target(self.prior, partial(self._log_r, *known),
-                                 partial(self._log_r_and_grad, *known))
+        own = deepcopy(self)                                          # the target shares nothing with it
+        return run_chains.Target(own.prior, partial(own._log_r, *known),
+                                 partial(own._log_r_and_grad, *known))
 
     def sample(self, rng: Rng, n: int, x: Array, *, sampler: ModuleType | None = None,
-               n_candidates: int = 100_000,
-               n_chains: int = 50, n_warmup: int = 200, thin: int = 10, progress: bool = False) -> Array:
+               n_candidates: int = 100_000, n_chains: int = 50, n_warmup: int = 200, thin: int = 10,
+               progress: bool = False) -> Array:
         """Draws of θ for one observation, (n, P), or for each of M, one after another, (M, n, P).
 
         Parameters

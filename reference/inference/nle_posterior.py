@@ -21,6 +21,7 @@ Example
 >>> print(posterior.log_likelihood(theta[:2], x[:9], iid=True).shape)
 (2,)
 """
+from copy import deepcopy
 from dataclasses import dataclass
 from functools import partial
 from os import PathLike
@@ -111,7 +112,7 @@ class Posterior(Described):
         return self.log_likelihood(theta, x, iid=iid) + self.prior.log_prob(theta)            # (7)
 
     def target(self, x: Array, *, iid: bool = False) -> run_chains.Target:
-        """The density (7) that a sampler draws from; it keeps this posterior.
+        """The density (7) that a sampler draws from.
 
         Parameters
         ----------
@@ -128,12 +129,11 @@ class Posterior(Described):
         if not single and not iid:
             raise ValueError(f"x: expected one observation ({x.shape[1]},), or several of one theta and "
                              f"iid=True, got {len(x)}")
-        y = self.summary(x)[:, None]
-        return run_chains.Target(self.prior, partial(self._log_q, y), partial(self._log_q_and_grad, y))
+        y, own = self.summary(x)[:, None], deepcopy(self)             # the target shares nothing with it
+        return run_chains.Target(own.prior, partial(own._log_q, y), partial(own._log_q_and_grad, y))
 
     def sample(self, rng: Rng, n: int, x: Array, *, iid: bool = False, sampler: ModuleType = hmc,
-               n_chains: int = 50,
-               n_warmup: int = 200, thin: int = 10, n_candidates: int = 10_000,
+               n_chains: int = 50, n_warmup: int = 200, thin: int = 10, n_candidates: int = 10_000,
                progress: bool = False) -> Array:
         """Draws of θ for one observation, (n, P), or for each of M, one after another, (M, n, P).
 

@@ -23,6 +23,7 @@ Example
 >>> print(abs(posterior.candidates(rng, 5000, np.array([1.0])).log_mean_weight) < 0.5)             # (3)
 True
 """
+from copy import deepcopy
 from dataclasses import dataclass
 from functools import partial
 from os import PathLike
@@ -93,8 +94,7 @@ class Posterior(Described):
             If shapes do not fit or x is not finite.
         """
         x, single = check_observation(x, data_mean(self))
-        theta = check_each(self.prior, theta, x, single)
-        u, _, inside = priors.unconstrained_inside(self.prior, theta)
+        u, _, inside = priors.unconstrained_inside(self.prior, check_each(self.prior, theta, x, single))
         return np.where(inside, self._log_r(self.context(x), u), -np.inf)                     # (1)
 
     def log_prob(self, theta: Array, x: Array) -> Array:
@@ -117,8 +117,8 @@ class Posterior(Described):
         ValueError
             If x has another shape or is not finite, or n is less than two.
         """
-        x, _ = check_observation(checks.as_array("x", x, ("D",)), data_mean(self))
-        c, n_prior = self.context(x), (checks.check_count("n", n, least=2) + 1) // 2
+        c = self.context(check_observation(checks.as_array("x", x, ("D",)), data_mean(self))[0])
+        n_prior = (checks.check_count("n", n, least=2) + 1) // 2
         of_prior = self.prior.to_unconstrained(self.prior.sample(rng, n_prior))[0]
         z = rng.standard_normal((1, n - n_prior, self.prior.unconstrained_dim))
         u = np.concatenate((of_prior, self.regression.undo(z, c)[0]))
@@ -127,7 +127,7 @@ class Posterior(Described):
         return importance.weigh(self.prior.to_constrained(u)[0], log_weight)
 
     def target(self, x: Array) -> run_chains.Target:
-        """The density (2) that a sampler draws from; it keeps this posterior.
+        """The density (2) that a sampler draws from.
 
         Parameters
         ----------
@@ -140,12 +140,12 @@ class Posterior(Described):
             If x has another shape or is not finite.
         """
         x, _ = check_observation(checks.as_array("x", x, ("D",)), data_mean(self))
-        c = self.context(x)
-        return run_chains.Target(self.prior, partial(self._log_r, c), partial(self._log_r_and_grad, c))
+        c, own = self.context(x), deepcopy(self)                      # the target shares nothing with it
+        return run_chains.Target(own.prior, partial(own._log_r, c), partial(own._log_r_and_grad, c))
 
     def sample(self, rng: Rng, n: int, x: Array, *, sampler: ModuleType | None = None,
-               n_candidates: int = 100_000,
-               n_chains: int = 50, n_warmup: int = 200, thin: int = 10, progress: bool = False) -> Array:
+               n_candidates: int = 100_000, n_chains: int = 50, n_warmup: int = 200, thin: int = 10,
+               progress: bool = False) -> Array:
         """Draws of θ for one observation, (n, P), or for each of M, one after another, (M, n, P).
 
         Parameters
@@ -157,7 +157,7 @@ class Posterior(Described):
             One observation, or M of them.
         sampler : module, optional
             By default none: draws are resampled from n_candidates weighted ones, with a warning where these
-            are worth fewer. One of `run_chains.sample`'s stays cheap where the posterior is narrow.
+            are worth fewer. One of `run_chains.sample`'s is cheaper where the posterior is narrow.
         n_candidates, n_chains, n_warmup, thin, progress
             As in `run_chains.sample`; the last four are for a sampler.
 

@@ -22,7 +22,9 @@ import numpy as np
 from reference.runtime._arrays import is_array, isfinite, to_host
 from reference.runtime.protocols import Array
 
-__all__ = ["as_array", "check_shape", "check_finite", "check_count", "check_positive"]
+__all__ = ["check_shape", "check_finite", "check_count", "check_positive"]
+SHARED = ["as_array"]
+__all__ += SHARED
 
 
 def as_array(name: str, value: Any, shape: tuple | None = None) -> Array:

@@ -31,7 +31,6 @@ class Case(NamedTuple):
     dtypes: tuple
     note: str
     kernels: bool = False
-    shares: bool = False
 
     @property
     def function(self):
@@ -43,16 +42,14 @@ class Case(NamedTuple):
         return backend.dtype in self.dtypes and (self.kernels or not backend.kernels)
 
 
-def case(name, *, sizes=SIZES, terms=lambda n: n, dtypes=("float64", "float32"), note="", kernels=False,
-         shares=False):
+def case(name, *, sizes=SIZES, terms=lambda n: n, dtypes=("float64", "float32"), note="", kernels=False):
     """Register a case under the public function's dotted name, "package.module.function" without the
     package's own name.
 
     terms is the length of the longest sum or chain behind a result of size n; a chain that branches on a
     comparison, where rounding may flip the branch, runs in float64 alone (dtypes) and says why (note). With
     kernels=True the case runs on a device a second time with fused kernels in place of array code, and fails
-    if none was launched. With shares=True the function may hand back the very array that it was given, as
-    np.asarray does; that no other one does is a law that `tests.conformance` holds.
+    if none was launched.
     """
     def register(run):
         if name in _cases:
@@ -60,7 +57,7 @@ def case(name, *, sizes=SIZES, terms=lambda n: n, dtypes=("float64", "float32"),
         if dtypes != ("float64", "float32") and not note:
             raise ValueError(f"{name}: a case that leaves a dtype out must say why")
         _cases[name] = Case(name, run, tuple(sizes), terms if callable(terms) else lambda n: terms,
-                            tuple(dtypes), note, kernels, shares)
+                            tuple(dtypes), note, kernels)
         return run
     return register
 

@@ -63,7 +63,7 @@ def _one_variant(call, variant, once):
             before.update(after)
 
     def check_memory(left, right, what):
-        pairs = [] if call.shares else data.shared(left, right)
+        pairs = data.shared(left, right)
         if pairs:
             mine, theirs = (path or "all" for path in pairs[0])
             more = f", and {len(pairs) - 1} more" if pairs[1:] else ""

@@ -32,7 +32,7 @@ def replay(calls):
             if arguments is None:
                 call = recorder.recorded(function, backend)
             else:
-                call = recorder.Call(function, "", recorder.BACKENDS[backend], pickle.loads(arguments), False)
+                call = recorder.Call(function, "", recorder.BACKENDS[backend], pickle.loads(arguments))
             digests.append(data.digest(call.outcome(call.fresh(variant))))
     return digests
 

@@ -114,14 +114,11 @@ class Call(NamedTuple):
     backend : Backend
     arguments : dict
         By name, pristine: nothing that runs may touch them.
-    shares : bool
-        Whether the case declares that the function may hand back what it was given.
     """
     function: str
     case: str
     backend: object
     arguments: dict
-    shares: bool
 
     @property
     def tree(self):
@@ -316,7 +313,7 @@ def recorded_in(case_name, function, backend_name, inside=False):
         warnings.simplefilter("ignore")
         with fitting_once(backend, function), listening(backend, function, calls.append, inside):
             case.run(backend, np.random.default_rng(n), n)
-    return Call(function, case_name, backend, calls[0], case.shares) if calls else None
+    return Call(function, case_name, backend, calls[0]) if calls else None
 
 
 def candidates(function, backend):

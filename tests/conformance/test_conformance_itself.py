@@ -21,13 +21,13 @@ class Toy(Call):
         return self.function(**{name: recorder.given(value, "") for name, value in arguments.items()})
 
 
-def toy(function, backend=ON_NUMPY, shares=False, **others):
+def toy(function, backend=ON_NUMPY, **others):
     paint = np.random.default_rng(0)
     params = {"a": paint.normal(size=(2, 3)), "b": [paint.normal(size=4)]}
     arguments = {"params": params, "x": paint.normal(size=5), **others}
     if backend is ON_A_DEVICE:
         arguments = backend.put(arguments)
-    return Toy(function, "", backend, arguments, shares)
+    return Toy(function, "", backend, arguments)
 
 
 def broken_laws(function, **settings):
@@ -168,7 +168,6 @@ def closes_over_its_argument(params, x):
 @pytest.mark.parametrize("spoiled", [views_its_argument, views_a_leaf, closes_over_its_argument])
 def test_shared_memory_is_caught(spoiled, backend):
     assert "memory" in broken_laws(spoiled, backend=backend)
-    assert "memory" not in broken_laws(spoiled, backend=backend, shares=True)
 
 
 def knows_its_tree(params, x):

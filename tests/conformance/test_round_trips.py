@@ -36,7 +36,7 @@ def closed_at_the_end():
 def digest_of(function, backend, owner, rest):
     """What the method of the object returns, as a digest. rest: its other arguments, as bytes, since the
     generators of the agreement tests hold a module."""
-    call = recorder.Call(function, "", BACKENDS[backend], {"self": owner, **pickle.loads(rest)}, False)
+    call = recorder.Call(function, "", BACKENDS[backend], {"self": owner, **pickle.loads(rest)})
     with laws.quiet():
         return data.digest(call.run(call.arguments))
 

@@ -34,7 +34,7 @@ def _(on, paint, n):
     return ensemble.log_prob(theta, x), ensemble.log_prob(outside, x[0])
 
 
-@case("inference.deep_ensemble.combine", sizes=(60,), terms=2000, shares=True)
+@case("inference.deep_ensemble.combine", sizes=(60,), terms=2000)
 def _(on, paint, n):
     combine, members = on.package.inference.deep_ensemble.combine, trained(on, paint, n)[0].members
     return combine(members[:2]).weights.tolist(), error_of(combine, [])

@@ -51,7 +51,7 @@ for name, settings in VARIANTS.items():
         return (posterior.log_likelihood(theta, x), posterior.log_likelihood(theta, x[0]),
                 posterior.log_likelihood(outside, x[0]), posterior.log_likelihood(theta[:9], x[:4], iid=True))
 
-    @case(f"inference.nle.Posterior.target#{name}", sizes=(90,), terms=20_000, shares=True,
+    @case(f"inference.nle.Posterior.target#{name}", sizes=(90,), terms=20_000,
           **BRANCHES.get(name, {}))
     def _(on, paint, n, settings=settings):
         posterior, _, x = trained(on, paint, n, **settings)

@@ -66,7 +66,7 @@ def _(on, paint, n):
             error_of(posterior.candidates, on.rng(), 1, x[0]))
 
 
-@case("inference.nre.Posterior.target", sizes=(90,), terms=20_000, shares=True)
+@case("inference.nre.Posterior.target", sizes=(90,), terms=20_000)
 def _(on, paint, n):
     posterior, _, x = trained(on, paint, n)
     target, u = posterior.target(x[0]), on.put(painted(paint, (5, 2)))

@@ -3,14 +3,6 @@ import numpy as np
 from tests.agreement.registry import case, error_of, painted
 
 
-@case("runtime.checks.as_array", sizes=(3,), shares=True)
-def _(on, paint, n):
-    as_array = on.package.runtime.checks.as_array
-    bad = (["a", "b"], [[1, 2], [3]], np.array([1j]), np.array([True]), np.zeros(2, np.float16), None)
-    return (as_array("x", on.put(painted(paint, (n, 2))), ("N", 2)),
-            [error_of(as_array, "x", value) for value in bad])
-
-
 @case("runtime.checks.check_shape", sizes=(3,))
 def _(on, paint, n):
     check, x = on.package.runtime.checks.check_shape, on.put(painted(paint, (n, 2)))
