@@ -10,6 +10,7 @@
 generator, the same for every run of the case: inputs come from it, painted so that no symmetry hides a
 mistake. What the case returns is compared leaf by leaf.
 """
+import functools
 import importlib
 import pkgutil
 from collections.abc import Callable
@@ -17,7 +18,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-__all__ = ["Case", "SIZES", "case", "all_cases", "painted", "error_of", "random_tree"]
+__all__ = ["Case", "SIZES", "case", "all_cases", "painted", "error_of", "random_tree", "remembered"]
 
 SIZES = (1, 2, 7, 31, 153)
 _cases = {}
@@ -93,3 +94,21 @@ def error_of(function, *args, **kwargs):
     except Exception as error:
         return f"{type(error).__name__}: {error}"
     raise AssertionError(f"{function.__name__} accepted what it must refuse")
+
+
+def remembered(build):
+    """build(on, paint, n, **settings), done once for each backend, size, settings and state of paint.
+
+    Cases that ask for the same fitted object share it, as a user does. The case of the fit itself calls
+    `build.__wrapped__`.
+    """
+    made = {}
+
+    @functools.wraps(build)
+    def shared(on, paint, n, **settings):
+        key = (on.name, id(on.package), n, repr(sorted(settings.items())), str(paint.bit_generator.state))
+        if key not in made:
+            made[key] = build(on, paint, n, **settings), paint.bit_generator.state
+        result, paint.bit_generator.state = made[key]
+        return result
+    return shared

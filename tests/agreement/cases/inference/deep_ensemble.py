@@ -4,9 +4,10 @@ import tempfile
 import numpy as np
 
 from tests.agreement.cases.inference.npe import BRIEF, simulations
-from tests.agreement.registry import case, error_of
+from tests.agreement.registry import case, error_of, remembered
 
 
+@remembered
 def trained(on, paint, n):
     prior, theta, x = simulations(on, paint, n)
     return (on.package.inference.deep_ensemble.fit(prior, theta, x, rng=np.random.default_rng(1), n_members=3,
@@ -15,7 +16,7 @@ def trained(on, paint, n):
 
 @case("inference.deep_ensemble.fit", sizes=(60,), terms=2000, kernels=True)
 def _(on, paint, n):
-    ensemble, _, _ = trained(on, paint, n)
+    ensemble, _, _ = trained.__wrapped__(on, paint, n)
     return [member.params for member in ensemble.members], ensemble.weights.tolist()
 
 

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from tests.agreement.registry import case, error_of, painted
+from tests.agreement.registry import case, error_of, painted, remembered
 
 FLOW = {"n_transforms": 2, "hidden": (6, 5)}
 BRIEF = {"batch_size": 8, "max_epochs": 4, "learning_rate": 1e-3, **FLOW}
@@ -28,6 +28,7 @@ def simulations(on, paint, n):
     return on.package.priors.BoxUniform([0.0, -3.0], [3.0, 0.0]), on.put(theta), on.put(x)
 
 
+@remembered
 def trained(on, paint, n, *, density="maf", **settings):
     """A posterior, and its simulations; the density by its name, since each package has its own."""
     prior, theta, x = simulations(on, paint, n)
@@ -40,7 +41,7 @@ for name, settings in VARIANTS.items():
     @case(f"inference.nle.fit#{name}", sizes=(90,), terms=2000, kernels=name in FUSED,
           **BRANCHES.get(name, {}))
     def _(on, paint, n, settings=settings):
-        posterior, _, _ = trained(on, paint, n, **settings)
+        posterior, _, _ = trained.__wrapped__(on, paint, n, **settings)
         return (posterior.params, posterior.standardisation, posterior.whitening, posterior.scaling.std,
                 posterior.validation_log_prob, posterior.history)
 

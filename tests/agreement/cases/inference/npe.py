@@ -4,7 +4,7 @@ import tempfile
 
 import numpy as np
 
-from tests.agreement.registry import case, error_of, painted, random_tree
+from tests.agreement.registry import case, error_of, painted, random_tree, remembered
 
 FLOW = {"n_transforms": 2, "hidden": (6, 5)}
 BRIEF = {"batch_size": 8, "max_epochs": 4, "learning_rate": 1e-3, **FLOW}
@@ -25,6 +25,7 @@ def simulations(on, paint, n):
     return on.package.priors.BoxUniform([0.0, -3.0], [3.0, 0.0]), on.put(theta), on.put(x)
 
 
+@remembered
 def trained(on, paint, n, *, density="maf", **settings):
     """A posterior, and its simulations; the density by its name, since each package has its own."""
     prior, theta, x = simulations(on, paint, n)
@@ -67,7 +68,7 @@ for name, embedding in [(name, embedding) for name in ("maf", "nsf", "realnvp", 
 for name, settings in VARIANTS.items():
     @case(f"inference.npe.fit#{name}", sizes=(90,), terms=2000, kernels=name in FUSED)
     def _(on, paint, n, settings=settings):
-        posterior, _, _ = trained(on, paint, n, **settings)
+        posterior, _, _ = trained.__wrapped__(on, paint, n, **settings)
         return (posterior.params, posterior.whitening, posterior.scaling.std, posterior.validation_log_prob,
                 posterior.history)
 

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from tests.agreement.registry import case, error_of, painted
+from tests.agreement.registry import case, error_of, painted, remembered
 
 BRIEF = {"batch_size": 8, "max_epochs": 4, "learning_rate": 1e-3, "hidden": (6, 5)}
 VARIANTS = {"plain": {}, "binary": {"n_contrastive": 1}, "balanced": {"balance": 10.0},
@@ -23,6 +23,7 @@ def simulations(on, paint, n):
     return on.package.priors.BoxUniform([0.0, -3.0], [3.0, 0.0]), on.put(theta), on.put(x)
 
 
+@remembered
 def trained(on, paint, n, **settings):
     """A posterior, and its simulations."""
     prior, theta, x = simulations(on, paint, n)
@@ -33,7 +34,7 @@ def trained(on, paint, n, **settings):
 for name, settings in VARIANTS.items():
     @case(f"inference.nre.fit#{name}", sizes=(90,), terms=5000, kernels=name != "balanced")
     def _(on, paint, n, settings=settings):
-        posterior, _, _ = trained(on, paint, n, **settings)
+        posterior, _, _ = trained.__wrapped__(on, paint, n, **settings)
         return posterior.params, posterior.regression, posterior.scaling.std, posterior.history
 
     @case(f"inference.nre.Posterior.log_ratio#{name}", sizes=(90,), terms=20_000)
