@@ -30,7 +30,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 __all__ = ["array_module", "current_place", "module", "put", "to_host", "like", "special", "check_together",
-           "single_blas_thread", "kernels", "kernels_enabled", "DeviceCode", "kernel_code"]
+           "kernels", "kernels_enabled", "DeviceCode", "kernel_code"]
 
 _kernels = contextvars.ContextVar("kernels", default=None)
 
@@ -240,22 +240,6 @@ def check_together(**arrays: Any) -> None:
             places = ("the host", "the device")
             raise ValueError(f"{name}: expected an array on {places[there]}, where {first} is, "
                              f"got one on {places[here]}; accel.device.put moves it")
-
-
-@contextlib.contextmanager
-def single_blas_thread() -> Iterator[None]:
-    """One BLAS thread inside the block: small matrices gain nothing from more, and lose on a busy machine.
-
-    It uses threadpoolctl where that is installed (extra `test` or `experiments`); without it the block
-    changes nothing.
-    """
-    try:
-        from threadpoolctl import threadpool_limits
-    except ImportError:
-        yield
-        return
-    with threadpool_limits(limits=1, user_api="blas"):
-        yield
 
 
 @contextlib.contextmanager

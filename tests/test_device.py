@@ -295,30 +295,3 @@ def test_it_imports_nothing_of_accel():
 def test_generators_keep_the_names_that_they_had_here():
     assert device.generator is accel.generators.generator
     assert device.shared_generator is accel.generators.shared_generator
-
-
-# One BLAS thread
-
-
-def blas_threads():
-    from threadpoolctl import threadpool_info
-    return [library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"]
-
-
-def test_a_block_computes_on_one_blas_thread_and_gives_the_others_back():
-    threadpoolctl = pytest.importorskip("threadpoolctl")
-    with threadpoolctl.threadpool_limits(limits=2, user_api="blas"):
-        before = blas_threads()
-        with device.single_blas_thread():
-            inside = blas_threads()
-        assert before and set(inside) == {1} and blas_threads() == before
-        with pytest.raises(ZeroDivisionError):
-            with device.single_blas_thread():
-                1 / 0  # noqa: B018
-        assert blas_threads() == before
-
-
-def test_without_threadpoolctl_the_block_changes_nothing(monkeypatch):
-    monkeypatch.setitem(sys.modules, "threadpoolctl", None)
-    with device.single_blas_thread():
-        assert np.ones((2, 2)).sum() == 4

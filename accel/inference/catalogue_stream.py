@@ -31,11 +31,11 @@ from typing import NamedTuple
 import numpy as np
 
 from accel.density import mdn
-from accel.device import array_module, single_blas_thread, to_host
+from accel.device import array_module, to_host
 from accel.inference import npe_posterior
 from accel.inference.inputs import data_mean
 from accel.kernels.catalogue import pipeline
-from accel.runtime import checks
+from accel.runtime import blas, checks
 from accel.runtime.philox import PhiloxGenerator
 from accel.runtime.progress import progress_bar
 from accel.runtime.rows import Rows, check_table, fingerprint, fingerprint_of_rows
@@ -104,7 +104,7 @@ def stream(posterior, x, results, record, fields, kind, settings, *, seed, n_sam
 def in_groups(rows, width, dtype, chunk, group, first, stage, compute, settle, bar):
     """Fill rows from where they stand, in groups: object i is always number i mod `group` of its group."""
     buffer = np.zeros((group, width), dtype)
-    with single_blas_thread(), np.errstate(over="ignore", invalid="ignore"):
+    with blas.single_thread(), np.errstate(over="ignore", invalid="ignore"):
         while rows.done < rows.n:
             start, place = rows.done, (first + rows.done) % group
             stop = min(start + chunk, start + group - place, rows.n)

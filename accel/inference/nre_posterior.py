@@ -162,7 +162,7 @@ class Posterior(Described):
             One observation, or M of them.
         sampler : module, optional
             By default none: draws are resampled from n_candidates weighted ones, with a warning where these
-            are worth fewer. One of `run_chains.sample`'s stays cheap where the posterior is narrow.
+            are worth fewer. One of `run_chains.sample`'s is cheaper where the posterior is narrow.
         n_candidates, n_chains, n_warmup, thin, progress
             As in `run_chains.sample`; the last four are for a sampler.
 

@@ -22,7 +22,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from accel.device import array_module, single_blas_thread
+from accel.device import array_module
+from accel.runtime import blas
 from accel.runtime._vector import owned, vector
 from accel.runtime.progress import progress_bar
 from accel.runtime.protocols import Array, Params, Rng
@@ -123,7 +124,7 @@ def train(model: Any, params: Params, x: Array, *, rng: Rng, n_critic: int = 1, 
         adams[name].step_along(vector(grads), eta, beta1, beta2)
 
     try:
-        with single_blas_thread() if flat.size <= minibatch.SMALL else contextlib.nullcontext():
+        with blas.single_thread() if flat.size <= minibatch.SMALL else contextlib.nullcontext():
             for epoch in range(state["epoch"], n_epochs):
                 order, losses = xp.asarray(minibatch.permutation(rng, len(x))), []
                 for b in range(n_batches):

@@ -28,8 +28,9 @@ from typing import NamedTuple
 import numpy as np
 
 from accel.runtime.protocols import Array, Model, Params, Rng
-from accel.device import array_module, check_together, single_blas_thread, to_host
+from accel.device import array_module, check_together, to_host
 from accel.kernels.training import launch as training_kernel
+from accel.runtime import blas
 from accel.runtime._vector import arrays_of, owned, vector
 from accel.runtime.progress import progress_bar
 from accel.runtime.tree import frozen
@@ -147,7 +148,7 @@ def train_together(model, starts, data, *, rngs, learning_rate, batch_size, max_
                 run.state["best_loss"] = finite_or_inf(held_out)
     bar = progress_bar(progress, max_epochs, unit="epoch", done=min(run.state["epoch"] for run in runs))
     try:
-        with single_blas_thread() if runs[0].params.flat.size <= SMALL else contextlib.nullcontext():
+        with blas.single_thread() if runs[0].params.flat.size <= SMALL else contextlib.nullcontext():
             while active := [run for run in runs if not run.state["stopped"]]:
                 if 2 * len(active) <= len(engine.runs):               # go on in launches of half the size
                     engine.close()

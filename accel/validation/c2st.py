@@ -15,9 +15,9 @@ Example
 """
 import numpy as np
 
-from accel.runtime import checks
+from accel.runtime import blas, checks
 from accel.runtime.protocols import Array
-from accel.device import single_blas_thread, to_host
+from accel.device import to_host
 
 __all__ = ["accuracy"]
 
@@ -57,7 +57,7 @@ def accuracy(exact: Array, samples: Array, *, n_folds: int = 5, seed: int = 1,
                           "pip install 'diptych[experiments]'") from None
     folds = KFold(n_splits=n_folds, shuffle=True, random_state=seed).split(data)
     n_jobs = min(n_folds, cpu_count()) if n_jobs is None else n_jobs
-    with parallel_config("loky", inner_max_num_threads=1), single_blas_thread():
+    with parallel_config("loky", inner_max_num_threads=1), blas.single_thread():
         found = Parallel(n_jobs)(delayed(fold)(data, target, *rows, seed) for rows in folds)
     return float(np.mean(found))                                                                       # (3)
 

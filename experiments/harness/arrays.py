@@ -1,9 +1,7 @@
 """Arrays of an experiment on either backend. Nothing here imports accel: the reference runs without it."""
-import contextlib
-
 import numpy as np
 
-__all__ = ["to_host", "on_host", "single_blas_thread"]
+__all__ = ["to_host", "on_host"]
 
 
 def to_host(tree):
@@ -26,15 +24,3 @@ def _mapped(function, tree):
     if isinstance(tree, (list, tuple)):
         return type(tree)(_mapped(function, value) for value in tree)
     return function(tree)
-
-
-@contextlib.contextmanager
-def single_blas_thread():
-    """One BLAS thread inside the block, if threadpoolctl is installed."""
-    try:
-        from threadpoolctl import threadpool_limits
-    except ImportError:
-        yield
-        return
-    with threadpool_limits(limits=1, user_api="blas"):
-        yield

@@ -30,6 +30,7 @@ import numpy as np
 
 import experiments
 from experiments.harness import arrays, figures, provenance
+from reference.runtime import blas
 
 __all__ = ["Settings", "Metric", "Outcome", "MARKS", "FORMS", "SETTINGS", "titles", "settings", "execute",
            "read", "same_settings", "verdict", "shown", "write"]
@@ -167,8 +168,8 @@ def execute(name, settings, *, resume=False):
     """Run one experiment, write its figure and its record, and return the record.
 
     One BLAS thread, so that the numbers do not depend on the number of cores. If the experiment raises an
-    error,
-    the record contains it, and it is raised again."""
+    error, the record contains it, and it is raised again.
+    """
     chosen = settings.described()
     scratch = settings.out / ".unfinished" / "-".join([name, *map(str, chosen.values())])
     if not resume:
@@ -176,7 +177,7 @@ def execute(name, settings, *, resume=False):
     settings.out.mkdir(parents=True, exist_ok=True)
     record, start = {"name": name, "title": titles()[name], **chosen}, time.perf_counter()
     try:
-        with arrays.single_blas_thread(), figures.style():
+        with blas.single_thread(), figures.style():
             outcome = importlib.import_module(f"experiments.{name}").run(settings._replace(scratch=scratch))
             record |= {"seconds": round(time.perf_counter() - start, 2), **provenance.describe(settings.xp),
                        "text": outcome.text,

@@ -10,7 +10,8 @@ Reading order:
     philox       counter-based random numbers
     simulation   running a simulator in chunks
     rows         a table of results that a later call continues
+    blas         one thread for small matrices
 """
-from reference.runtime import checks, persistence, philox, progress, protocols, rows, simulation, tree
+from reference.runtime import blas, checks, persistence, philox, progress, protocols, rows, simulation, tree
 
-__all__ = ["checks", "persistence", "philox", "progress", "protocols", "rows", "simulation", "tree"]
+__all__ = ["blas", "checks", "persistence", "philox", "progress", "protocols", "rows", "simulation", "tree"]

@@ -26,7 +26,7 @@ Example
 """
 import numpy as np
 
-from reference.runtime import checks
+from reference.runtime import blas, checks
 from reference.runtime.protocols import Array
 
 __all__ = ["accuracy"]
@@ -62,7 +62,6 @@ def accuracy(exact: Array, samples: Array, *, n_folds: int = 5, seed: int = 1,
     try:
         from sklearn.model_selection import KFold, cross_val_score
         from sklearn.neural_network import MLPClassifier
-        from threadpoolctl import threadpool_limits
     except ImportError:
         raise ImportError("c2st needs scikit-learn, which is not installed: "
                           "pip install 'diptych[experiments]'") from None
@@ -70,7 +69,7 @@ def accuracy(exact: Array, samples: Array, *, n_folds: int = 5, seed: int = 1,
     classifier = MLPClassifier(activation="relu", hidden_layer_sizes=(10 * dim, 10 * dim), max_iter=10_000,
                                solver="adam", random_state=seed)
     folds = KFold(n_splits=n_folds, shuffle=True, random_state=seed)
-    with threadpool_limits(limits=1, user_api="blas"):            # for matrices this small, threads cost time
+    with blas.single_thread():                                    # for matrices this small, threads cost time
         scores = cross_val_score(classifier, data, target, cv=folds, scoring="accuracy", n_jobs=n_jobs)  # (2)
     return float(np.mean(scores))                                                                      # (3)
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import accel
 import reference
-from accel.device import single_blas_thread
+from accel.runtime import blas
 from tests.agreement.backends import accel_backends
 from tests.agreement.harness import is_gradient, measure
 from tests.agreement.public import public_functions
@@ -100,7 +100,7 @@ def main(arguments=None):
                         help="folder for audit.json and audit.md (default: experiments/results)")
     out = parser.parse_args(arguments).out
     from tqdm import tqdm
-    with single_blas_thread():
+    with blas.single_thread():
         rows = audit(list(all_cases().values()), list(accel_backends().values()),
                      lambda jobs: tqdm(jobs, desc="audit", file=sys.stderr))
     functions = public_functions(reference).keys() | public_functions(accel).keys()
