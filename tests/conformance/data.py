@@ -230,7 +230,10 @@ def is_object(value):
 
 
 def perturbed(value, rng, keep_containers=False):
-    """Another value of the same shapes: float arrays a little different, if kept only outside of objects."""
+    """Another value of the same shapes: float arrays a little different, if kept only outside of objects.
+
+    All arrays of one object change by the same factor, so that what was below another stays there.
+    """
     def again(sub):
         return perturbed(sub, rng, keep_containers)
     if is_array(value):
@@ -247,15 +250,16 @@ def perturbed(value, rng, keep_containers=False):
         keywords = {key: again(sub) for key, sub in value.keywords.items()}
         return functools.partial(value.func, *map(again, value.args), **keywords)
     if is_object(value):
-        return rebuilt(value, again)
+        return rebuilt(value, lambda sub: perturbed(sub, None))
     return value
 
 
 def another(array, rng):
-    """The array with its floats changed by a few per cent, read-only where it was."""
+    """The array with its floats changed by a few per cent, all alike without rng; read-only where it was."""
     if array.dtype.kind != "f":
         return array.copy()
-    factor = (1 + 0.05 * rng.uniform(-1, 1, array.shape)).astype(array.dtype)
+    factor = np.full(array.shape, 1.03) if rng is None else 1 + 0.05 * rng.uniform(-1, 1, array.shape)
+    factor = factor.astype(array.dtype)
     if isinstance(array, np.ndarray):
         with np.errstate(all="ignore"):
             new = np.asarray(array * factor + np.asarray(0.01, array.dtype))
