@@ -35,6 +35,7 @@ import numpy as np
 
 from accel.nets import dense
 from accel.runtime import checks
+from accel.runtime._blocks import blocks
 from accel.runtime._vector import bound, empty_like, plain
 from accel.runtime.protocols import Array, Params, Rng
 from accel.density import flows
@@ -204,8 +205,8 @@ def log_prob(params: Params, x: Array, context: Array | None = None) -> Array:
     params = bound(params)
     x, context = flows.inputs(params, x, context, *sizes_of(params))
     xp = array_module(params.flat)
-    log_p, step = xp.empty(len(x), params.flat.dtype), flows.COLUMNS if xp is np else flows.COLUMNS_ON_DEVICE
-    for rows in (slice(start, start + step) for start in range(0, len(x), step)):
+    log_p = xp.empty(len(x), params.flat.dtype)
+    for rows in blocks(len(x), xp, cpu=flows.COLUMNS, device=flows.COLUMNS_ON_DEVICE):
         with work_for(params, len(x[rows]), None if context is None else context[rows]) as (work, layers):
             log_p[rows] = evaluate(layers, work, xp.asarray(x[rows], dtype=log_p.dtype).T)
     return log_p

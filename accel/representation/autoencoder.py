@@ -22,7 +22,6 @@ import os
 from collections.abc import Callable
 from functools import partial
 
-import numpy as np
 
 from accel import device, memory
 from accel.device import array_module
@@ -31,6 +30,7 @@ from accel.nets import dense, fitted
 from accel.nets._help import described, documented_load
 from accel.preprocessing.scaling import centre_and_scale, scaled
 from accel.runtime import checks
+from accel.runtime._blocks import blocks
 from accel.runtime._vector import empty_like, plain
 from accel.runtime.protocols import Array, Params, Rng
 from accel.training import minibatch, optim
@@ -207,8 +207,8 @@ def in_blocks(function, params, rows, n_out):
     """function(work, columns (n_in, n)) → (n_out, n), applied to a block of rows at a time: (N, n_out)."""
     first = params["encoder"][0]
     xp = array_module(first)
-    out, step = xp.empty((len(rows), n_out), first.dtype), BLOCK if xp is np else BLOCK_ON_DEVICE
-    for block in (slice(start, start + step) for start in range(0, len(rows), step)):
+    out = xp.empty((len(rows), n_out), first.dtype)
+    for block in blocks(len(rows), xp, cpu=BLOCK, device=BLOCK_ON_DEVICE):
         columns = rows[block].T
         with borrowed(params, columns.shape[1]) as work:
             out[block] = function(work, columns).T

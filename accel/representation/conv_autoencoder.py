@@ -23,7 +23,6 @@ import os
 from collections.abc import Callable
 from functools import partial
 
-import numpy as np
 
 from accel import device, memory
 from accel.device import array_module
@@ -31,6 +30,7 @@ from accel.nets import conv, dense, fitted
 from accel.nets._help import described, documented_load
 from accel.preprocessing.scaling import centre_and_scale, scaled
 from accel.runtime import checks
+from accel.runtime._blocks import blocks
 from accel.runtime._vector import empty_like, plain
 from accel.runtime.protocols import Array, Params, Rng
 from accel.training import minibatch, optim
@@ -276,8 +276,8 @@ def in_blocks(function, params, rows, shape):
     """function(work, rows with the batch last) → (*shape, n), for a block of rows at a time: (N, *shape)."""
     offset = params["decoder"]["offset"]
     xp = array_module(offset)
-    out, step = xp.empty((len(rows), *shape), offset.dtype), BLOCK if xp is np else BLOCK_ON_DEVICE
-    for block in (slice(start, start + step) for start in range(0, len(rows), step)):
+    out = xp.empty((len(rows), *shape), offset.dtype)
+    for block in blocks(len(rows), xp, cpu=BLOCK, device=BLOCK_ON_DEVICE):
         with borrowed(params, len(rows[block])) as work:
             out[block] = xp.moveaxis(function(work, xp.moveaxis(rows[block], 0, -1)), -1, 0)
     return out
